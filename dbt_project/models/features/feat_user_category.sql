@@ -1,0 +1,30 @@
+with seen as (
+    select as_ofs.as_of, i.user_id, i.interaction_date, items.category
+    from {{ ref('fct_interactions') }} as i
+    join {{ ref('int_as_ofs') }} as as_ofs on {{ seen_before('as_ofs.as_of') }}
+    join {{ ref('dim_items') }} as items using (item_id)
+    where i.event_type = '{{ var("target_event") }}'
+        and items.category is not null
+),
+
+counted as (
+    select
+        as_of,
+        user_id,
+        category,
+        count(*) as n_lines,
+        count(distinct interaction_date)::integer as n_days,
+        (as_of - max(interaction_date))::integer as days_since_last
+    from seen
+    group by as_of, user_id, category
+)
+
+select
+    as_of,
+    user_id,
+    category,
+    n_days,
+    days_since_last,
+    n_lines / sum(n_lines) over (partition by as_of, user_id) as share
+from counted
+order by as_of, user_id, category

@@ -1,0 +1,1 @@
+{{ personal_shelf('for_you') }}

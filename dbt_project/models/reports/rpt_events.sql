@@ -1,0 +1,44 @@
+{{ config(tags=['prepare']) }}
+
+-- Where every accepted event went.
+with raw as (
+    select source, count(*) as n_raw from {{ ref('stg_events') }} group by source
+),
+
+unique_events as (
+    select
+        source,
+        count(*) as n_unique,
+        count(*) filter (event_date >= date '{{ var("night") }}') as n_after_night
+    from {{ ref('int_events_deduplicated') }}
+    group by source
+),
+
+judged as (
+    select
+        source,
+        count(*) filter (dropped_by = 'no_item') as n_no_item,
+        count(*) filter (dropped_by = 'not_a_product') as n_not_a_product,
+        count(*) filter (dropped_by = 'impossible_quantity') as n_impossible_quantity,
+        count(*) filter (dropped_by = 'impossible_price') as n_impossible_price,
+        count(*) filter (dropped_by is null) as n_kept,
+        count(*) filter (dropped_by is null and user_id is null) as n_without_user
+    from {{ ref('int_events_cleaned') }}
+    group by source
+)
+
+select
+    raw.source,
+    n_raw,
+    n_raw - n_unique as n_copies,
+    n_after_night,
+    coalesce(n_no_item, 0) as n_no_item,
+    coalesce(n_not_a_product, 0) as n_not_a_product,
+    coalesce(n_impossible_quantity, 0) as n_impossible_quantity,
+    coalesce(n_impossible_price, 0) as n_impossible_price,
+    coalesce(n_kept, 0) as n_kept,
+    coalesce(n_without_user, 0) as n_without_user
+from raw
+join unique_events using (source)
+left join judged using (source)
+order by raw.source

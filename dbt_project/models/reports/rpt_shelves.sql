@@ -1,0 +1,12 @@
+{{ config(tags=['shelve']) }}
+
+-- What lies on tonight's shelves.
+{% for shelf in ['rec_for_you', 'rec_discover', 'rec_buy_again', 'rec_similar_items', 'rec_bought_together', 'rec_popular'] -%}
+select
+    '{{ shelf }}' as shelf,
+    count(*) as n_rows,
+    count(distinct (context_type, context_id)) as n_contexts,
+    count(distinct item_id) as n_items
+from {{ ref(shelf) }}
+{% if not loop.last %}union all{% endif %}
+{% endfor %}

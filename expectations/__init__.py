@@ -1,0 +1,90 @@
+"""What Nightshelf refuses, and why: one module a door, one `Rule` a promise.
+
+Nothing here imports Great Expectations; the suites (`raw`, `features`, `shelves`) do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from great_expectations.expectations import Expectation
+
+__all__ = ["DOORS", "SHELVES", "DoorContext", "Rule"]
+
+DOORS = ("raw", "features", "shelves")
+
+SHELVES = (
+    "rec_for_you",
+    "rec_discover",
+    "rec_similar_items",
+    "rec_bought_together",
+    "rec_buy_again",
+    "rec_popular",
+)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class DoorContext:
+    """What the doors know of the night, and how far the data may stray. Shares lie in 0..1."""
+
+    night: date
+    as_of_utc: datetime
+    """Midnight at the start of `night` in the shop's zone, as UTC; aware, or naive and UTC."""
+    previous: Path | None = None
+    """Directory with the last published `<shelf>.parquet`; None on a shop's first night."""
+    shelves: tuple[str, ...] = SHELVES
+    """The shelves tonight makes. A shop whose logs cannot feed a shelf leaves it out."""
+    now_utc: datetime = field(default_factory=_now)
+
+    max_lag_days: int = 3
+    """GA4 rewrites its tables for up to three days."""
+    max_quarantined_share: float = 0.05
+    max_anonymous_share: float = 0.5
+    max_duplicate_share: float = 0.2
+    """Collectors retry; one event in five twice is a loop, not a retry."""
+    min_volume_share: float = 0.2
+    """A bank holiday halves a day; a fifth of the usual day is a broken export."""
+    max_first_rank_share: float = 0.5
+    min_users_served: float = 0.95
+    min_contexts_of_previous: float = 0.8
+    min_rows_of_previous: float = 0.5
+
+    @property
+    def as_ofs(self) -> dict[str, date]:
+        """The three dates the features are built as of, by role."""
+        days_back = {"train": 28, "evaluate": 14, "serve": 0}
+        return {role: self.night - timedelta(days=days) for role, days in days_back.items()}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One promise about one table, and what a person does when it is broken."""
+
+    name: str
+    """A fact in snake case: `events_reach_the_night`."""
+    table: str
+    expectation: Expectation
+    reason: str
+    """Why we refuse to go on without it."""
+    next_step: str
+    """One imperative sentence."""
+    over: str | None = None
+    """The SQL the batch is made of; None takes the whole of `table`."""
+    figures: str | None = None
+    """SQL over `{batch}` with one row: what was measured, shown when the rule holds, too."""
+    shown: tuple[str, ...] = ()
+    """Columns shown beside a refused value. SQL expectations choose their own."""
+    guards_table: bool = False
+    """When it fails, the table's other rules are skipped: they would repeat it, or raise."""
+
+    @property
+    def batch_sql(self) -> str:
+        return self.over or f"SELECT * FROM {self.table}"

@@ -1,0 +1,320 @@
+"""Door 3: what the shop will show. The rec_ tables, alone, against the marts, and against the
+last published night."""
+
+from __future__ import annotations
+
+from expectations import DoorContext, Rule
+from expectations.declare import columns_rule, figures_rule, literal, rows_rule
+
+COLUMNS = {
+    "night": "DATE",
+    "placement": "VARCHAR",
+    "context_type": "VARCHAR",
+    "context_id": "VARCHAR",
+    "rank": "INTEGER",
+    "item_id": "VARCHAR",
+    "score": "DOUBLE",
+    "source": "VARCHAR",
+    "reason_code": "VARCHAR",
+    "evidence": "VARCHAR[]",
+    "model_fingerprint": "VARCHAR",
+    "is_exploration": "BOOLEAN",
+    "propensity": "DOUBLE",
+}
+
+ALL = "recommendations.rec_*"
+"""The label of rules on every shelf at once; their samples name the shelf."""
+
+GRAIN = "shelf, placement, context_type, context_id"
+LINE = f"{GRAIN}, rank, item_id"
+
+MODELS = "Look at the model of the named shelf in dbt_project/models/recommendations, then shelve."
+
+
+def rules(context: DoorContext) -> list[Rule]:
+    """About 20 rules; one query looks at all shelves, so the cost does not grow with them."""
+    return [
+        *_tables(context),
+        *_lines(context),
+        *_lists(context),
+        *_against_the_marts(context),
+        *_against_last_night(context),
+    ]
+
+
+def _stacked(context: DoorContext) -> str:
+    """One relation with the lines of every shelf, and the shelf's name as first column."""
+    return " UNION ALL ".join(
+        f"SELECT {literal(shelf)} AS shelf, * FROM recommendations.{shelf}"
+        for shelf in context.shelves
+    )
+
+
+def _tables(context: DoorContext) -> list[Rule]:
+    named = ", ".join(f"({literal(shelf)})" for shelf in context.shelves)
+    return [
+        columns_rule(
+            "shelves_have_the_published_columns",
+            ALL,
+            {f"recommendations.{shelf}": COLUMNS for shelf in context.shelves},
+            in_order=True,
+            reason="The shop joins these tables by name and position; the schema is a promise.",
+            next_step="Run `dbt build` on the named shelf; its contract names the column.",
+        ),
+        rows_rule(
+            "shelves_are_not_empty",
+            ALL,
+            f"""
+            SELECT shelf, 0 AS rows FROM (VALUES {named}) AS named(shelf)
+            WHERE shelf NOT IN (SELECT shelf FROM {{batch}})
+            """,
+            over=_stacked(context),
+            guards_table=True,
+            reason="An empty shelf blanks a part of the shop's page.",
+            next_step="Look at ml.scored_candidates: which source gave this shelf no candidates?",
+        ),
+    ]
+
+
+def _lines(context: DoorContext) -> list[Rule]:
+    night = literal(context.night)
+    stacked = _stacked(context)
+    return [
+        rows_rule(
+            "shelves_are_of_this_night",
+            ALL,
+            f"""
+            SELECT {LINE}, night, {night} AS wanted FROM {{batch}}
+            WHERE night IS DISTINCT FROM {night}
+            """,
+            over=stacked,
+            reason="A line of another night was left over from an earlier attempt.",
+            next_step="Build the shelf anew in a fresh attempt.",
+        ),
+        rows_rule(
+            "scores_are_finite",
+            ALL,
+            f"""
+            SELECT {LINE}, score FROM {{batch}}
+            WHERE isfinite(score) IS NOT TRUE
+            """,
+            over=stacked,
+            reason="NaN sorts above every number: it would lead every list.",
+            next_step="Look for a division by zero in the features of the named item.",
+        ),
+        rows_rule(
+            "propensities_are_probabilities",
+            ALL,
+            f"""
+            SELECT {LINE}, propensity FROM {{batch}}
+            WHERE (propensity > 0 AND propensity <= 1) IS NOT TRUE
+            """,
+            over=stacked,
+            reason="Whoever learns from the shown lists divides by the propensity.",
+            next_step=MODELS,
+        ),
+        rows_rule(
+            "no_item_recommends_itself",
+            ALL,
+            f"""
+            SELECT {LINE} FROM {{batch}}
+            WHERE context_type = 'item' AND item_id = context_id
+            """,
+            over=stacked,
+            reason="The shopper is looking at it already.",
+            next_step=MODELS,
+        ),
+    ]
+
+
+def _lists(context: DoorContext) -> list[Rule]:
+    stacked = _stacked(context)
+    return [
+        rows_rule(
+            "each_place_holds_one_item",
+            ALL,
+            f"""
+            SELECT {GRAIN}, rank, count(*) AS copies FROM {{batch}}
+            GROUP BY {GRAIN}, rank HAVING copies > 1
+            """,
+            over=stacked,
+            reason="The grain is one row per (placement, context, rank).",
+            next_step=MODELS,
+        ),
+        rows_rule(
+            "no_list_names_an_item_twice",
+            ALL,
+            f"""
+            SELECT {GRAIN}, item_id, count(DISTINCT rank) AS places FROM {{batch}}
+            GROUP BY {GRAIN}, item_id HAVING places > 1
+            """,
+            over=stacked,
+            reason="Two places for one item waste one.",
+            next_step=MODELS,
+        ),
+        rows_rule(
+            "ranks_have_no_holes",
+            ALL,
+            f"""
+            SELECT {GRAIN}, min(rank) AS first, max(rank) AS last, count(DISTINCT rank) AS places
+            FROM {{batch}} GROUP BY {GRAIN}
+            HAVING (first = 1 AND last = places AND count(rank) = count(*)) IS NOT TRUE
+            """,
+            over=stacked,
+            reason="A page asks for ranks 1 to k; a hole is an empty tile.",
+            next_step="Rank again after the last filter, never before it.",
+        ),
+        rows_rule(
+            "scores_fall_with_rank",
+            ALL,
+            # Exploration slots are drawn, not scored: they may stand above a better item.
+            # NaN is left to scores_are_finite.
+            f"""
+            SELECT {LINE}, score,
+                lag(score) OVER (PARTITION BY {GRAIN} ORDER BY rank, item_id) AS score_above
+            FROM {{batch}} WHERE is_exploration IS NOT TRUE AND isfinite(score)
+            QUALIFY score > score_above
+            """,
+            over=stacked,
+            reason="The best stands first, or the order came from somewhere else.",
+            next_step=MODELS,
+        ),
+    ]
+
+
+def _against_the_marts(context: DoorContext) -> list[Rule]:
+    stacked = _stacked(context)
+    rules = [
+        rows_rule(
+            "offered_items_are_known",
+            ALL,
+            f"""
+            SELECT {LINE} FROM {{batch}}
+            WHERE item_id IS NULL OR item_id NOT IN (
+                SELECT item_id FROM marts.dim_items WHERE item_id IS NOT NULL)
+            """,
+            over=stacked,
+            reason="An item that the catalogue does not know has no page to lead to.",
+            next_step=MODELS,
+        ),
+        rows_rule(
+            "nobody_is_offered_an_item_out_of_stock",
+            ALL,
+            f"""
+            SELECT {LINE} FROM {{batch}}
+            WHERE item_id IN (SELECT item_id FROM marts.dim_items WHERE in_stock IS FALSE)
+            """,
+            over=stacked,
+            reason="A tile that cannot be bought costs trust.",
+            next_step="Look for the stock filter of the named shelf; stock unknown is not refused.",
+        ),
+    ]
+    if "rec_discover" in context.shelves:
+        rules.append(_discover_is_new())
+    if "rec_for_you" in context.shelves:
+        rules += [_one_item_does_not_lead(context), _users_are_served(context)]
+    return rules
+
+
+def _discover_is_new() -> Rule:
+    return rows_rule(
+        "discover_shows_nothing_already_bought",
+        "recommendations.rec_discover",
+        """
+        SELECT context_id, rank, item_id FROM {batch}
+        WHERE context_type = 'user' AND (context_id, item_id) IN (
+            SELECT (user_id, item_id) FROM marts.fct_interactions
+            WHERE event_type = 'purchase' AND user_id IS NOT NULL AND item_id IS NOT NULL
+        )
+        """,
+        reason="The shelf promises items new to the user.",
+        next_step="Look for the anti-join with fct_interactions in rec_discover.",
+    )
+
+
+def _one_item_does_not_lead(context: DoorContext) -> Rule:
+    return figures_rule(
+        "no_single_item_leads_for_everybody",
+        "recommendations.rec_for_you",
+        # Below 20 users one favourite is chance.
+        f"""
+        SELECT coalesce(sum(users), 0)::BIGINT AS users, max_by(item_id, users) AS top_item,
+            round(max(users) / nullif(sum(users), 0), 4) AS share,
+            {context.max_first_rank_share} AS share_allowed
+        FROM (
+            SELECT item_id, count(*) AS users FROM {{batch}}
+            WHERE rank = 1 AND context_type = 'user' GROUP BY item_id
+        )
+        """,
+        "users < 20 OR share <= share_allowed",
+        reason="A personal list that opens alike for half the shop is not personal: the model "
+        "collapsed or the features are blank.",
+        next_step="Compare the ranker's features with last night's; roll the champion back.",
+    )
+
+
+def _users_are_served(context: DoorContext) -> Rule:
+    return figures_rule(
+        "for_you_serves_the_users",
+        "recommendations.rec_for_you",
+        f"""
+        SELECT count(*) AS users,
+            count(*) FILTER (user_id IN (
+                SELECT context_id FROM {{batch}} WHERE context_type = 'user'
+            )) AS served,
+            round(served / nullif(users, 0), 4) AS share,
+            {context.min_users_served} AS share_required
+        FROM marts.dim_users
+        """,
+        "served >= share_required * users",
+        reason="Every known user gets a list; the popular fill what the models cannot.",
+        next_step="Look for the users without candidates in ml.scored_candidates.",
+    )
+
+
+def _against_last_night(context: DoorContext) -> list[Rule]:
+    if context.previous is None:
+        return []
+    rest = {
+        "over": _stacked(context),
+        "next_step": "Compare tonight's stage report with last night's, from ingest on; if the "
+        "shop did shrink, publish by hand.",
+    }
+    return [
+        rows_rule(
+            "shelves_serve_as_many_as_last_night",
+            ALL,
+            _shrunk(context, "count(DISTINCT context_id)", context.min_contexts_of_previous),
+            reason="Shoppers who had a list yesterday should have one today.",
+            **rest,
+        ),
+        rows_rule(
+            "shelves_are_as_long_as_last_night",
+            ALL,
+            _shrunk(context, "count(*)", context.min_rows_of_previous),
+            reason="A shelf of half the length lost a source of candidates.",
+            **rest,
+        ),
+    ]
+
+
+def _shrunk(context: DoorContext, measure: str, share: float) -> str:
+    """The shelves where tonight's `measure` is below `share` of last night's."""
+    return f"""
+        WITH published AS ({_published(context)}),
+        before AS (SELECT shelf, {measure} AS last_night FROM published GROUP BY shelf),
+        today AS (SELECT shelf, {measure} AS tonight FROM {{batch}} GROUP BY shelf)
+        SELECT shelf, last_night, tonight, {share} AS share_required
+        FROM before JOIN today USING (shelf) WHERE tonight < {share} * last_night ORDER BY shelf
+    """
+
+
+def _published(context: DoorContext) -> str:
+    """Last night's shelves. One that is new tonight has nothing to be compared with; where no
+    file is found at all we ask for every one, and DuckDB names what is missing."""
+    files = {shelf: context.previous / f"{shelf}.parquet" for shelf in context.shelves}
+    found = {shelf: file for shelf, file in files.items() if file.exists()} or files
+    return " UNION ALL ".join(
+        f"SELECT {literal(shelf)} AS shelf, context_id FROM read_parquet({literal(str(file))})"
+        for shelf, file in found.items()
+    )

@@ -1,0 +1,64 @@
+"""Candidate models: who might want what. One module a model; all answer in one shape.
+
+`MODELS` maps a model's name to its class; `configured_models()` makes one of each from
+ml/config/models.toml.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nightshelf.candidates.base import CandidateModel, Recommendations
+from nightshelf.candidates.companions import (
+    BoughtTogetherParams,
+    Companions,
+    bought_together,
+)
+from nightshelf.candidates.factors import Ials, IalsParams, Svd, SvdParams
+from nightshelf.candidates.files import fingerprint, load_npz, save_npz
+from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
+from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
+from nightshelf.candidates.params import MODELS_TOML, load_params
+from nightshelf.candidates.popularity import Popularity, PopularityParams
+
+MODELS: dict[str, type[CandidateModel]] = {
+    model.name: model for model in (OwnHistory, Popularity, ItemKnn, Ials, Svd)
+}
+
+
+def model_params(path: Path = MODELS_TOML) -> dict[str, object]:
+    """The settings of every model and of bought_together, by name."""
+    classes = {name: model.Params for name, model in MODELS.items()}
+    return load_params({**classes, "bought_together": BoughtTogetherParams}, path)
+
+
+def configured_models(path: Path = MODELS_TOML) -> list[CandidateModel]:
+    """One unfitted model of each kind, in the order of `MODELS`."""
+    params = model_params(path)
+    return [model(params[name]) for name, model in MODELS.items()]
+
+
+__all__ = [
+    "MODELS",
+    "MODELS_TOML",
+    "BoughtTogetherParams",
+    "CandidateModel",
+    "Companions",
+    "Ials",
+    "IalsParams",
+    "ItemKnn",
+    "ItemKnnParams",
+    "OwnHistory",
+    "OwnHistoryParams",
+    "Popularity",
+    "PopularityParams",
+    "Recommendations",
+    "Svd",
+    "SvdParams",
+    "bought_together",
+    "configured_models",
+    "fingerprint",
+    "load_npz",
+    "model_params",
+    "save_npz",
+]

@@ -1,0 +1,223 @@
+"""What every candidate model promises, and the exact top-k they share.
+
+A model is fitted on one `Interactions` and keeps its ids; item codes in its answers are positions
+in `model.items`, which equals `interactions.items`. A user the model has not seen gets no rows from
+a personal model; popularity gives everybody its list.
+
+Memory of `recommend`: cores × block × n_items × 8 bytes, 70 MB at 2 cores, 64 users a block and 68
+thousand items.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from nightshelf.dataset.interactions import Interactions, pack_ids, positions, unpack_ids
+from nightshelf.errors import ModelError
+
+NO = np.float32(-np.inf)
+"""The score of what must not be offered."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recommendations:
+    """One row per (user, item), sorted by (user, rank). Ranks are 1..n without holes, n <= k."""
+
+    users: np.ndarray
+    """(n_rows,) int32: position in the `users` that `recommend` was asked for."""
+    item_codes: np.ndarray
+    """(n_rows,) int32: position in the model's `items`."""
+    scores: np.ndarray
+    """(n_rows,) float32: finite, never rising with rank; comparable within one model only."""
+    ranks: np.ndarray
+    """(n_rows,) int16."""
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def lists(self, n_users: int, k: int) -> np.ndarray:
+        """(n_users, k) int32: item codes by rank, -1 where a list is shorter than k."""
+        table = np.full((n_users, k), -1, dtype=np.int32)
+        kept = self.ranks <= k
+        table[self.users[kept], self.ranks[kept] - 1] = self.item_codes[kept]
+        return table
+
+
+class CandidateModel(ABC):
+    """`fit`, `recommend`, `arrays`, `from_arrays`; nothing else is asked of a model."""
+
+    name: ClassVar[str]
+    Params: ClassVar[type]
+
+    def __init__(self, params: Any = None) -> None:
+        self.params = self.Params() if params is None else params
+        self.users = np.zeros(0, dtype=object)
+        self.items = np.zeros(0, dtype=object)
+
+    def fit(self, interactions: Interactions) -> Self:
+        """Learns from the rows; forgets an earlier fit. Returns itself."""
+        self.users, self.items = interactions.users, interactions.items
+        self._fit(interactions)
+        return self
+
+    def recommend(
+        self,
+        users: Sequence[str],
+        k: int,
+        exclude: csr_matrix | None = None,
+        block: int = 64,
+    ) -> Recommendations:
+        """The k best items for each of `users`, less `exclude` (len(users) × n_items, True = no).
+
+        Exact. Equal scores are ordered by item code. `block` bounds memory and changes nothing.
+        """
+        exclude = self._checked_exclude(exclude, len(users))
+        rows = self._rows(users)
+        known = np.flatnonzero(rows >= 0)
+
+        def best(asked: np.ndarray) -> Recommendations:
+            return self._best(rows[asked], None if exclude is None else exclude[asked], k, asked)
+
+        blocks = np.split(known, np.arange(block, len(known), block))
+        with one_blas_thread(), ThreadPoolExecutor(cores()) as pool:
+            return _joined(list(pool.map(best, blocks)))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The whole fitted model as numeric arrays."""
+        ids = {**pack_ids("users", self.users), **pack_ids("items", self.items)}
+        return {**ids, **self._arrays()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], params: Any = None) -> Self:
+        """The model that `arrays()` describes. Raises ModelError where an array is missing."""
+        model = cls(params)
+        try:
+            model.users = unpack_ids("users", arrays)
+            model.items = unpack_ids("items", arrays)
+            model._restore(arrays)
+        except (KeyError, ValueError, IndexError) as error:
+            raise ModelError(
+                f"these arrays are not a {cls.name} model: {error!r}; they hold {sorted(arrays)}",
+                "load the file that this model saved, or fit it again",
+            ) from error
+        return model
+
+    @abstractmethod
+    def _fit(self, interactions: Interactions) -> None: ...
+
+    @abstractmethod
+    def _arrays(self) -> dict[str, np.ndarray]: ...
+
+    @abstractmethod
+    def _restore(self, arrays: Mapping[str, np.ndarray]) -> None: ...
+
+    def _rows(self, users: Sequence[str]) -> np.ndarray:
+        return positions(self.users, users)
+
+    def _score(self, rows: np.ndarray) -> np.ndarray:
+        """(len(rows), n_items) float32, NO for what cannot be offered. Each row depends on its
+        user alone, to the last bit."""
+        raise NotImplementedError
+
+    def _best(self, rows, exclude, k: int, asked: np.ndarray) -> Recommendations:
+        scores = self._score(rows)
+        if exclude is not None:
+            scores[np.repeat(np.arange(len(rows)), np.diff(exclude.indptr)), exclude.indices] = NO
+        at, codes, values, ranks = top_k(scores, k)
+        return Recommendations(asked[at].astype(np.int32), codes, values, ranks)
+
+    def _checked_exclude(self, exclude: csr_matrix | None, n_users: int) -> csr_matrix | None:
+        if exclude is None:
+            return None
+        if exclude.shape != (n_users, len(self.items)):
+            raise ModelError(
+                f"exclude is {exclude.shape[0]} × {exclude.shape[1]}, but {n_users} users were "
+                f"asked for and {self.name} knows {len(self.items)} items",
+                "build exclude from the users asked for and from model.items",
+            )
+        exclude = csr_matrix(exclude, copy=True)
+        exclude.eliminate_zeros()
+        return exclude
+
+
+def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Exact top k of each row: (row, column int32, score, rank int16), sorted by (row, rank).
+
+    Equal scores are ordered by column, also at the edge of the list: everything that reaches the
+    k-th score is sorted, then cut. NO is never returned.
+    """
+    n_rows, n_columns = scores.shape
+    if not n_rows or not n_columns or k < 1:
+        return _no_rows()
+    k = min(k, n_columns)
+    # NO is below every finite number: a row with fewer than k finite scores keeps just those.
+    least = np.maximum(_kth_at_least(scores, k), np.finfo(np.float32).min)
+    reaching = np.flatnonzero(scores >= least[:, None])
+    rows, columns = np.divmod(reaching, n_columns)
+    values = scores.ravel()[reaching]
+    order = np.lexsort((columns, -values, rows))
+    return cut(rows[order], columns[order], values[order], n_rows, k)
+
+
+def _kth_at_least(scores: np.ndarray, k: int) -> np.ndarray:
+    """A bound each row's k-th score reaches: the k-th of the maxima of many groups of columns.
+
+    k groups have a maximum that high, so k scores do. Two passes at memory speed; a partition of
+    the whole row takes three times as long, and longer still where most of it is NO.
+    """
+    n_rows, n_columns = scores.shape
+    groups = max(1024, 4 * k)
+    deep = n_columns // groups
+    if deep >= 2:
+        scores = scores[:, : deep * groups].reshape(n_rows, deep, groups).max(axis=1)
+    width = scores.shape[1]
+    return np.partition(scores, width - k, axis=1)[:, width - k]
+
+
+def cut(rows, columns, values, n_rows: int, k: int):
+    """The first k of each row, with ranks; input is sorted by (row, order of merit)."""
+    counts = np.bincount(rows, minlength=n_rows)
+    ranks = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+    kept = ranks <= k
+    return (
+        rows[kept],
+        columns[kept].astype(np.int32),
+        values[kept].astype(np.float32, copy=False),
+        ranks[kept].astype(np.int16),
+    )
+
+
+def cores() -> int:
+    """Cores this process may use. Results never depend on it; tests say so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def one_blas_thread() -> AbstractContextManager:
+    """BLAS on one thread while inside: blocks run in threads of ours, and a split sum rounds
+    another way."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, "blas")
+
+
+def _no_rows() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    dtypes = (np.int64, np.int32, np.float32, np.int16)
+    return tuple(np.zeros(0, dtype=dtype) for dtype in dtypes)
+
+
+def _joined(parts: Sequence[Recommendations]) -> Recommendations:
+    return Recommendations(
+        np.concatenate([part.users for part in parts]).astype(np.int32),
+        np.concatenate([part.item_codes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.ranks for part in parts]),
+    )

@@ -1,0 +1,85 @@
+"""Fitted models on disk: .npz without pickle, equal bytes for equal arrays, read by sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from nightshelf.errors import ModelError, StorageError
+
+FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+"""The earliest a zip can hold: a clock in the file would make two equal models differ."""
+
+
+def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
+    """sha256 hex over names, dtypes, shapes and bytes; the order of the mapping does not count."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
+    """Writes the arrays, whole or not at all, and returns the file's sha256.
+
+    Not compressed: factors do not shrink, and zlib's bytes differ between its versions. Raises
+    ModelError for an array of objects, StorageError where the file cannot be written.
+    """
+    content = _npz(arrays)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(f"{path}: {error}", "free space or permit writing there") from error
+    return hashlib.sha256(content).hexdigest()
+
+
+def load_npz(path: Path, sha256: str) -> dict[str, np.ndarray]:
+    """The arrays of a file whose sha256 is as expected. Raises ModelError for anything else."""
+    again = "restore the file, fit the model again, or roll back to another night"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: {error}", again) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ModelError(f"{path}: sha256 is {found}, expected {sha256}", again)
+    if not content.startswith(b"PK"):
+        raise ModelError(f"{path}: not an .npz of plain arrays: no zip file", again)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as error:
+        raise ModelError(f"{path}: not an .npz of plain arrays: {error}", again) from error
+
+
+def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(arrays):
+            entry = zipfile.ZipInfo(f"{name}.npy", FIXED_TIME)
+            with archive.open(entry, "w", force_zip64=True) as file:
+                _write(file, name, np.ascontiguousarray(arrays[name]))
+    return buffer.getvalue()
+
+
+def _write(file, name: str, array: np.ndarray) -> None:
+    try:
+        np.lib.format.write_array(file, array, allow_pickle=False)
+    except ValueError as error:
+        raise ModelError(
+            f"array {name} has dtype {array.dtype}: {error}", "store numbers; ids by pack_ids"
+        ) from error

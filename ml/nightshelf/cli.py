@@ -1,0 +1,301 @@
+"""`nightshelf`: a command a step, and `nightshelf night` for all of them.
+
+Everything heavy is imported inside the command that needs it, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from nightshelf.errors import NightshelfError, SettingsError
+
+app = typer.Typer(
+    help="Restocks a shop's recommendation shelves overnight.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ShopFile = Annotated[
+    Path, typer.Option("--shop", envvar="NIGHTSHELF_SHOP", help="The shop's TOML file.")
+]
+AsOf = Annotated[
+    str,
+    typer.Option(
+        "--as-of", envvar="NIGHTSHELF_AS_OF", metavar="YYYY-MM-DD", help="The night's date."
+    ),
+]
+HomeDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", help="Where everything is kept. Default: $NIGHTSHELF_HOME, .nightshelf/"
+    ),
+]
+AttemptNumber = Annotated[
+    int | None,
+    typer.Option(
+        "--attempt", envvar="NIGHTSHELF_ATTEMPT", help="The attempt at the night. Default: newest."
+    ),
+]
+
+
+def _home(path: Path | None):
+    from nightshelf.paths import Home, default_home
+
+    return Home(path.absolute() if path else default_home())
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(
+            f"--as-of '{text}' is no date.", "Write it as year-month-day, such as 2017-12-01."
+        ) from None
+
+
+def _resumed(shop: Path, as_of: str, home: Path | None, attempt: int | None):
+    from nightshelf.steps import resume
+
+    return resume(_home(home), shop, _date(as_of), attempt)
+
+
+@app.command()
+def night(shop: ShopFile, as_of: AsOf, home: HomeDir = None) -> None:
+    """Run a whole night in this process, without Airflow: the same steps, the same bytes."""
+    from nightshelf.show import show_night
+    from nightshelf.steps import whole_night
+
+    show_night(whole_night(_home(home), shop, _date(as_of)))
+
+
+@app.command("open")
+def open_(
+    shop: ShopFile,
+    as_of: Annotated[
+        str,
+        typer.Option(
+            "--as-of", envvar="NIGHTSHELF_AS_OF", help="The night; empty: after the newest events."
+        ),
+    ] = "",
+    home: HomeDir = None,
+) -> None:
+    """Begin an attempt at a night; the last line printed is `<night> <attempt>`."""
+    from nightshelf.steps import next_night, open_night
+
+    where = _home(home)
+    chosen = _date(as_of) if as_of else next_night(where, shop)
+    run = open_night(where, shop, chosen)
+    typer.echo(f"{chosen} {run.attempt.number}")
+
+
+@app.command()
+def ingest(
+    shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumber = None
+) -> None:
+    """Take new landing files in: raw Parquet by day, ledger, quarantine."""
+    from nightshelf import steps
+
+    steps.ingest(_resumed(shop, as_of, home, attempt))
+
+
+@app.command()
+def gate(
+    door: Annotated[str, typer.Argument(help="raw, features or shelves.")],
+    shop: ShopFile,
+    as_of: AsOf,
+    home: HomeDir = None,
+    attempt: AttemptNumber = None,
+) -> None:
+    """Hold the data at a door against its expectations; a broken one stops the night."""
+    from nightshelf import steps
+
+    steps.gate(_resumed(shop, as_of, home, attempt), door)
+
+
+@app.command()
+def features(
+    shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumber = None
+) -> None:
+    """Clean events and build features with dbt (its first visit)."""
+    from nightshelf import steps
+
+    steps.features(_resumed(shop, as_of, home, attempt))
+
+
+@app.command()
+def train(shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumber = None) -> None:
+    """Fit the candidate sources at three cuts, and the rankers over them."""
+    from nightshelf import steps
+
+    steps.train(_resumed(shop, as_of, home, attempt))
+
+
+@app.command()
+def evaluate(
+    shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumber = None
+) -> None:
+    """Examine every contender on the last fortnight, log to MLflow, promote or not."""
+    from nightshelf import steps
+
+    steps.evaluate(_resumed(shop, as_of, home, attempt))
+
+
+@app.command()
+def score(shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumber = None) -> None:
+    """Rank tonight's candidates for everyone with the reigning models."""
+    from nightshelf import steps
+
+    steps.score(_resumed(shop, as_of, home, attempt))
+
+
+@app.command()
+def shelve(
+    shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumber = None
+) -> None:
+    """Make the shelves from the scores with dbt (its second visit)."""
+    from nightshelf import steps
+
+    steps.shelve(_resumed(shop, as_of, home, attempt))
+
+
+@app.command()
+def publish(
+    shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumber = None
+) -> None:
+    """Publish the attempt's shelves: files, manifest, one rename."""
+    from nightshelf import steps
+
+    steps.publish(_resumed(shop, as_of, home, attempt))
+
+
+@app.command()
+def show(shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumber = None) -> None:
+    """Print a night: its stages, quality, three users' shelves, and where the tables are."""
+    from nightshelf.show import show_night
+
+    show_night(_resumed(shop, as_of, home, attempt))
+
+
+@app.command()
+def shelf(
+    user: Annotated[str, typer.Argument(help="A user id.")], shop: ShopFile, home: HomeDir = None
+) -> None:
+    """Print a user's shelves of the current night, with titles and reasons."""
+    from nightshelf.show import show_shelf
+
+    show_shelf(_home(home), shop, user)
+
+
+@app.command()
+def nights(shop: ShopFile, home: HomeDir = None) -> None:
+    """List the published nights, and whether their files are whole."""
+    from nightshelf.show import show_nights
+
+    show_nights(_home(home), shop)
+
+
+@app.command()
+def ledger(shop: ShopFile, home: HomeDir = None) -> None:
+    """List the landing files taken: rows read = accepted + quarantined."""
+    from nightshelf.show import show_ledger
+
+    show_ledger(_home(home), shop)
+
+
+@app.command()
+def quarantine(shop: ShopFile, home: HomeDir = None) -> None:
+    """Show why rows were refused: reasons, counts, samples."""
+    from nightshelf.show import show_quarantine
+
+    show_quarantine(_home(home), shop)
+
+
+@app.command()
+def demo(home: HomeDir = None) -> None:
+    """Lay the demo shop's landing files out (The Complete Journey, 366 files)."""
+    from nightshelf.demo import lay_out
+    from nightshelf.progress import console, progress
+
+    with progress("demo") as shown:
+        landing = lay_out(_home(home), shown)
+    console.print(f"The demo shop's files lie in {landing}", markup=False)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def airflow(context: typer.Context, home: HomeDir = None) -> None:
+    """Run any Airflow command in Nightshelf's home, such as `airflow standalone`."""
+    from nightshelf.orchestration import replace_with_airflow
+
+    replace_with_airflow(_home(home), context.args)
+
+
+@app.command("night-by-airflow")
+def night_by_airflow(shop: ShopFile, as_of: AsOf, home: HomeDir = None) -> None:
+    """Run the DAG nightly_recommendations for one night, and show the result."""
+    from nightshelf.orchestration import run_dag
+    from nightshelf.show import show_night
+
+    where = _home(home)
+    run_dag(where, shop, _date(as_of))
+    show_night(_resumed(shop, as_of, where.root, None))
+
+
+def main() -> NoReturn:
+    """The entry point: errors end with their own exit code, in two lines, without a traceback."""
+    try:
+        app()
+    except NightshelfError as error:
+        _end(str(error), error.exit_code)
+    except Exception as error:
+        known = _of_the_machine(error)
+        if known is None:
+            raise
+        _end(str(known), known.exit_code)
+    sys.exit(0)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(f"✗ {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _of_the_machine(error: BaseException) -> NightshelfError | None:
+    """No space, no permission, no memory: said in words, whichever library met it."""
+    from nightshelf.errors import StorageError
+
+    seen: BaseException | None = error
+    while seen is not None:
+        text = str(seen)
+        if getattr(seen, "errno", None) == errno.ENOSPC or "No space left on device" in text:
+            return StorageError(f"No space left on the disk: {_first(text)}", _FREE)
+        if isinstance(seen, PermissionError) or "Permission denied" in text:
+            return StorageError(f"No permission: {_first(text)}", _PERMIT)
+        if getattr(seen, "errno", None) == errno.EROFS or "Read-only file system" in text:
+            return StorageError(f"Read-only file system: {_first(text)}", _PERMIT)
+        if isinstance(seen, MemoryError) or "Out of Memory" in text:
+            return StorageError(f"Not enough memory: {_first(text)}", _MEMORY)
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+_FREE = "Free space there (old folders in attempts/ may go), then rerun; yesterday's shelves stand."
+_PERMIT = "Let this user write there, or choose another --home, then rerun."
+_MEMORY = "Set NIGHTSHELF_MEMORY lower (DuckDB then spills to disk), or give the machine more."
+
+
+def _first(text: str) -> str:
+    return text.splitlines()[0][:300] if text else "no details"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUTF8", "1")
+    main()

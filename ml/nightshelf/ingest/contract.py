@@ -1,0 +1,119 @@
+"""From text to the input contract, in SQL: every cast that can fail has a reason of its own."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from nightshelf.columns import EVENT_TYPES
+from nightshelf.ingest.adapters.base import Adapter, literal, quoted
+
+REASONS = {
+    "wrong_column_count": "the row has more or fewer values than the header has columns",
+    "not_utf8": "the row holds bytes that are not UTF-8",
+    "not_json": "the line is not one JSON object",
+    "missing_item_id": "no item id",
+    "missing_user": "none of user_id, anonymous_id, session_id",
+    "missing_event_type": "no event type",
+    "unknown_event_type": "an event type that the contract does not know",
+    "missing_time": "no time",
+    "bad_time": "a time that cannot be read, or lies before 1990 or after 2100",
+    "bad_number": "a quantity, price or position that is no number",
+}
+"""The closed list of quarantine reasons. A row gets the first that applies, in this order."""
+
+_WITHOUT_ITEM = "('search', 'checkout')"  # events about no single item
+
+
+def typed(adapter: Adapter, source: str, zone: ZoneInfo) -> str:
+    """SQL over `source_rows(file_id, row_number, <columns> VARCHAR)`.
+
+    Returns one row per source row: the contract's typed columns, file_id, row_number, and
+    `reason`, null where the row is accepted.
+    """
+    text = ",\n        ".join(
+        f"nullif(trim(({adapter.expressions.get(c, 'null')})::varchar), '') as {quoted(c)}"
+        for c in adapter.contract
+        if c != "source"
+    )
+    time = _time(adapter.time_unit, zone)
+    select = _events(source, time) if adapter.kind == "events" else _items(time)
+    return f"with texts as (\n    select {text},\n        file_id, row_number\n    from source_rows\n)\n{select}"
+
+
+def _time(unit: str, zone: ZoneInfo) -> str:
+    """An SQL expression in {c}, a text column, that gives a UTC TIMESTAMP or null."""
+    if unit != "text":
+        scale = {"s": 1_000_000, "ms": 1_000, "us": 1}[unit]
+        return f"try(make_timestamp((try_cast({{c}} as decimal(38,6)) * {scale})::bigint))"
+    has_offset = r"regexp_matches({c}, ':\d\d.*(Z|[+-]\d\d(:?\d\d)?)$')"
+    naive = f"(try_cast({{c}} as timestamp) at time zone {literal(zone.key)})"
+    return (
+        f"case when {has_offset} then try_cast({{c}} as timestamptz) at time zone 'UTC'"
+        f" else {naive} at time zone 'UTC' end"
+    )
+
+
+def _events(source: str, time: str) -> str:
+    plausible = "occurred_at between timestamp '1990-01-01' and timestamp '2100-01-01'"
+    types = ", ".join(literal(t) for t in EVENT_TYPES)
+    return f"""
+, casts as (
+    select
+        texts.* exclude (occurred_at, event_type, quantity, price, position),
+        lower(event_type) as event_type,
+        {time.format(c="occurred_at")} as occurred_at,
+        -- Pieces are counted; weighed goods (0.482 kg) count as one piece, also when taken back.
+        case when abs(try_cast(quantity as double)) between 1e-9 and 1
+            then sign(try_cast(quantity as double))::bigint
+            else try_cast(try_cast(quantity as decimal(18,3)) as bigint) end as quantity,
+        try_cast(price as decimal(18,4)) as price,
+        try_cast(position as integer) as position,
+        occurred_at as time_text, quantity as quantity_text,
+        price as price_text, position as position_text
+    from texts
+)
+select
+    coalesce(event_id, md5(concat_ws(chr(31), {literal(source)}, event_type, occurred_at,
+        coalesce(user_id, ''), coalesce(anonymous_id, ''), coalesce(session_id, ''),
+        item_id, coalesce(variant_id, ''), quantity, price, coalesce(order_id, ''),
+        coalesce(list_id, ''), position))) as event_id,
+    event_type, occurred_at, user_id, anonymous_id, session_id, item_id, variant_id, quantity,
+    price, currency, order_id, list_id, position, query, coupon, {literal(source)} as source,
+    file_id, row_number,
+    case
+        when item_id is null and coalesce(event_type, '') not in {_WITHOUT_ITEM}
+            then 'missing_item_id'
+        when coalesce(user_id, anonymous_id, session_id) is null then 'missing_user'
+        when event_type is null then 'missing_event_type'
+        when event_type not in ({types}) then 'unknown_event_type'
+        when time_text is null then 'missing_time'
+        when occurred_at is null or not {plausible} then 'bad_time'
+        when (quantity_text is not null and quantity is null)
+            or (price_text is not null and price is null)
+            or (position_text is not null and position is null) then 'bad_number'
+    end as reason
+from casts"""
+
+
+def _items(time: str) -> str:
+    def at(column: str) -> str:
+        return time.format(c=column)
+
+    return f"""
+select
+    item_id, parent_id, title, description, category_path, brand,
+    try_cast(price as decimal(18,4)) as price, try_cast(list_price as decimal(18,4)) as list_price,
+    currency, try_cast(in_stock as boolean) as in_stock, try_cast(stock_qty as bigint) as stock_qty,
+    {at("available_from")} as available_from, {at("available_until")} as available_until,
+    tags, url, image_url, {at("updated_at")} as updated_at, file_id, row_number,
+    case
+        when item_id is null then 'missing_item_id'
+        when (updated_at is not null and {at("updated_at")} is null)
+            or (available_from is not null and {at("available_from")} is null)
+            or (available_until is not null and {at("available_until")} is null) then 'bad_time'
+        when (price is not null and try_cast(price as decimal(18,4)) is null)
+            or (list_price is not null and try_cast(list_price as decimal(18,4)) is null)
+            or (in_stock is not null and try_cast(in_stock as boolean) is null)
+            or (stock_qty is not null and try_cast(stock_qty as bigint) is null) then 'bad_number'
+    end as reason
+from texts"""

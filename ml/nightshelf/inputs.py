@@ -1,0 +1,115 @@
+"""Pins what a night reads: views in the attempt's file over the parts that the ledger names now.
+
+Files that land later do not reach a night that has begun, and a part that the ledger does not name
+does not exist.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, timedelta
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from nightshelf.columns import EVENTS, ITEMS, PROVENANCE
+from nightshelf.errors import InputError
+from nightshelf.ingest.adapters.base import literal, quoted
+from nightshelf.ingest.ledger import Ledger, Part
+from nightshelf.night import Night
+from nightshelf.paths import Attempt, ShopHome
+from nightshelf.warehouse import connect, in_memory
+
+
+def pin(attempt: Attempt, night: Night) -> None:
+    """Makes schema `raw` in the attempt's file. Raises InputError if the logs do not reach the night."""
+    ledger = Ledger(attempt.shop.ledger)
+    replaced = ledger.replaced_ids()
+    parts = ledger.parts()
+    with connect(attempt.database, read_only=False) as db:
+        db.execute("create schema if not exists raw")
+        _view(
+            db, "events", EVENTS, [p for p in parts if p.kind == "events"], attempt.shop, replaced
+        )
+        _view(db, "items", ITEMS, [p for p in parts if p.kind == "items"], attempt.shop, replaced)
+        _pin_files(db, ledger)
+        _pin_days(db, parts, replaced)
+        _check_reach(db, night)
+
+
+def _view(
+    db: duckdb.DuckDBPyConnection,
+    name: str,
+    contract: dict[str, str],
+    parts: list[Part],
+    shop: ShopHome,
+    replaced: set[str],
+) -> None:
+    columns = contract | PROVENANCE
+    if not parts:
+        empty = ", ".join(f"null::{kind} as {quoted(c)}" for c, kind in columns.items())
+        db.execute(f"create or replace view raw.{name} as select {empty} where false")
+        return
+    paths = ", ".join(literal(str(shop.raw / p.path)) for p in parts)
+    files = ", ".join(map(literal, sorted(replaced)))
+    where = f" where file_id not in ({files})" if replaced else ""
+    names = ", ".join(map(quoted, columns))
+    db.execute(
+        f"create or replace view raw.{name} as"
+        f" select {names} from read_parquet([{paths}], hive_partitioning = false){where}"
+    )
+
+
+def _pin_files(db: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
+    db.execute("""
+        create or replace table raw.files (file_id varchar, name varchar, source varchar,
+            kind varchar, sha256 varchar, rows_read bigint, accepted bigint, quarantined bigint)""")
+    rows = [
+        (f.file_id, f.name, f.source, f.kind, f.sha256, f.rows_read, f.accepted, f.quarantined)
+        for f in ledger.files()
+    ]
+    if rows:
+        db.executemany("insert into raw.files values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _pin_days(db: duckdb.DuckDBPyConnection, parts: list[Part], replaced: set[str]) -> None:
+    """(occurred_on, fingerprint): a day's fingerprint changes when a file touches or leaves it."""
+    db.execute("create or replace table raw.parts (occurred_on date, path varchar)")
+    rows = [(p.occurred_on, p.path) for p in parts if p.kind == "events"]
+    if rows:
+        db.executemany("insert into raw.parts values (?, ?)", rows)
+    gone = literal("".join(sorted(replaced)))
+    db.execute(f"""
+        create or replace table raw.days as
+        select occurred_on, md5(string_agg(path, chr(10) order by path) || {gone}) as fingerprint
+        from raw.parts group by occurred_on order by occurred_on""")
+
+
+def _check_reach(db: duckdb.DuckDBPyConnection, night: Night) -> None:
+    first, last, before = db.execute(
+        "select min(occurred_at), max(occurred_at), count(*) filter (occurred_at < ?) from raw.events",
+        [night.instant.replace(tzinfo=None)],
+    ).fetchall()[0]
+    if first is None:
+        raise InputError(
+            "No events at all: the landing files hold no accepted row.",
+            "Look at `nightshelf quarantine`, mend the source in the shop file, and rerun.",
+        )
+    if not before:
+        raise InputError(
+            f"No events before {night.date}; the logs at hand cover {first.date()} to {last.date()}.",
+            "Load older logs, or pass a later --as-of.",
+        )
+
+
+def newest_night(shop: ShopHome, zone: ZoneInfo) -> date | None:
+    """The date in the shop's zone after that of its newest event; None without events."""
+    parts = [p for p in Ledger(shop.ledger).parts() if p.kind == "events"]
+    if not parts:
+        return None
+    last_day = max(p.occurred_on for p in parts)
+    paths = [str(shop.raw / p.path) for p in parts if p.occurred_on == last_day]
+    with in_memory(shop) as db:
+        newest = db.execute("select max(occurred_at) from read_parquet(?)", [paths]).fetchall()[0][
+            0
+        ]
+    return newest.replace(tzinfo=UTC).astimezone(zone).date() + timedelta(days=1)

@@ -1,0 +1,297 @@
+"""The train stage: every source fitted at three cuts, the pools they propose, and the rankers.
+
+What it leaves in the attempt: models/*.npz (the sources as they serve), candidates/<role>_<view>
+.parquet (the pools), models/labels_<view>.npz, models/ranker_<view>.npz, scores/similar_items and
+scores/bought_together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy.sparse import csr_matrix, vstack
+
+from nightshelf.candidates import (
+    CandidateModel,
+    bought_together,
+    configured_models,
+    fingerprint,
+    load_npz,
+    model_params,
+    save_npz,
+)
+from nightshelf.candidates.params import load_params
+from nightshelf.dataset.interactions import (
+    Interactions,
+    day_number,
+    load_interactions,
+    pack_ids,
+    positions,
+    unpack_ids,
+)
+from nightshelf.errors import InputError
+from nightshelf.evaluation import Labels, labels
+from nightshelf.night import ROLES, WINDOW_DAYS, Night
+from nightshelf.paths import PROJECT, Attempt
+from nightshelf.progress import Progress
+from nightshelf.ranking import features, ranker
+from nightshelf.ranking.pool import VIEWS, Pool, propose
+from nightshelf.ranking.ranker import Ranker, RankerParams
+from nightshelf.settings import Shop
+from nightshelf.storage import read_json, write_json
+from nightshelf.warehouse import connect
+
+RANKER_TOML = PROJECT / "ml" / "config" / "ranker.toml"
+
+
+@dataclass(frozen=True)
+class Learnt:
+    candidates: int
+    told: str
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """One role's learning: what was seen, the sources fitted on it, and its labels by view."""
+
+    role: str
+    interactions: Interactions
+    models: Mapping[str, CandidateModel]
+    seconds: Mapping[str, float]
+    labels: Mapping[str, Labels]
+
+
+def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> Learnt:
+    """Fits, proposes, trains, writes. A cut without earlier events, or whose window nobody shopped
+    in, is left out: then there is no ranker, or nothing to examine on, and the night says so."""
+    attempt.models.mkdir(parents=True, exist_ok=True)
+    n_candidates, trained = 0, dict.fromkeys(VIEWS)
+    for role in ROLES:
+        cut = fit_cut(shop, night, role, attempt, progress)
+        if cut is None:
+            continue
+        pools = _pools(cut, attempt)
+        for view, pool in pools.items():
+            pool.write(attempt.candidates / f"{role}_{view}.parquet")
+            n_candidates += len(pool)
+        if role == "train":
+            trained = _train_rankers(cut, pools, night, attempt, progress)
+        elif role == "evaluate":
+            for view, wanted in cut.labels.items():
+                save_npz(attempt.models / f"labels_{view}.npz", _label_arrays(wanted))
+        else:
+            _write_serving(cut, shop, attempt, progress)
+    _save_rankers(trained, attempt)
+    lacking = [v for v, r in trained.items() if r is None]
+    told = f"no ranker for view {' and '.join(lacking)}: too few labels" if lacking else "2 rankers"
+    return Learnt(n_candidates, f"candidates of {len(cut.models)} sources at 3 cuts; {told}")
+
+
+def fit_cut(
+    shop: Shop, night: Night, role: str, attempt: Attempt, progress: Progress
+) -> Cut | None:
+    """Fits every source on what lies before the role's cut. None where a cut cannot be used."""
+    types = [t for t, w in shop.events.weights.items() if w > 0]
+    wanted: dict[str, Labels] = {}
+    with connect(attempt.database) as db:
+        try:
+            seen = load_interactions(db, night.as_of(role), types)
+        except InputError:
+            if role == "serve":
+                raise
+            return None
+        if role != "serve":
+            wanted = _labels(db, shop, night, role, seen)
+    if role != "serve" and not len(wanted["all"].users):
+        return None
+    models, seconds = {}, {}
+    for model in configured_models():
+        progress.advance(f"{role} as of {night.as_of(role)}: {model.name}")
+        started = time.perf_counter()
+        models[model.name] = model.fit(seen)
+        seconds[model.name] = round(time.perf_counter() - started, 3)
+    return Cut(role, seen, models, seconds, wanted)
+
+
+def _labels(db, shop: Shop, night: Night, role: str, seen: Interactions) -> dict[str, Labels]:
+    """What users took in the window after the cut, as far as it stands by the night."""
+    first = day_number(night.as_of(role))
+    target = load_interactions(db, night.date, [shop.events.target])
+    window = target.window(first, first + WINDOW_DAYS)
+    return {view: labels(seen, window, view) for view in VIEWS}
+
+
+def _pools(cut: Cut, attempt: Attempt) -> dict[str, Pool]:
+    """What the sources propose: to the labelled users of a cut, or to everyone at serve."""
+    if cut.role != "serve":
+        return {v: propose(cut.models, w.users, w.exclude) for v, w in cut.labels.items()}
+    with connect(attempt.database) as db:
+        ids = db.execute("select user_id from marts.dim_users order by user_id").fetchall()
+    users = np.array([i[0] for i in ids], dtype=object)
+    exclude = {"all": None, "new": _bought(cut, users)}
+    return {view: propose(cut.models, users, exclude[view]) for view in VIEWS}
+
+
+def _bought(cut: Cut, users: np.ndarray) -> csr_matrix:
+    """(len(users), n_items) bool; an empty row for a user without interactions."""
+    bought = cut.interactions.bought()
+    padded = vstack([bought, csr_matrix((1, bought.shape[1]), dtype=bool)], format="csr")
+    rows = positions(cut.interactions.users, users)
+    return padded[np.where(rows < 0, bought.shape[0], rows)].astype(bool)
+
+
+def taken(pool: Pool, wanted: Labels) -> np.ndarray:
+    """(n_rows,) bool: did the user take the item in the window?"""
+    width = wanted.relevant.shape[1]
+    owners = np.repeat(np.arange(len(wanted.users)), np.diff(wanted.relevant.indptr))
+    keys = owners.astype(np.int64) * width + wanted.relevant.indices
+    return np.isin(pool.user_codes.astype(np.int64) * width + pool.item_codes, keys)
+
+
+def _train_rankers(
+    cut: Cut, pools: Mapping[str, Pool], night: Night, attempt: Attempt, progress: Progress
+) -> dict[str, Ranker | None]:
+    """One ranker a view, from the labels in the window after the train cut."""
+    params = load_params({"ranker": RankerParams}, RANKER_TOML)["ranker"]
+    trained = {}
+    for view, pool in pools.items():
+        progress.advance(f"ranker for view '{view}'")
+        with connect(attempt.database) as db:
+            matrix = features.attach(db, pool, night.as_of(cut.role))
+        names = features.names(list(pool.scores))
+        trained[view] = ranker.fit(matrix, taken(pool, cut.labels[view]), names, params)
+    return trained
+
+
+def ranker_params() -> RankerParams:
+    return load_params({"ranker": RankerParams}, RANKER_TOML)["ranker"]
+
+
+def _save_rankers(trained: Mapping[str, Ranker | None], attempt: Attempt) -> None:
+    saved = {
+        view: save_npz(attempt.models / f"ranker_{view}.npz", r.arrays()) if r else None
+        for view, r in trained.items()
+    }
+    write_json(attempt.models / "rankers.json", saved)
+
+
+def load_rankers(attempt: Attempt) -> dict[str, Ranker | None]:
+    saved = read_json(attempt.models / "rankers.json")
+    return {
+        view: Ranker.from_arrays(load_npz(attempt.models / f"ranker_{view}.npz", sha256))
+        if sha256
+        else None
+        for view, sha256 in saved.items()
+    }
+
+
+def _label_arrays(wanted: Labels) -> dict[str, np.ndarray]:
+    arrays = pack_ids("users", wanted.users)
+    for name, matrix in (("relevant", wanted.relevant), ("seen", wanted.seen)):
+        arrays |= {
+            f"{name}_indptr": matrix.indptr,
+            f"{name}_indices": matrix.indices,
+            f"{name}_shape": np.array(matrix.shape),
+        }
+    return arrays
+
+
+def load_labels(attempt: Attempt, view: str) -> Labels | None:
+    """The examination's labels; None where there was nobody to examine on."""
+    path = attempt.models / f"labels_{view}.npz"
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    return Labels(
+        unpack_ids("users", found), _matrix(found, "relevant"), _matrix(found, "seen"), view
+    )
+
+
+def _matrix(arrays: Mapping[str, np.ndarray], name: str) -> csr_matrix:
+    indices = arrays[f"{name}_indices"]
+    ones = np.ones(len(indices), dtype=bool)
+    shape = tuple(arrays[f"{name}_shape"])
+    return csr_matrix((ones, indices, arrays[f"{name}_indptr"]), shape=shape)
+
+
+def _write_serving(cut: Cut, shop: Shop, attempt: Attempt, progress: Progress) -> None:
+    progress.advance("writing the sources and the item pairs")
+    saved = {}
+    for name, model in cut.models.items():
+        arrays = model.arrays()
+        path = attempt.models / f"{name}.npz"
+        saved[name] = {
+            "fingerprint": fingerprint(arrays),
+            "sha256": save_npz(path, arrays),
+            "file": path.name,
+            "seconds": cut.seconds[name],
+        }
+    write_json(attempt.models / "sources.json", saved)
+    _write_similar_items(cut, shop, attempt)
+    pairs = _write_bought_together(shop, attempt)
+    write_json(attempt.models / "pairs.json", {"fingerprint": pairs})
+
+
+def _write_similar_items(cut: Cut, shop: Shop, attempt: Attempt) -> None:
+    """scores/similar_items.parquet: (item_id, similar_item_id, score, rank)."""
+    items = cut.models["item_knn"].items
+    # Twice the shelf, so that items that may not be shown leave no holes.
+    found = cut.models["item_knn"].similar_items(2 * shop.placements.k_similar)
+    table = {
+        "item_id": _names(items, found.users),
+        "similar_item_id": _names(items, found.item_codes),
+        "score": pa.array(found.scores.astype(np.float64)),
+        "rank": pa.array(found.ranks.astype(np.int32)),
+    }
+    _write(attempt, "similar_items", table)
+
+
+def _write_bought_together(shop: Shop, attempt: Attempt) -> str:
+    """scores/bought_together.parquet: (item_id, companion_id, score, rank, n_baskets).
+
+    Returns its fingerprint.
+    """
+    with connect(attempt.database) as db:
+        items = db.execute(
+            "select distinct item_id from marts.fct_basket_items order by item_id"
+        ).fetchall()
+        lines = db.execute("""
+            select
+                dense_rank() over (order by basket_id, basket_date) - 1 as basket_code,
+                dense_rank() over (order by item_id) - 1 as item_code
+            from marts.fct_basket_items""").fetchnumpy()
+    found = bought_together(
+        np.asarray(lines["basket_code"]),
+        np.asarray(lines["item_code"]),
+        len(items),
+        2 * shop.placements.k_together,
+        model_params()["bought_together"],
+    )
+    ids = np.array([i[0] for i in items], dtype=object)
+    table = {
+        "item_id": _names(ids, found.items),
+        "companion_id": _names(ids, found.companions),
+        "score": pa.array(found.scores.astype(np.float64)),
+        "rank": pa.array(found.ranks.astype(np.int32)),
+        "n_baskets": pa.array(found.baskets),
+    }
+    _write(attempt, "bought_together", table)
+    return fingerprint(
+        {"items": found.items, "companions": found.companions, "scores": found.scores}
+    )
+
+
+def _names(ids: np.ndarray, codes: np.ndarray) -> pa.Array:
+    known = pa.array(ids.tolist(), pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), known).dictionary_decode()
+
+
+def _write(attempt: Attempt, name: str, table: dict[str, pa.Array]) -> None:
+    attempt.scores.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(table), attempt.scores / f"{name}.parquet", compression="zstd")

@@ -1,0 +1,44 @@
+"""Progress that a person sees and a log keeps: a live line on a terminal, rare lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+
+console = Console(highlight=False, soft_wrap=True)
+
+LOG_SECONDS = 5
+"""In a log that nobody watches live, one line each so many seconds is enough."""
+
+
+class Progress:
+    """One step's progress. On a terminal one line is rewritten; elsewhere lines are rare."""
+
+    def __init__(self, step: str, status: object | None = None) -> None:
+        self.step = step
+        self._status = status
+        self._said_at = time.monotonic()
+
+    def advance(self, message: str) -> None:
+        if self._status is not None:
+            self._status.update(escape(f"{self.step}: {message}"))
+        elif time.monotonic() - self._said_at >= LOG_SECONDS:
+            self._said_at = time.monotonic()
+            console.print(f"  {self.step}: {message}", markup=False)
+
+    def say(self, message: str) -> None:
+        """A line that stays."""
+        console.print(f"  {message}", markup=False)
+
+
+@contextmanager
+def progress(step: str) -> Iterator[Progress]:
+    if not console.is_terminal:
+        yield Progress(step)
+        return
+    with console.status(f"{step} …") as status:
+        yield Progress(step, status)

@@ -1,0 +1,195 @@
+"""Publishes an attempt's shelves: everything fsynced, a manifest, a fence, one rename.
+
+Readers follow `nights/current`, a symlink that is replaced in one rename: they see the old night or
+the new one, whole. A killed publish leaves a directory that no name points at; the next one
+sweeps it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+import nightshelf
+from nightshelf.columns import SHELF, SHELVES
+from nightshelf.errors import StaleAttempt, StorageError, WarehouseLocked
+from nightshelf.paths import PROJECT, Attempt, ShopHome
+from nightshelf.publishing.nights import PublishedNight, current, damage, published
+from nightshelf.storage import read_json, sha256_of, sync_directory, sync_file, write_json
+from nightshelf.warehouse import connect
+
+TABLES = (*SHELVES, "rpt_events", "rpt_shelves")
+"""What is published: the shelves, and the two reports that count them."""
+PUBLISH_LOCK_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Publication:
+    path: Path
+    rows: int
+    already: bool
+    """This very attempt had been published before; nothing was done."""
+    is_current: bool
+    """Readers see it now. False for an older night than the one they see."""
+
+
+def publish(attempt: Attempt, more: dict) -> Publication:
+    """Publishes the attempt's tables. `more` goes into the manifest.
+
+    Raises StaleAttempt when a later attempt at the night has been published.
+    """
+    attempt.shop.nights.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(attempt.shop.nights / ".publish.lock", timeout=PUBLISH_LOCK_SECONDS):
+            return _publish_locked(attempt, more)
+    except Timeout:
+        raise WarehouseLocked(
+            f"Another process has been publishing into {attempt.shop.nights} for"
+            f" {PUBLISH_LOCK_SECONDS} s.",
+            "Let it finish, or end it, then run `nightshelf publish` again.",
+        ) from None
+
+
+def _publish_locked(attempt: Attempt, more: dict) -> Publication:
+    _sweep(attempt.shop)
+    before = [p for p in published(attempt.shop) if p.night == attempt.night]
+    _fence(attempt, before)
+    already = any(p.attempt == attempt.number for p in before)
+    if not already:
+        _write_night(attempt, more)
+    night = PublishedNight(attempt.night, attempt.number, attempt.published)
+    _read_back(night)
+    is_current = _point(attempt.shop, night)
+    rows = sum(t["rows"] for t in night.manifest["tables"].values())
+    return Publication(night.path, rows, already, is_current)
+
+
+def _sweep(shop: ShopHome) -> None:
+    for left in [*shop.nights.glob(".incoming-*"), *shop.nights.glob(".current-*")]:
+        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+
+
+def _fence(attempt: Attempt, before: list[PublishedNight]) -> None:
+    newest = max((p.attempt for p in before), default=0)
+    if attempt.number < newest:
+        raise StaleAttempt(
+            f"Attempt {attempt.number} at night {attempt.night} comes after attempt {newest} was"
+            " published; nothing was changed.",
+            "Nothing to mend: the newer attempt stands. To replace it, start a new night run.",
+        )
+
+
+def _write_night(attempt: Attempt, more: dict) -> None:
+    incoming = attempt.shop.nights / f".incoming-{attempt.night}-{attempt.number}"
+    incoming.mkdir()
+    tables = _write_tables(attempt, incoming)
+    write_json(incoming / "manifest.json", _manifest(attempt, tables, more))
+    for path in incoming.iterdir():
+        sync_file(path)
+    sync_directory(incoming)
+    attempt.published.parent.mkdir(exist_ok=True)
+    incoming.rename(attempt.published)
+    sync_directory(attempt.published.parent)
+    sync_directory(attempt.shop.nights)
+
+
+def _write_tables(attempt: Attempt, folder: Path) -> dict[str, dict]:
+    """Ordered Parquet, written by one thread: equal tables are equal bytes."""
+    tables = {}
+    with connect(attempt.database) as db:
+        db.execute("set threads = 1")
+        for name in TABLES:
+            schema, order = _place(name)
+            path = folder / f"{name}.parquet"
+            db.execute(
+                f"copy (from {schema}.{name} order by {order}) to '{_sql(path)}'"
+                " (format parquet, parquet_version v2, compression zstd)"
+            )
+            columns = db.execute(f"describe {schema}.{name}").fetchall()
+            rows = db.execute(f"select count(*) from {schema}.{name}").fetchall()[0][0]
+            tables[path.name] = {
+                "rows": rows,
+                "sha256": sha256_of(path),
+                "columns": {c[0]: c[1] for c in columns},
+            }
+    _check_schema(tables)
+    return tables
+
+
+def _place(name: str) -> tuple[str, str]:
+    if name in SHELVES:
+        return "recommendations", "context_type, context_id, rank"
+    return "reports", "1"
+
+
+def _check_schema(tables: dict[str, dict]) -> None:
+    for name in SHELVES:
+        found = tables[f"{name}.parquet"]["columns"]
+        if list(found.items()) != list(SHELF.items()):
+            raise StorageError(
+                f"{name} has columns {found}, the published schema is {SHELF}.",
+                "Mend the model in dbt_project/models/recommendations.",
+            )
+
+
+def _manifest(attempt: Attempt, tables: dict[str, dict], more: dict) -> dict:
+    return {
+        "night": attempt.night.isoformat(),
+        "attempt": attempt.number,
+        "tables": tables,
+        "code": {
+            "nightshelf": nightshelf.__version__,
+            "python": platform.python_version(),
+            "requirements_lock_sha256": sha256_of(PROJECT / "requirements.lock"),
+        },
+        **more,
+    }
+
+
+def _read_back(night: PublishedNight) -> None:
+    wrong = damage(night)
+    if wrong:
+        raise StorageError(
+            f"{night.path} does not read back as written: {'; '.join(wrong)}; readers still see the"
+            " night before.",
+            "Check the disk, then run the night again.",
+        )
+
+
+def _point(shop: ShopHome, night: PublishedNight) -> bool:
+    """Moves `current` forward. An older night than the one readers see does not take its place."""
+    now = current(shop)
+    if now is not None and (now.night, now.attempt) > (night.night, night.attempt):
+        return False
+    beside = shop.nights / f".current-{os.getpid()}"
+    beside.symlink_to(night.path.relative_to(shop.nights))
+    beside.replace(shop.current)
+    sync_directory(shop.nights)
+    return True
+
+
+def _sql(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def previous_night(attempt: Attempt) -> PublishedNight | None:
+    """What readers see while this attempt is made: the doors compare with it."""
+    return current(attempt.shop)
+
+
+def inputs_of(attempt: Attempt) -> dict[str, str]:
+    """Landing file → sha256, of all that the attempt could read."""
+    with connect(attempt.database) as db:
+        rows = db.execute(
+            "select source || ':' || name, sha256 from raw.files order by 1"
+        ).fetchall()
+    return dict(rows)
+
+
+def decision_of(attempt: Attempt) -> dict:
+    return read_json(attempt.root / "decision.json")

@@ -1,0 +1,1 @@
+"""From candidates to one ordered list: features attached, a ranker over the union of sources."""

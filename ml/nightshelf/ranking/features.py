@@ -1,0 +1,121 @@
+"""The ranker's features: each one SQL expression over the pool and the feature tables.
+
+Six families. Counts and days enter as logarithms: the step from 1 to 2 purchases says more than
+the step from 11 to 12, and a linear model can only add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import duckdb
+import numpy as np
+
+from nightshelf.ranking.pool import Pool
+
+BATCH_ROWS = 200_000
+"""Rows of features in memory at a time as Arrow: some 50 MB."""
+
+FAMILIES: dict[str, dict[str, str]] = {
+    "item windows": {
+        "item_buyers_7d": "ln(1 + coalesce(i.n_buyers_7d, 0))",
+        "item_buyers_28d": "ln(1 + coalesce(i.n_buyers_28d, 0))",
+        "item_buyers": "ln(1 + coalesce(i.n_buyers, 0))",
+        "item_rise": "ln((1 + coalesce(i.n_buyers_7d, 0)) / (1 + coalesce(i.n_buyers_28d, 0) / 4.0))",
+        "item_repeat_share": "coalesce(i.repeat_share, 0)",
+        "item_days_since_last": "ln(1 + coalesce(i.days_since_last, 365))",
+        "item_age": "ln(1 + coalesce(i.days_since_first, 365))",
+    },
+    "user windows": {
+        "user_active_days_28d": "ln(1 + coalesce(u.n_active_days_28d, 0))",
+        "user_items": "ln(1 + coalesce(u.n_items, 0))",
+        "user_repeat_share": "coalesce(u.repeat_share, 0)",
+        "user_days_since_last": "ln(1 + coalesce(u.days_since_last, 365))",
+    },
+    "user and item": {
+        "pair_days": "ln(1 + coalesce(ui.n_days, 0))",
+        "pair_days_28d": "ln(1 + coalesce(ui.n_days_28d, 0))",
+        "pair_days_91d": "ln(1 + coalesce(ui.n_days_91d, 0))",
+        "pair_decayed": "ln(1 + coalesce(ui.decayed_count, 0))",
+        "pair_share": "coalesce(ui.n_days / u.n_active_days, 0)",
+        "pair_never": "(ui.n_days is null)::integer",
+        "pair_days_since_last": "ln(1 + coalesce(ui.days_since_last, 365))",
+        # 0 when due exactly now; the user's own gap where the pair has none.
+        "pair_overdue": "least(3, abs(ln((1 + ui.days_since_last)"
+        " / (1 + coalesce(ui.mean_gap_days, u.mean_gap_days, ui.days_since_last)))))",
+    },
+    "price and category": {
+        "price_ratio": "least(3, abs(ln(nullif(i.price, 0) / nullif(u.mean_price, 0))))",
+        "category_share": "coalesce(c.share, 0)",
+        "category_days": "ln(1 + coalesce(c.n_days, 0))",
+        "category_days_since_last": "ln(1 + coalesce(c.days_since_last, 365))",
+    },
+}
+
+
+def names(sources: Sequence[str]) -> list[str]:
+    """All feature names in their order: the tables' families, then each source's score and rank."""
+    of_tables = [n for family in FAMILIES.values() for n in family]
+    return of_tables + [f"{kind}_{s}" for s in sources for kind in ("score", "near_top")]
+
+
+def attach(db: duckdb.DuckDBPyConnection, pool: Pool, as_of: date) -> np.ndarray:
+    """(n_rows, n_features) float32, in the pool's row order. Reads features as of `as_of` only.
+
+    About 2 s a million rows. A missing value is 0 after its expression's own default.
+    """
+    sources = list(pool.scores)
+    matrix = np.empty((len(pool), len(names(sources))), dtype=np.float32)
+    _attach_tables(db, pool, as_of, matrix)
+    first = matrix.shape[1] - 2 * len(sources)
+    for position, source in enumerate(sources):
+        matrix[:, first + 2 * position] = _within_user(pool, pool.scores[source])
+        ranks = pool.ranks[source].astype(np.float32)
+        # 1 at the top, falling slowly, 0 where the source did not propose the row.
+        matrix[:, first + 2 * position + 1] = np.where(ranks > 0, 1 / np.log2(1 + ranks), 0)
+    return matrix
+
+
+def _attach_tables(
+    db: duckdb.DuckDBPyConnection, pool: Pool, as_of: date, matrix: np.ndarray
+) -> None:
+    expressions = [e for family in FAMILIES.values() for e in family.values()]
+    columns = ", ".join(f"coalesce({e}, 0)::float as f{n}" for n, e in enumerate(expressions))
+    db.register("pool_rows", pool.table())
+    try:
+        reader = db.execute(
+            f"""
+            select {columns}
+            from (select user_id, item_id, row_number() over () as pool_row from pool_rows) as p
+            left join features.feat_item as i
+                on i.item_id = p.item_id and i.as_of = $as_of
+            left join features.feat_user as u
+                on u.user_id = p.user_id and u.as_of = $as_of
+            left join features.feat_user_item as ui
+                on ui.user_id = p.user_id and ui.item_id = p.item_id and ui.as_of = $as_of
+            left join marts.dim_items as d on d.item_id = p.item_id
+            left join features.feat_user_category as c
+                on c.user_id = p.user_id and c.category = d.category and c.as_of = $as_of
+            order by pool_row""",
+            {"as_of": as_of},
+        ).to_arrow_reader(BATCH_ROWS)
+        done = 0
+        for batch in reader:
+            for n, column in enumerate(batch.columns):
+                matrix[done : done + len(batch), n] = column.to_numpy()
+            done += len(batch)
+    finally:
+        db.unregister("pool_rows")
+    if done != len(pool):
+        raise AssertionError(
+            f"{len(pool)} candidates became {done} rows: a feature table repeats a key"
+        )
+
+
+def _within_user(pool: Pool, scores: np.ndarray) -> np.ndarray:
+    """Scores over the user's own maximum: sources speak in units of their own."""
+    top = np.zeros(len(pool.users), dtype=np.float32)
+    np.maximum.at(top, pool.user_codes, np.abs(scores))
+    top[top == 0] = 1
+    return scores / top[pool.user_codes]

@@ -1,0 +1,86 @@
+"""The score stage: tonight's pools ranked by the reigning recipes, for everyone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightshelf.night import Night
+from nightshelf.paths import Attempt, Home
+from nightshelf.placement import PLACEMENT_VIEWS
+from nightshelf.progress import Progress
+from nightshelf.ranking import features
+from nightshelf.ranking.pool import Pool
+from nightshelf.recipe import RANKER, Recipe
+from nightshelf.settings import Shop
+from nightshelf.storage import read_json, write_json
+from nightshelf.warehouse import connect
+
+SHELVES_DEEP = 2
+"""Scored rows kept per shelf slot: rules may take half of a list away before it shortens."""
+VIEWS_OF_ML = ("for_you", "discover", "similar_items", "bought_together")
+
+
+def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:
+    """Writes scores/for_you.parquet and scores/discover.parquet; returns their rows."""
+    recipes = read_recipes(attempt)
+    rows = 0
+    for placement, view in PLACEMENT_VIEWS.items():
+        progress.advance(f"rec_{placement}")
+        pool = Pool.read(attempt.candidates / f"serve_{view}.parquet")
+        matrix = _matrix(attempt, pool, night, recipes[placement])
+        scores = recipes[placement].score(pool, matrix)
+        rows += _write(attempt, placement, pool, scores, SHELVES_DEEP * shop.placements.k)
+    return rows
+
+
+def _matrix(attempt: Attempt, pool: Pool, night: Night, recipe: Recipe) -> np.ndarray | None:
+    if recipe.source != RANKER:
+        return None
+    with connect(attempt.database) as db:
+        return features.attach(db, pool, night.as_of("serve"))
+
+
+def _write(attempt: Attempt, placement: str, pool: Pool, scores: np.ndarray, deep: int) -> int:
+    """(user_id, item_id, score, source), the best `deep` of each user, best first."""
+    rows = pool.best_rows(scores, deep)
+    table = pool.table().take(pa.array(rows))
+    table = table.append_column("score", pa.array(scores[rows]))
+    table = table.append_column("source", pa.array(pool.first_source()[rows].tolist(), pa.string()))
+    attempt.scores.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, attempt.scores / f"{placement}.parquet", compression="zstd")
+    return len(rows)
+
+
+def offer_to_dbt(attempt: Attempt) -> None:
+    """Schema `ml` in the attempt's file: views over what the models wrote."""
+    with connect(attempt.database, read_only=False) as db:
+        db.execute("create schema if not exists ml")
+        for name in VIEWS_OF_ML:
+            path = str(attempt.scores / f"{name}.parquet").replace("'", "''")
+            db.execute(f"create or replace view ml.{name} as from read_parquet('{path}')")
+
+
+def keep_recipes(attempt: Attempt, recipes: dict[str, Recipe]) -> None:
+    """The recipes that serve tonight, so that scoring does not depend on what the registry says
+    later."""
+    from nightshelf.registry import write_recipe
+
+    serving = {}
+    for placement, recipe in recipes.items():
+        folder, sha256 = write_recipe(recipe, attempt.models / "serving" / placement)
+        serving[placement] = {"folder": folder.name, "sha256": sha256}
+    write_json(attempt.models / "serving.json", serving)
+
+
+def read_recipes(attempt: Attempt) -> dict[str, Recipe]:
+    from nightshelf.registry import read_recipe
+
+    serving = read_json(attempt.models / "serving.json")
+    return {
+        placement: read_recipe(
+            attempt.models / "serving" / placement / entry["folder"], entry["sha256"]
+        )
+        for placement, entry in serving.items()
+    }

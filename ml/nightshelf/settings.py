@@ -1,0 +1,207 @@
+"""A shop is one TOML file. This module says what may stand in it, and refuses the rest by name."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from nightshelf.columns import EVENT_TYPES, EVENTS, ITEMS
+from nightshelf.errors import SettingsError
+from nightshelf.paths import Home
+
+Share = Annotated[float, Field(ge=0, le=1)]
+AdapterName = Literal[
+    "complete_journey", "complete_journey_products", "online_retail", "online_retail_items",
+    "column_map",
+]  # fmt: skip
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Strict):
+    """One kind of landing file and how it becomes rows of the input contract."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """Stands in the ledger and in the `source` column of every event."""
+    adapter: AdapterName
+    path: str
+    """A glob below `landing`, such as `orders/*.csv.gz`."""
+    kind: Literal["events", "items"] = "events"
+    """Only for `column_map`: the other adapters know what they read."""
+    columns: dict[str, str] = {}
+    """Only for `column_map`: contract column → the file's column."""
+    constants: dict[str, str] = {}
+    """Only for `column_map`: contract column → one value for every row."""
+    event_types: dict[str, str] = {}
+    """Only for `column_map`: the file's event name → the contract's event type."""
+    time_unit: Literal["text", "s", "ms", "us"] = "text"
+    """How times are written: text (ISO 8601), or a number of seconds, ms or µs since 1970."""
+
+    @model_validator(mode="after")
+    def _column_map_is_complete(self) -> Source:
+        if self.adapter != "column_map":
+            extra = [k for k in ("columns", "constants", "event_types") if getattr(self, k)]
+            if extra:
+                raise ValueError(f"`{extra[0]}` belongs to adapter 'column_map' only")
+            return self
+        contract = EVENTS if self.kind == "events" else ITEMS
+        for name in (*self.columns, *self.constants):
+            if name not in contract:
+                raise ValueError(
+                    f"'{name}' is no column of {self.kind}; known: {', '.join(contract)}"
+                )
+        needed = {"event_type", "occurred_at", "item_id"} if self.kind == "events" else {"item_id"}
+        missing = needed - set(self.columns) - set(self.constants)
+        if missing:
+            raise ValueError(f"columns or constants must give {', '.join(sorted(missing))}")
+        who = {"user_id", "anonymous_id", "session_id"}
+        if self.kind == "events" and not who & (set(self.columns) | set(self.constants)):
+            raise ValueError("columns must give one of user_id, anonymous_id, session_id")
+        unknown = set(self.event_types.values()) - set(EVENT_TYPES)
+        if unknown:
+            raise ValueError(
+                f"event_types: '{sorted(unknown)[0]}' is no event type; known: {', '.join(EVENT_TYPES)}"
+            )
+        return self
+
+
+class Events(Strict):
+    """What the events mean to this shop."""
+
+    target: Literal["purchase", "cart_add", "click", "view"] = "purchase"
+    """The event that shelves are made to bring about; labels and quality count these."""
+    weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = {"purchase": 1.0}
+    """Event type → how much one such event says about a user's taste. Absent types say nothing."""
+
+    @field_validator("weights")
+    @classmethod
+    def _known_types(cls, weights: dict[str, float]) -> dict[str, float]:
+        for name in weights:
+            if name not in EVENT_TYPES:
+                raise ValueError(f"'{name}' is no event type; known: {', '.join(EVENT_TYPES)}")
+        return weights
+
+    @model_validator(mode="after")
+    def _target_has_weight(self) -> Events:
+        if not self.weights.get(self.target):
+            raise ValueError(f"weights must give the target '{self.target}' a weight above 0")
+        return self
+
+
+class Cleaning(Strict):
+    product_id_pattern: str = ".*"
+    """Whole-id regular expression (RE2). Ids that do not match are fees and postage, not products."""
+    max_quantity: Annotated[int, Field(gt=0)] = 10_000
+    """A line of more pieces than this is a booking error, not a purchase."""
+    max_price: Annotated[float, Field(gt=0)] = 100_000.0
+    """A unit price above this is a booking error."""
+
+
+class Doors(Strict):
+    max_quarantined_share: Share = 0.05
+    max_anonymous_share: Share = 0.5
+    max_days_behind: Annotated[int, Field(ge=0)] = 3
+    """How many days the newest event may lie before `as_of`."""
+    min_volume_share: Share = 0.2
+    """Yesterday's events against the median of the same weekday over four weeks."""
+
+
+class Placements(Strict):
+    k: Annotated[int, Field(ge=1, le=200)] = 20
+    """Items on a user's shelf."""
+    k_similar: Annotated[int, Field(ge=1, le=100)] = 20
+    k_together: Annotated[int, Field(ge=1, le=100)] = 10
+    k_popular: Annotated[int, Field(ge=1, le=1000)] = 50
+
+
+class Shop(Strict):
+    """Everything one shop says about itself."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
+    """Names the shop's directory and its MLflow experiment."""
+    title: str = ""
+    time_zone: str
+    """IANA name, such as Europe/London. A night begins at midnight there; naive times are its."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    landing: str | None = None
+    """Folder of the landing files, relative to this file; by default the shop's folder in the home."""
+    sources: Annotated[list[Source], Field(min_length=1)]
+    events: Events = Events()
+    cleaning: Cleaning = Cleaning()
+    doors: Doors = Doors()
+    placements: Placements = Placements()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"'{name}' is no time zone; use an IANA name such as Europe/London")
+        return name
+
+    @field_validator("sources")
+    @classmethod
+    def _unique_names(cls, sources: list[Source]) -> list[Source]:
+        names = [s.name for s in sources]
+        twice = {n for n in names if names.count(n) > 1}
+        if twice:
+            raise ValueError(f"two sources are called '{sorted(twice)[0]}'")
+        return sources
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    def landing_in(self, home: Home, shop_file: Path) -> Path:
+        if self.landing is None:
+            return home.shop(self.name).root / "landing"
+        return (shop_file.parent / self.landing).resolve()
+
+
+def load_shop(path: Path) -> Shop:
+    """Reads and checks a shop's TOML. Raises SettingsError naming the key, what is wrong, and what is known."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"No shop file at {path}.", "Pass --shop with a TOML file; shops/ holds two to copy."
+        ) from None
+    except IsADirectoryError:
+        raise SettingsError(f"{path} is a folder.", "Pass the TOML file in it to --shop.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{path} is not valid TOML: {error}.", "Mend the line it names."
+        ) from None
+    try:
+        return Shop.model_validate(document)
+    except ValidationError as error:
+        raise SettingsError(
+            f"{path} cannot be used:\n" + "\n".join(_told(e) for e in error.errors()),
+            "Mend these keys; docs/data-contract.md lists every key of a shop file.",
+        ) from None
+
+
+def _told(error: dict) -> str:
+    """One line for one pydantic error: the key's path in the TOML, what is wrong, what is allowed."""
+    where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error["loc"]).lstrip(".")
+    if error["type"] == "extra_forbidden":
+        return f"  {where}: unknown key; known here: {', '.join(_known_keys(error['loc']))}"
+    if error["type"] == "missing":
+        return f"  {where}: missing"
+    message = error["msg"].removeprefix("Value error, ")
+    given = "" if error["type"] == "value_error" else f" (given: {error['input']!r:.80})"
+    return f"  {where or 'shop'}: {message}{given}"
+
+
+def _known_keys(location: tuple) -> list[str]:
+    model: type[BaseModel] = Shop
+    children = {"sources": Source, "events": Events, "cleaning": Cleaning, "doors": Doors,
+                "placements": Placements}  # fmt: skip
+    for part in location[:-1]:
+        model = children.get(part, model)
+    return list(model.model_fields)

@@ -1,0 +1,292 @@
+"""What a person sees in the terminal: tables, not dumps."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from nightshelf.errors import InputError
+from nightshelf.paths import Home, ShopHome
+from nightshelf.progress import console
+from nightshelf.publishing.nights import PublishedNight, current, damage, published
+from nightshelf.settings import load_shop
+from nightshelf.steps import Run, stage_records
+from nightshelf.storage import read_json
+from nightshelf.warehouse import connect, in_memory
+
+SHOWN_USERS = 3
+SHOWN_ITEMS = 5
+
+
+def show_night(run: Run) -> None:
+    """Stages, quality, three users' shelves, where the tables are, what to do next."""
+    _show_stages(run)
+    _show_quality(run)
+    now = current(run.attempt.shop)
+    if now is None or not run.attempt.published.exists():
+        console.print("This attempt has not been published.", markup=False)
+        return
+    night = PublishedNight(run.night.date, run.attempt.number, run.attempt.published)
+    titles = _titles(run)
+    for user in _typical_users(run):
+        _show_user(run.attempt.shop, night, user, titles)
+    _show_whereabouts(run, night)
+
+
+def _clean(text: object, width: int = 60) -> str:
+    """Text of the shop's for a terminal: no escape codes, no markup, no novels."""
+    shown = "".join(c if c.isprintable() else "·" for c in str(text))
+    return escape(shown if len(shown) <= width else shown[: width - 1] + "…")
+
+
+def _table(title: str, *columns: str) -> Table:
+    """The first column is a name; the others are figures."""
+    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
+    table.add_column(columns[0], overflow="fold")
+    for name in columns[1:]:
+        table.add_column(name, justify="right", overflow="fold")
+    return table
+
+
+def _show_stages(run: Run) -> None:
+    table = _table(
+        f"Night {run.night.date} of {run.shop.title or run.shop.name}, attempt {run.attempt.number}",
+        "stage",
+        "seconds",
+        "rows",
+        "peak MB",
+    )
+    table.add_column("what happened")
+    records = stage_records(run.attempt)
+    for r in records:
+        rows = "" if r["rows"] is None else f"{r['rows']:,}"
+        table.add_row(
+            r["stage"], f"{r['seconds']:.1f}", rows, f"{r['peak_mb']:,}", _clean(r["told"], 90)
+        )
+    table.add_section()
+    table.add_row("together", f"{sum(r['seconds'] for r in records):.1f}", "", "", "")
+    console.print(table)
+
+
+def _show_quality(run: Run) -> None:
+    if not run.attempt.quality.exists():
+        return
+    for placement, found in read_json(run.attempt.quality)["placements"].items():
+        view = {"for_you": "all items", "discover": "items new to the user"}[placement]
+        table = _table(
+            f"Quality of rec_{placement}: {view}, the last 14 days, {found['n_users']:,} users,"
+            " every item ranked",
+            "model",
+            "nDCG@10",
+            "95 % interval",
+            "recall@10",
+            "MAP@10",
+            "hit@10",
+            "nDCG@20",
+            "coverage@10",
+        )
+        for row in sorted(found["contenders"], key=lambda r: -_number(r["ndcg@10"])):
+            interval = row["interval"]
+            table.add_row(
+                row["name"],
+                _figure(row["ndcg@10"]),
+                f"{_figure(interval['low'])}–{_figure(interval['high'])}",
+                *(_figure(row[m]) for m in ("recall@10", "average_precision@10", "hit_rate@10")),
+                _figure(row["ndcg@20"]),
+                _figure(row["coverage@10"]),
+            )
+        console.print(table)
+        console.print(f"  {found['verdict']}", markup=False)
+        if found["n_users"]:
+            console.print(
+                f"  The sources proposed {found['reachable']:.1%} of what users took: no ranker can"
+                " find more.\n",
+                markup=False,
+            )
+
+
+def _number(value: Any) -> float:
+    return -1.0 if value is None or math.isnan(value) else value
+
+
+def _figure(value: Any) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.4f}"
+
+
+def _titles(run: Run) -> dict[str, str]:
+    with connect(run.attempt.database) as db:
+        return dict(db.execute("select item_id, title from marts.dim_items").fetchall())
+
+
+def _typical_users(run: Run) -> list[str]:
+    """A light, a middling and a heavy user: the quartiles by active days, ties by id."""
+    with connect(run.attempt.database) as db:
+        ids = db.execute(
+            "select user_id from marts.dim_users order by n_active_days, user_id"
+        ).fetchall()
+    places = (len(ids) // 4, len(ids) // 2, 3 * len(ids) // 4)
+    return list(dict.fromkeys(ids[p][0] for p in places[:SHOWN_USERS]))
+
+
+def _show_user(shop: ShopHome, night: PublishedNight, user: str, titles: dict[str, str]) -> None:
+    table = Table(
+        title=f"Shelves of user {_clean(user)}",
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
+    for name in ("shelf", "rank", "item", "title", "reason"):
+        table.add_column(name, justify="right" if name == "rank" else "left")
+    for name in ("for_you", "discover", "buy_again"):
+        rows = _shelf_rows(shop, night, name, user, SHOWN_ITEMS)
+        for rank, item, reason, evidence in rows:
+            title = _clean(titles.get(item, item), 40)
+            table.add_row(
+                name, str(rank), _clean(item, 20), title, _reason(reason, evidence, item, titles)
+            )
+        table.add_section()
+    console.print(table)
+
+
+def _shelf_rows(
+    shop: ShopHome, night: PublishedNight, name: str, user: str, k: int
+) -> list[tuple[int, str, str, list[str]]]:
+    with in_memory(shop) as db:
+        return db.execute(
+            "select rank, item_id, reason_code, evidence from read_parquet(?)"
+            " where context_type = 'user' and context_id = ? and rank <= ? order by rank",
+            [str(night.path / f"rec_{name}.parquet"), user, k],
+        ).fetchall()
+
+
+def _reason(code: str, evidence: list[str], item: str, titles: dict[str, str]) -> str:
+    if code == "because_you_bought":
+        return f"because you bought {_clean(titles.get(evidence[0], evidence[0]), 32)}"
+    return {
+        "due_again": "due again",
+        "bought_before": "bought before",
+        "popular_now": "popular now",
+        "similar_shoppers": "similar shoppers take it",
+    }.get(code, _clean(code))
+
+
+def _show_whereabouts(run: Run, night: PublishedNight) -> None:
+    tables = night.manifest["tables"]
+    table = _table(f"Published tables in {night.path}", "table", "rows")
+    for name, entry in tables.items():
+        table.add_row(name, f"{entry['rows']:,}")
+    console.print(table)
+    link = run.attempt.shop.current / "rec_for_you.parquet"
+    doors = run.attempt.doors
+    console.print(
+        f"\nNext:\n"
+        f"  join the tables     select * from read_parquet('{link}') where context_id = '…'\n"
+        f"  another user        nightshelf shelf USER --shop {run.shop_file}\n"
+        f"  what the doors saw  {doors / 'raw.html'}, features.html, shelves.html\n"
+        f"  Airflow and MLflow  make up\n"
+        f"  your own shop       copy shops/demo.toml; docs/data-contract.md says what it may hold",
+        markup=False,
+    )
+
+
+def show_shelf(home: Home, shop_file: Path, user: str) -> None:
+    shop = load_shop(shop_file)
+    where = home.shop(shop.name)
+    night = _current_or_raise(where, shop.name)
+    titles = _titles_of_night(where, night)
+    rows = _shelf_rows(where, night, "for_you", user, 1)
+    if not rows:
+        raise InputError(
+            f"User '{_clean(user)}' has no shelf in the night of {night.night}.",
+            "Look for the id in rec_for_you; unknown visitors get rec_popular.",
+        )
+    _show_user(where, night, user, titles)
+
+
+def _titles_of_night(where: ShopHome, night: PublishedNight) -> dict[str, str]:
+    database = where.attempt(night.night, night.attempt).database
+    if not database.exists():
+        return {}
+    with connect(database) as db:
+        return dict(db.execute("select item_id, title from marts.dim_items").fetchall())
+
+
+def _current_or_raise(where: ShopHome, name: str) -> PublishedNight:
+    night = current(where)
+    if night is None:
+        raise InputError(
+            f"Shop '{name}' has no published night yet.", "Run `nightshelf night` first."
+        )
+    return night
+
+
+def show_nights(home: Home, shop_file: Path) -> None:
+    shop = load_shop(shop_file)
+    where = home.shop(shop.name)
+    now = current(where)
+    table = _table(f"Published nights of {shop.name}", "night", "attempt", "rows")
+    for name in ("state", "readers"):
+        table.add_column(name)
+    for night in published(where):
+        rows = sum(t["rows"] for t in night.manifest["tables"].values())
+        state = "; ".join(damage(night)) or "whole"
+        table.add_row(
+            str(night.night),
+            str(night.attempt),
+            f"{rows:,}",
+            _clean(state, 80),
+            "see this one" if now and now.path == night.path else "",
+        )
+    console.print(table)
+
+
+def show_ledger(home: Home, shop_file: Path) -> None:
+    from nightshelf.ingest.ledger import Ledger
+
+    shop = load_shop(shop_file)
+    table = _table(
+        f"Ledger of {shop.name}", "file", "rows read", "accepted", "quarantined", "sha256"
+    )
+    table.add_column("state")
+    for file in Ledger(home.shop(shop.name).ledger).files(current=False):
+        table.add_row(
+            _clean(f"{file.source}: {file.name}", 70),
+            *(f"{n:,}" for n in (file.rows_read, file.accepted, file.quarantined)),
+            file.sha256[:12],
+            "replaced" if file.replaced_by else "",
+        )
+    console.print(table)
+
+
+def show_quarantine(home: Home, shop_file: Path) -> None:
+    from nightshelf.ingest.contract import REASONS
+    from nightshelf.ingest.ledger import Ledger
+
+    shop = load_shop(shop_file)
+    where = home.shop(shop.name)
+    names = {f.file_id: f.name for f in Ledger(where.ledger).files()}
+    paths = sorted(str(p) for p in where.quarantine.glob("*.parquet"))
+    if not paths:
+        console.print(f"No row of {shop.name} is in quarantine.", markup=False)
+        return
+    with in_memory(where) as db:
+        rows = db.execute(
+            """
+            select reason, count(*) as n, min_by((file_id, row_number, raw), (file_id, row_number))
+            from read_parquet(?) where list_contains(?, file_id)
+            group by reason order by n desc, reason""",
+            [paths, list(names)],
+        ).fetchall()
+    table = _table(f"Quarantine of {shop.name}", "reason", "rows")
+    for name in ("means", "first at", "that row"):
+        table.add_column(name)
+    for reason, count, (file_id, row_number, raw) in rows:
+        where_from = f"{names[file_id]}, row {row_number}"
+        table.add_row(
+            reason, f"{count:,}", REASONS[reason], _clean(where_from, 60), _clean(raw, 120)
+        )
+    console.print(table)

@@ -1,0 +1,263 @@
+"""The steps of a night. Each is one function, one CLI command and one Airflow task; each reads what
+the step before it left in the attempt's directory, and leaves a record in `stages/`.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from nightshelf.errors import InputError, SettingsError
+from nightshelf.night import Night
+from nightshelf.paths import Attempt, Home
+from nightshelf.progress import Progress, console, progress
+from nightshelf.settings import Shop, load_shop
+from nightshelf.storage import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every step is given."""
+
+    home: Home
+    shop: Shop
+    shop_file: Path
+    night: Night
+    attempt: Attempt
+
+    @property
+    def landing(self) -> Path:
+        return self.shop.landing_in(self.home, self.shop_file)
+
+
+def open_night(home: Home, shop_file: Path, night: date) -> Run:
+    """Begins a new attempt: the first free number, taken by making its directory."""
+    shop = load_shop(shop_file)
+    attempts = home.shop(shop.name).attempts / night.isoformat()
+    attempts.mkdir(parents=True, exist_ok=True)
+    number = max((int(p.name) for p in attempts.iterdir() if p.name.isdigit()), default=0)
+    while True:
+        number += 1
+        try:
+            (attempts / str(number)).mkdir()
+            return _run(home, shop, shop_file, night, number)
+        except FileExistsError:
+            continue
+
+
+def next_night(home: Home, shop_file: Path) -> date:
+    """The night after the newest landed events: what a shop means that names none.
+
+    Takes new landing files in first, since they may be what the night is about.
+    """
+    from nightshelf.ingest.run import ingest as take
+    from nightshelf.inputs import newest_night
+    from nightshelf.warehouse import writer
+
+    shop = load_shop(shop_file)
+    where = home.shop(shop.name)
+    with progress("open") as shown, writer(where, "open"):
+        take(shop, shop.landing_in(home, shop_file), where, shown)
+    newest = newest_night(where, shop.zone)
+    if newest is None:
+        raise InputError(
+            f"Shop '{shop.name}' has no events, so there is no newest night.",
+            "Put exports into its landing folder, or name a night.",
+        )
+    return newest
+
+
+def resume(home: Home, shop_file: Path, night: date, number: int | None) -> Run:
+    """The attempt of that number, or the newest of the night."""
+    shop = load_shop(shop_file)
+    attempts = home.shop(shop.name).attempts / night.isoformat()
+    numbers = sorted(int(p.name) for p in attempts.glob("*") if p.name.isdigit())
+    if not numbers or (number is not None and number not in numbers):
+        wanted = "attempt" if number is None else f"attempt {number}"
+        raise SettingsError(
+            f"There is no {wanted} at night {night} of shop '{shop.name}'.",
+            "Begin one with `nightshelf open`, or run the whole `nightshelf night`.",
+        )
+    return _run(home, shop, shop_file, night, number or numbers[-1])
+
+
+def _run(home: Home, shop: Shop, shop_file: Path, night: date, number: int) -> Run:
+    attempt = home.shop(shop.name).attempt(night, number)
+    return Run(home, shop, shop_file, Night(night, shop.zone), attempt)
+
+
+@contextmanager
+def _stage(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
+    """Times a step, shows it, and records it: {stage, seconds, rows, told, peak_mb}."""
+    started = time.perf_counter()
+    record: dict[str, Any] = {"stage": name, "rows": None, "told": ""}
+    with progress(name) as shown:
+        yield shown, record
+    record["seconds"] = round(time.perf_counter() - started, 2)
+    record["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    write_json(run.attempt.stages / f"{name}.json", record)
+    rows = "" if record["rows"] is None else f"{record['rows']:>12,} rows"
+    console.print(
+        f"✓ {name:<10} {record['seconds']:>6.1f} s {rows:>17}  {record['told']}", markup=False
+    )
+
+
+def ingest(run: Run) -> None:
+    from nightshelf.ingest.run import ingest as take
+    from nightshelf.inputs import pin
+    from nightshelf.warehouse import writer
+
+    with _stage(run, "ingest") as (shown, record):
+        with writer(run.attempt.shop, f"night {run.night.date}, ingest"):
+            taken = take(run.shop, run.landing, run.attempt.shop, shown)
+            pin(run.attempt, run.night)
+        record["rows"] = taken.rows_read
+        record["told"] = (
+            f"{taken.files:,} new files, {taken.unchanged:,} known,"
+            f" {taken.accepted:,} rows accepted, {taken.quarantined:,} quarantined"
+        )
+        for name in taken.restated:
+            shown.say(f"Restated: {name} replaces its earlier content.")
+
+
+def gate(run: Run, door: str) -> None:
+    from expectations import DoorContext
+    from nightshelf.doors.run import check
+    from nightshelf.publishing.publish import previous_night
+
+    with _stage(run, f"door_{door}") as (shown, record):
+        before = previous_night(run.attempt)
+        doors = run.shop.doors
+        context = DoorContext(
+            night=run.night.date,
+            as_of_utc=run.night.instant,
+            previous=before.path if before else None,
+            max_lag_days=doors.max_days_behind,
+            max_quarantined_share=doors.max_quarantined_share,
+            max_anonymous_share=doors.max_anonymous_share,
+            min_volume_share=doors.min_volume_share,
+        )
+        result = check(door, run.attempt, context, shown.advance)
+        record["told"] = f"{len(result.rules)} expectations hold"
+
+
+def features(run: Run) -> None:
+    from nightshelf.transform import build
+    from nightshelf.warehouse import connect, writer
+
+    with _stage(run, "features") as (shown, record):
+        with writer(run.attempt.shop, f"night {run.night.date}, features"):
+            nodes = build("prepare", run.shop, run.night, run.attempt, shown)
+        with connect(run.attempt.database) as db:
+            record["rows"], users = db.execute(
+                "select count(*), count(distinct user_id) from marts.fct_interactions"
+            ).fetchall()[0]
+        record["told"] = f"{nodes} models and tests, {users:,} users"
+        if not users:
+            raise InputError(
+                f"No event before {run.night.date} has a user, an item and a weight.",
+                "Look at `weights` and `cleaning` in the shop file, and at rpt_events.",
+            )
+
+
+def train(run: Run) -> None:
+    from nightshelf import learning
+
+    with _stage(run, "train") as (shown, record):
+        learnt = learning.train_night(run.shop, run.night, run.attempt, shown)
+        record["rows"] = learnt.candidates
+        record["told"] = learnt.told
+
+
+def evaluate(run: Run) -> None:
+    from nightshelf import judging
+
+    with _stage(run, "evaluate") as (shown, record):
+        record["told"] = judging.judge_night(run.home, run.shop, run.night, run.attempt, shown)
+
+
+def score(run: Run) -> None:
+    from nightshelf import scoring
+
+    with _stage(run, "score") as (shown, record):
+        record["rows"] = scoring.score_night(run.home, run.shop, run.night, run.attempt, shown)
+
+
+def shelve(run: Run) -> None:
+    from nightshelf.scoring import offer_to_dbt
+    from nightshelf.transform import build
+    from nightshelf.warehouse import connect
+
+    with _stage(run, "shelve") as (shown, record):
+        offer_to_dbt(run.attempt)
+        fingerprints = read_json(run.attempt.root / "fingerprints.json")
+        nodes = build("shelve", run.shop, run.night, run.attempt, shown, fingerprints=fingerprints)
+        with connect(run.attempt.database) as db:
+            record["rows"] = db.execute("select sum(n_rows) from reports.rpt_shelves").fetchall()[
+                0
+            ][0]
+        record["rows"] = int(record["rows"])
+        record["told"] = f"{nodes} models and tests"
+
+
+def publish(run: Run) -> None:
+    from nightshelf.publishing.publish import inputs_of
+    from nightshelf.publishing.publish import publish as put_out
+    from nightshelf.transform import manifest_hash
+
+    with _stage(run, "publish") as (shown, record):
+        more = {
+            "shop": run.shop.name,
+            "inputs": inputs_of(run.attempt),
+            "models": read_json(run.attempt.root / "decision.json"),
+            "dbt_manifest_sha256": manifest_hash(run.attempt),
+        }
+        done = put_out(run.attempt, more)
+        record["rows"] = done.rows
+        record["told"] = _told(run, done)
+
+
+def _told(run: Run, done: Any) -> str:
+    if done.already:
+        return f"attempt {run.attempt.number} had been published; nothing was changed"
+    if not done.is_current:
+        return f"attempt {run.attempt.number}; readers go on seeing a later night"
+    return f"attempt {run.attempt.number}; readers see it now"
+
+
+STEPS: dict[str, Callable[[Run], None]] = {
+    "ingest": ingest,
+    "door_raw": lambda run: gate(run, "raw"),
+    "features": features,
+    "door_features": lambda run: gate(run, "features"),
+    "train": train,
+    "evaluate": evaluate,
+    "score": score,
+    "shelve": shelve,
+    "door_shelves": lambda run: gate(run, "shelves"),
+    "publish": publish,
+}
+"""Every step of a night, in order."""
+
+
+def whole_night(home: Home, shop_file: Path, night: date) -> Run:
+    """All steps in one process: the same functions that the DAG's tasks call, and the same bytes."""
+    run = open_night(home, shop_file, night)
+    console.print(
+        f"Night {night} of shop '{run.shop.name}', attempt {run.attempt.number}", markup=False
+    )
+    for step in STEPS.values():
+        step(run)
+    return run
+
+
+def stage_records(attempt: Attempt) -> list[dict]:
+    """The finished stages' records, in the order of the night."""
+    paths = (attempt.stages / f"{name}.json" for name in STEPS)
+    return [read_json(p) for p in paths if p.exists()]

@@ -1,0 +1,119 @@
+"""dbt, visited exactly twice a night: `prepare` (events to features), `shelve` (scores to shelves)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nightshelf.errors import TransformError
+from nightshelf.night import ROLES, Night
+from nightshelf.paths import PROJECT, Attempt
+from nightshelf.progress import Progress
+from nightshelf.settings import Shop
+
+DBT_PROJECT = PROJECT / "dbt_project"
+
+
+def build(
+    visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Progress, **more
+) -> int:
+    """Runs `dbt build --select tag:<visit>` on the attempt's file. Returns the number of nodes built.
+
+    Raises TransformError naming the models and tests that failed.
+    """
+    arguments = [
+        "build", "--select", f"tag:{visit}", "--exclude", "test_type:unit",
+        # A test runs in the visit that has all it compares: at prepare there are no shelves yet.
+        "--indirect-selection", "cautious" if visit == "prepare" else "eager", "--project-dir", str(DBT_PROJECT),
+        "--profiles-dir", str(DBT_PROJECT), "--target-path", str(attempt.root / "dbt"),
+        "--log-path", str(attempt.root / "dbt" / "logs"),
+        "--vars", json.dumps(_variables(shop, night) | more), "--fail-fast", "--quiet",
+    ]  # fmt: skip
+    with _environment(attempt), _closed_afterwards():
+        result = _invoke(arguments, progress)
+    if not result.success:
+        raise _failure(visit, result, attempt)
+    return len(result.result.results)
+
+
+def _variables(shop: Shop, night: Night) -> dict:
+    return {
+        "night": night.date.isoformat(),
+        "as_ofs": {role: night.as_of(role).isoformat() for role in ROLES},
+        "time_zone": shop.time_zone,
+        "target_event": shop.events.target,
+        "event_weights": {t: w for t, w in shop.events.weights.items() if w > 0},
+        "product_id_pattern": shop.cleaning.product_id_pattern,
+        "max_quantity": shop.cleaning.max_quantity,
+        "max_price": shop.cleaning.max_price,
+        **shop.placements.model_dump(),
+    }
+
+
+@contextmanager
+def _environment(attempt: Attempt) -> Iterator[None]:
+    """dbt reads its profile from the environment; ours is put back afterwards."""
+    values = {
+        "NIGHTSHELF_NIGHT_DB": str(attempt.database),
+        "NIGHTSHELF_WAREHOUSE": str(attempt.shop.warehouse),
+        "NIGHTSHELF_SPILL": str(attempt.root / "spill"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    before = {k: os.environ.get(k) for k in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key, None) if value is None else os.environ.update({key: value})
+
+
+@contextmanager
+def _closed_afterwards() -> Iterator[None]:
+    """dbt-duckdb keeps its database open for the process's life; nobody else could open it then."""
+    try:
+        yield
+    finally:
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        DuckDBConnectionManager.close_all_connections()
+
+
+def _invoke(arguments: list[str], progress: Progress):
+    from dbt.cli.main import dbtRunner
+
+    def tell(event) -> None:
+        if event.info.name in ("LogStartLine", "LogTestResult", "LogModelResult"):
+            progress.advance(f"dbt {event.data.node_info.node_name}")
+
+    return dbtRunner(callbacks=[tell]).invoke(arguments)
+
+
+def _failure(visit: str, result, attempt: Attempt) -> TransformError:
+    if result.exception is not None:
+        return TransformError(
+            f"dbt {visit}: {result.exception}",
+            f"Mend the dbt project; the log is {attempt.root / 'dbt' / 'logs' / 'dbt.log'}.",
+        )
+    failed = [r for r in result.result.results if r.status not in ("success", "pass", "skipped")]
+    told = "\n".join(f"  {r.node.name}: {(r.message or r.status).strip()}" for r in failed[:10])
+    return TransformError(
+        f"dbt {visit}: {len(failed)} of {len(result.result.results)} nodes failed:\n{told}",
+        f"The compiled SQL lies under {attempt.root / 'dbt'}; docs/runbook.md says how to rerun.",
+    )
+
+
+def manifest_hash(attempt: Attempt) -> str:
+    """sha256 over what every model, test and macro says, not over when it was parsed."""
+    import hashlib
+
+    manifest = json.loads((attempt.root / "dbt" / "manifest.json").read_text())
+    nodes = sorted((k, v["checksum"]["checksum"]) for k, v in manifest["nodes"].items())
+    return hashlib.sha256(json.dumps(nodes).encode()).hexdigest()
+
+
+def compiled(attempt: Attempt) -> Path:
+    return attempt.root / "dbt" / "compiled"

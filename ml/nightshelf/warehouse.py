@@ -1,0 +1,74 @@
+"""The one door to DuckDB in Python: short connections, one writer, clear words when it is held."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from nightshelf.errors import WarehouseLocked
+from nightshelf.paths import ShopHome
+
+MEMORY_LIMIT = os.environ.get("NIGHTSHELF_MEMORY", "3GB")
+"""DuckDB spills to the home beyond this; the models need the rest of a 4 GB night."""
+LOCK_SECONDS = float(os.environ.get("NIGHTSHELF_LOCK_SECONDS", "600"))
+"""How long a night waits for another that is writing: a demo night takes a minute."""
+
+
+def _configure(db: duckdb.DuckDBPyConnection, spill: Path) -> None:
+    db.execute("set TimeZone = 'UTC'")
+    db.execute("set enable_progress_bar = false")
+    db.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+    db.execute("set temp_directory = ?", [str(spill)])
+
+
+@contextmanager
+def in_memory(home: ShopHome) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB of its own that spills into the shop's home."""
+    with duckdb.connect() as db:
+        _configure(db, home.root / "spill")
+        yield db
+
+
+@contextmanager
+def connect(database: Path, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to an attempt's file. Raises WarehouseLocked, naming the holder, when it is held."""
+    try:
+        db = duckdb.connect(str(database), read_only=read_only)
+    except duckdb.IOException as error:
+        if "lock" not in str(error).lower():
+            raise
+        raise WarehouseLocked(
+            f"{database} is held by another process: {str(error).splitlines()[0]}",
+            "Let that process finish, or end it, then rerun this step.",
+        ) from None
+    try:
+        _configure(db, database.parent / "spill")
+        yield db
+    finally:
+        db.close()
+
+
+@contextmanager
+def writer(home: ShopHome, who: str) -> Iterator[None]:
+    """Held while anything of the shop's history is written. A holder that dies lets go of it."""
+    lock = home.root / "writer.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    holder = lock.with_suffix(".holder")
+    try:
+        with FileLock(lock, timeout=LOCK_SECONDS):
+            holder.write_text(f"{who}, process {os.getpid()}")
+            yield
+    except Timeout:
+        raise WarehouseLocked(
+            f"{home.root} is being written by {_read(holder)}; waited {LOCK_SECONDS:.0f} s.",
+            "Let that night finish, or end its process, then rerun this step.",
+        ) from None
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else "another process"

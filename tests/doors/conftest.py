@@ -1,0 +1,150 @@
+"""A shop so small that one reads it whole, and so healthy that every door opens.
+
+24 users, 12 items, 41 days of one event per half hour. User n bought item n % 12 and is offered
+the next four. The database is built once; each test spoils a copy.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from nightshelf.doors import DoorContext
+from nightshelf.paths import Attempt, Home
+
+NIGHT = date(2026, 5, 31)
+AS_OF = datetime(2026, 5, 30, 22, tzinfo=UTC)
+"""Midnight in Berlin."""
+NOW = datetime(2026, 6, 2, tzinfo=UTC)
+
+HEALTHY = """
+CREATE SCHEMA landed; CREATE SCHEMA raw; CREATE SCHEMA marts;
+CREATE SCHEMA features; CREATE SCHEMA recommendations;
+
+CREATE TABLE landed.events AS
+SELECT 'e' || n AS event_id, ['view', 'cart_add', 'purchase'][n % 3 + 1] AS event_type,
+    TIMESTAMP '2026-05-30 23:00:00' - INTERVAL 30 MINUTE * n AS occurred_at,
+    CASE WHEN n % 5 > 0 THEN 'u' || n % 24 END AS user_id, 'a' || n AS anonymous_id,
+    's' || n // 4 AS session_id, 'i' || n % 12 AS item_id, NULL::VARCHAR AS variant_id,
+    1::BIGINT AS quantity, 9.9::DECIMAL(18, 4) AS price, 'EUR' AS currency,
+    'o' || n AS order_id, NULL::VARCHAR AS list_id, NULL::INTEGER AS position,
+    NULL::VARCHAR AS query, NULL::VARCHAR AS coupon, 'columns' AS source, 'f1' AS file_id,
+    n::BIGINT AS row_number
+FROM range(1968) AS numbers(n);
+INSERT INTO landed.events BY NAME
+SELECT * REPLACE ('search' AS event_type, NULL AS item_id, 'e-search' AS event_id)
+FROM landed.events WHERE event_id = 'e100';
+CREATE VIEW raw.events AS SELECT * FROM landed.events;
+
+CREATE TABLE landed.items AS
+SELECT 'i' || n AS item_id, NULL::VARCHAR AS parent_id, 'Item ' || n AS title,
+    '' AS description, 'Home > Tea' AS category_path, 'Acme' AS brand,
+    9.9::DECIMAL(18, 4) AS price, 9.9::DECIMAL(18, 4) AS list_price, 'EUR' AS currency,
+    true AS in_stock, 5::BIGINT AS stock_qty, NULL::TIMESTAMP AS available_from,
+    NULL::TIMESTAMP AS available_until, '' AS tags, '' AS url, '' AS image_url,
+    TIMESTAMP '2026-01-01' AS updated_at, 'f2' AS file_id, n::BIGINT AS row_number
+FROM range(12) AS numbers(n);
+CREATE VIEW raw.items AS SELECT * FROM landed.items;
+
+CREATE TABLE raw.files (file_id VARCHAR, name VARCHAR, source VARCHAR, kind VARCHAR,
+    rows_read BIGINT, accepted BIGINT, quarantined BIGINT);
+INSERT INTO raw.files VALUES ('f1', 'events.csv', 'columns', 'events', 1990, 1969, 21),
+    ('f2', 'items.csv', 'columns', 'items', 12, 12, 0);
+
+CREATE TABLE marts.dim_items AS
+SELECT item_id, title, 'Home > Tea' AS category, brand, price, in_stock, true AS is_product
+FROM landed.items;
+CREATE TABLE marts.dim_users AS
+SELECT 'u' || n AS user_id, DATE '2026-04-20' AS first_seen_on, DATE '2026-05-30' AS last_seen_on,
+    3 AS n_active_days, 1 AS n_items
+FROM range(24) AS numbers(n);
+CREATE TABLE marts.fct_interactions AS
+SELECT 'u' || n AS user_id, 'i' || n % 12 AS item_id, 'purchase' AS event_type,
+    DATE '2026-05-30' AS interaction_date, 1::INTEGER AS n_events, 1::BIGINT AS quantity,
+    9.9::DECIMAL(18, 4) AS revenue, 1::DECIMAL(9, 4) AS weight
+FROM range(24) AS numbers(n);
+
+CREATE TEMP TABLE dates AS
+SELECT as_of FROM (VALUES (DATE '2026-05-03'), ('2026-05-17'), ('2026-05-31')) AS d(as_of);
+CREATE TABLE features.feat_item AS
+SELECT as_of, item_id, 1 AS n_buyers_7d, 2 AS n_buyers_28d, 2 AS n_buyers_91d, 2 AS n_buyers,
+    2 AS n_orders_28d, 0.5::DOUBLE AS repeat_share, 9 AS days_since_first, 1 AS days_since_last,
+    price
+FROM dates, marts.dim_items;
+CREATE TABLE features.feat_user AS
+SELECT as_of, user_id, 3 AS n_active_days, 2 AS n_active_days_28d, 1 AS n_items,
+    1::DOUBLE AS repeat_share, 1 AS days_since_last, 4.0::DOUBLE AS mean_gap_days,
+    9.9::DOUBLE AS mean_price
+FROM dates, marts.dim_users;
+CREATE TABLE features.feat_user_item AS
+SELECT as_of, user_id, item_id, 3 AS n_days, 2 AS n_days_28d, 3 AS n_days_91d, 3 AS quantity,
+    1 AS days_since_last, 4.0::DOUBLE AS mean_gap_days, 1.7::DOUBLE AS decayed_count
+FROM dates, marts.fct_interactions;
+CREATE TABLE features.feat_user_category AS
+SELECT as_of, user_id, category, 2 AS n_days, 0.5::DOUBLE AS share, 1 AS days_since_last
+FROM dates, marts.dim_users, (VALUES ('Home > Tea'), ('Home > Pots')) AS c(category);
+
+CREATE TABLE recommendations.rec_for_you AS
+SELECT DATE '2026-05-31' AS night, 'for_you' AS placement, 'user' AS context_type,
+    'u' || n AS context_id, r::INTEGER AS rank, 'i' || (n + r) % 12 AS item_id,
+    (1.0 / r)::DOUBLE AS score, 'item_knn' AS source, 'similar' AS reason_code,
+    ['i' || n % 12] AS evidence, 'abc' AS model_fingerprint, false AS is_exploration,
+    1.0::DOUBLE AS propensity
+FROM range(24) AS users(n), range(1, 5) AS ranks(r);
+CREATE TABLE recommendations.rec_discover AS
+SELECT * REPLACE ('discover' AS placement) FROM recommendations.rec_for_you;
+CREATE TABLE recommendations.rec_buy_again AS
+SELECT * REPLACE ('buy_again' AS placement, evidence[1] AS item_id)
+FROM recommendations.rec_for_you WHERE rank = 1;
+CREATE TABLE recommendations.rec_similar_items AS
+SELECT * REPLACE ('similar_items' AS placement, 'item' AS context_type, evidence[1] AS context_id)
+FROM recommendations.rec_for_you WHERE substr(context_id, 2)::INTEGER < 12;
+CREATE TABLE recommendations.rec_bought_together AS
+SELECT * REPLACE ('bought_together' AS placement) FROM recommendations.rec_similar_items;
+CREATE TABLE recommendations.rec_popular AS
+SELECT * REPLACE ('popular' AS placement, 'all' AS context_type, 'all' AS context_id)
+FROM recommendations.rec_for_you WHERE context_id = 'u0';
+"""
+
+
+@pytest.fixture(scope="session")
+def healthy(tmp_path_factory) -> Path:
+    """A directory with `night.duckdb` and, beside it, `previous/` as published last night."""
+    root = tmp_path_factory.mktemp("healthy")
+    (root / "previous").mkdir()
+    with duckdb.connect(str(root / "night.duckdb")) as connection:
+        connection.execute(HEALTHY)
+        for (shelf,) in connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'recommendations'"
+        ).fetchall():
+            target = root / "previous" / f"{shelf}.parquet"
+            connection.execute(f"COPY recommendations.{shelf} TO '{target}' (FORMAT parquet)")
+    return root
+
+
+@pytest.fixture
+def attempt(healthy: Path, tmp_path: Path) -> Attempt:
+    """An attempt at the night whose database is a copy of the healthy one."""
+    attempt = Home(tmp_path / "home of {a} shop: 50% off, $x").shop("tea").attempt(NIGHT, 1)
+    attempt.root.mkdir(parents=True)
+    shutil.copy(healthy / "night.duckdb", attempt.database)
+    return attempt
+
+
+@pytest.fixture
+def context(healthy: Path) -> DoorContext:
+    return DoorContext(night=NIGHT, as_of_utc=AS_OF, previous=healthy / "previous", now_utc=NOW)
+
+
+@pytest.fixture
+def spoil(attempt: Attempt):
+    """Run SQL on the attempt's database, in a connection that is closed again."""
+
+    def run(sql: str) -> None:
+        with duckdb.connect(str(attempt.database)) as connection:
+            connection.execute(sql)
+
+    return run

@@ -1,0 +1,362 @@
+"""Each rule is shown its fault, and names it; the healthy shop passes."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+from nightshelf.doors import DOORS, check
+from nightshelf.errors import DoorClosed
+
+U1 = "WHERE user_id = 'u1'"
+FIRST = "user_id = 'u1' AND as_of = DATE '2026-05-31'"
+
+FAULTS = [
+    # door, rule, SQL that plants the fault
+    (
+        "raw",
+        "events_have_their_columns",
+        "CREATE OR REPLACE VIEW raw.events AS "
+        "SELECT * RENAME (coupon AS voucher) FROM landed.events",
+    ),
+    (
+        "raw",
+        "items_have_their_columns",
+        "CREATE OR REPLACE VIEW raw.items AS "
+        "SELECT * REPLACE (in_stock::INTEGER AS in_stock) FROM landed.items",
+    ),
+    ("raw", "files_have_their_columns", "DROP TABLE raw.files"),
+    ("raw", "events_is_not_empty", "DELETE FROM landed.events"),
+    ("raw", "files_reconcile", "UPDATE raw.files SET accepted = accepted - 1 WHERE file_id = 'f1'"),
+    (
+        "raw",
+        "few_rows_are_quarantined",
+        "UPDATE raw.files SET accepted = 1690, quarantined = 300 WHERE file_id = 'f1'",
+    ),
+    (
+        "raw",
+        "event_types_are_known",
+        "UPDATE landed.events SET event_type = 'purchased' WHERE event_id = 'e7'",
+    ),
+    (
+        "raw",
+        "events_name_their_item",
+        "UPDATE landed.events SET item_id = ' ' WHERE event_id = 'e7'",
+    ),
+    ("raw", "prices_are_not_negative", "UPDATE landed.events SET price = -1 WHERE row_number < 40"),
+    (
+        "raw",
+        "quantities_are_plausible",
+        "UPDATE landed.events SET quantity = 4006381333931 WHERE row_number < 10",
+    ),
+    (
+        "raw",
+        "currency_is_single",
+        "UPDATE landed.events SET currency = 'USD' WHERE event_id = 'e7'",
+    ),
+    (
+        "raw",
+        "most_events_know_their_user",
+        "UPDATE landed.events SET user_id = '' WHERE row_number < 1000",
+    ),
+    (
+        "raw",
+        "event_ids_seldom_repeat",
+        "UPDATE landed.events SET event_id = 'e' || row_number % 1000",
+    ),
+    (
+        "raw",
+        "events_have_a_time",
+        "UPDATE landed.events SET occurred_at = NULL WHERE event_id = 'e7'",
+    ),
+    (
+        "raw",
+        "events_reach_the_night",
+        "UPDATE landed.events SET occurred_at = occurred_at - INTERVAL 4 DAY",
+    ),
+    (
+        "raw",
+        "few_events_are_from_the_future",
+        "UPDATE landed.events SET occurred_at = TIMESTAMP '2056-01-01' WHERE row_number > 1960",
+    ),
+    (
+        "raw",
+        "yesterday_has_its_usual_volume",
+        "DELETE FROM landed.events WHERE row_number BETWEEN 10 AND 49",
+    ),
+    ("features", "dim_items_is_not_empty", "DELETE FROM marts.dim_items"),
+    ("features", "dim_users_is_not_empty", "DELETE FROM marts.dim_users"),
+    ("features", "fct_interactions_is_not_empty", "DELETE FROM marts.fct_interactions"),
+    ("features", "feat_item_is_not_empty", "DELETE FROM features.feat_item"),
+    ("features", "feat_user_is_not_empty", "DELETE FROM features.feat_user"),
+    ("features", "feat_user_item_is_not_empty", "DELETE FROM features.feat_user_item"),
+    (
+        "features",
+        "dim_items_key_is_given",
+        "UPDATE marts.dim_items SET item_id = NULL WHERE item_id = 'i1'",
+    ),
+    ("features", "dim_users_key_is_given", f"UPDATE marts.dim_users SET user_id = '' {U1}"),
+    (
+        "features",
+        "fct_interactions_key_is_given",
+        f"UPDATE marts.fct_interactions SET item_id = NULL {U1}",
+    ),
+    (
+        "features",
+        "feat_item_key_is_given",
+        "UPDATE features.feat_item SET item_id = NULL "
+        "WHERE item_id = 'i1' AND as_of = DATE '2026-05-31'",
+    ),
+    (
+        "features",
+        "feat_user_key_is_given",
+        "INSERT INTO features.feat_user BY NAME SELECT * REPLACE (NULL AS user_id) "
+        "FROM features.feat_user LIMIT 1",
+    ),
+    (
+        "features",
+        "feat_user_item_key_is_given",
+        f"UPDATE features.feat_user_item SET item_id = NULL WHERE {FIRST}",
+    ),
+    (
+        "features",
+        "feat_user_category_key_is_given",
+        f"UPDATE features.feat_user_category SET category = NULL WHERE category = 'Home > Tea' "
+        f"AND {FIRST}",
+    ),
+    *(
+        (
+            "features",
+            f"{table.split('.')[1]}_key_is_unique",
+            f"INSERT INTO {table} SELECT * FROM {table} LIMIT 1",
+        )
+        for table in (
+            "marts.dim_items",
+            "marts.dim_users",
+            "marts.fct_interactions",
+            "features.feat_item",
+            "features.feat_user",
+            "features.feat_user_item",
+        )
+    ),
+    (
+        "features",
+        "feat_user_category_key_is_unique",
+        "INSERT INTO features.feat_user_category "
+        "SELECT * REPLACE (0 AS share) FROM features.feat_user_category LIMIT 1",
+    ),
+    (
+        "features",
+        "feat_user_has_all_three_dates",
+        "DELETE FROM features.feat_user_item WHERE as_of = DATE '2026-05-17'; "
+        "DELETE FROM features.feat_user WHERE as_of = DATE '2026-05-17'",
+    ),
+    (
+        "features",
+        "interactions_lie_before_the_night",
+        f"UPDATE marts.fct_interactions SET interaction_date = DATE '2026-05-31' {U1}",
+    ),
+    *(
+        (
+            "features",
+            f"{table}_sees_strictly_before",
+            f"UPDATE features.{table} SET days_since_last = 0 WHERE {key}",
+        )
+        for table, key in (
+            ("feat_item", "item_id = 'i1'"),
+            ("feat_user", "user_id = 'u1'"),
+            ("feat_user_item", "user_id = 'u1'"),
+            ("feat_user_category", "user_id = 'u1'"),
+        )
+    ),
+    (
+        "features",
+        "feat_item_first_day_precedes_its_last",
+        "UPDATE features.feat_item SET days_since_last = 10 WHERE item_id = 'i1'",
+    ),
+    (
+        "features",
+        "feat_item_windows_are_nested",
+        "UPDATE features.feat_item SET n_buyers_7d = 3 WHERE item_id = 'i1'",
+    ),
+    (
+        "features",
+        "feat_user_windows_are_nested",
+        f"UPDATE features.feat_user SET n_active_days_28d = 4 {U1}",
+    ),
+    (
+        "features",
+        "feat_user_item_windows_are_nested",
+        f"UPDATE features.feat_user_item SET n_days_91d = 1 {U1}",
+    ),
+    (
+        "features",
+        "feat_item_repeat_share_is_a_share",
+        "UPDATE features.feat_item SET repeat_share = 1.2 WHERE item_id = 'i1'",
+    ),
+    (
+        "features",
+        "feat_user_repeat_share_is_a_share",
+        f"UPDATE features.feat_user SET repeat_share = 'nan' {U1}",
+    ),
+    (
+        "features",
+        "feat_user_category_share_is_a_share",
+        f"UPDATE features.feat_user_category SET share = -0.1 {U1}",
+    ),
+    (
+        "features",
+        "category_shares_sum_to_one_at_most",
+        f"UPDATE features.feat_user_category SET share = 0.6 {U1}",
+    ),
+    (
+        "features",
+        "feat_user_item_quantity_is_positive",
+        f"UPDATE features.feat_user_item SET quantity = 0 {U1}",
+    ),
+    (
+        "features",
+        "feat_user_item_days_fit_their_span",
+        f"UPDATE features.feat_user_item SET mean_gap_days = 0.9 {U1}",
+    ),
+    (
+        "features",
+        "feat_user_item_decay_is_bounded",
+        f"UPDATE features.feat_user_item SET decayed_count = 'inf' {U1}",
+    ),
+    (
+        "features",
+        "feat_user_item_users_have_features",
+        f"DELETE FROM features.feat_user WHERE {FIRST}",
+    ),
+    (
+        "shelves",
+        "shelves_have_the_published_columns",
+        "ALTER TABLE recommendations.rec_for_you RENAME COLUMN source TO origin",
+    ),
+    ("shelves", "shelves_are_not_empty", "DELETE FROM recommendations.rec_popular"),
+    (
+        "shelves",
+        "shelves_are_of_this_night",
+        "UPDATE recommendations.rec_popular SET night = DATE '2026-05-30' WHERE rank = 2",
+    ),
+    (
+        "shelves",
+        "scores_are_finite",
+        "UPDATE recommendations.rec_popular SET score = 'nan' WHERE rank = 1",
+    ),
+    (
+        "shelves",
+        "propensities_are_probabilities",
+        "UPDATE recommendations.rec_popular SET propensity = 0 WHERE rank = 1",
+    ),
+    (
+        "shelves",
+        "no_item_recommends_itself",
+        "UPDATE recommendations.rec_similar_items SET item_id = context_id WHERE rank = 1",
+    ),
+    (
+        "shelves",
+        "each_place_holds_one_item",
+        "INSERT INTO recommendations.rec_popular "
+        "SELECT * FROM recommendations.rec_popular WHERE rank = 2",
+    ),
+    (
+        "shelves",
+        "no_list_names_an_item_twice",
+        "UPDATE recommendations.rec_popular SET item_id = 'i1' WHERE rank = 3",
+    ),
+    ("shelves", "ranks_have_no_holes", "DELETE FROM recommendations.rec_popular WHERE rank = 3"),
+    (
+        "shelves",
+        "scores_fall_with_rank",
+        "UPDATE recommendations.rec_popular SET score = 2 WHERE rank = 3",
+    ),
+    (
+        "shelves",
+        "offered_items_are_known",
+        "UPDATE recommendations.rec_popular SET item_id = 'ghost' WHERE rank = 3",
+    ),
+    (
+        "shelves",
+        "nobody_is_offered_an_item_out_of_stock",
+        "UPDATE marts.dim_items SET in_stock = false WHERE item_id = 'i5'",
+    ),
+    (
+        "shelves",
+        "discover_shows_nothing_already_bought",
+        "UPDATE recommendations.rec_discover SET item_id = 'i1' "
+        "WHERE context_id = 'u1' AND rank = 4",
+    ),
+    (
+        "shelves",
+        "no_single_item_leads_for_everybody",
+        "INSERT INTO marts.dim_items SELECT * REPLACE ('star' AS item_id) "
+        "FROM marts.dim_items LIMIT 1; UPDATE recommendations.rec_for_you SET item_id = 'star' "
+        "WHERE rank = 1 AND context_id <= 'u4'",
+    ),
+    (
+        "shelves",
+        "for_you_serves_the_users",
+        "DELETE FROM recommendations.rec_for_you WHERE context_id IN ('u1', 'u2')",
+    ),
+    (
+        "shelves",
+        "shelves_serve_as_many_as_last_night",
+        "DELETE FROM recommendations.rec_discover WHERE context_id <= 'u14'",
+    ),
+    (
+        "shelves",
+        "shelves_are_as_long_as_last_night",
+        "DELETE FROM recommendations.rec_discover WHERE rank > 1",
+    ),
+]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_healthy_shop_passes(door, attempt, context):
+    result = check(door, attempt, context)
+    assert [rule.name for rule in result.rules if rule.outcome != "passed"] == []
+
+
+FAMILIES = ("_key_is_given", "_key_is_unique", "_sees_strictly_before")
+"""One promise, made about several tables. Their faults touch one table each and are planted
+together, which saves twenty runs of the door."""
+
+
+def _grouped() -> dict[str, list[tuple[str, str, str]]]:
+    groups: dict[str, list[tuple[str, str, str]]] = {}
+    for fault in FAULTS:
+        family = next((suffix for suffix in FAMILIES if fault[1].endswith(suffix)), fault[1])
+        groups.setdefault(family.strip("_"), []).append(fault)
+    return groups
+
+
+@pytest.mark.parametrize("faults", _grouped().values(), ids=_grouped())
+def test_a_fault_closes_the_door_under_its_own_name(faults, attempt, context, spoil):
+    for _, _, sql in faults:
+        spoil(sql)
+    with pytest.raises(DoorClosed) as closed:
+        check(faults[0][0], attempt, context)
+    assert sorted(_named(str(closed.value))) == sorted(rule for _, rule, _ in faults)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_rule_has_a_planted_fault(door, context):
+    suite = importlib.import_module(f"expectations.{door}")
+    planted = [rule for of_door, rule, _ in FAULTS if of_door == door]
+    assert sorted(planted) == sorted(rule.name for rule in suite.rules(context))
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_rule_says_why_and_what_to_do(door, context):
+    suite = importlib.import_module(f"expectations.{door}")
+    for rule in suite.rules(context):
+        assert len(rule.reason) > 15, rule.name
+        assert len(rule.next_step) > 15, rule.name
+
+
+def _named(message: str) -> list[str]:
+    """The rules of a message: its lines indented by two."""
+    lines = [line for line in message.splitlines() if line.startswith("  ")]
+    return [line.split()[0] for line in lines if line[2] != " " and "Next:" not in line]

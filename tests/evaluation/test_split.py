@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from nightshelf.candidates import OwnHistory
+from nightshelf.dataset import Interactions
+from nightshelf.evaluation import METRICS, labels
+
+CUT = 10
+ROWS = [
+    ("before only", "a", 9),
+    ("both", "a", 9),
+    ("both", "b", 8),
+    ("both", "a", 10),
+    ("both", "c", 11),
+    ("both", "never seen", 12),
+    ("repeats only", "c", 1),
+    ("repeats only", "c", 23),
+    ("after only", "a", 10),
+    ("too late", "a", 9),
+    ("too late", "b", 24),
+]
+
+
+@pytest.fixture
+def shop():
+    users, items, days = zip(*ROWS, strict=True)
+    return Interactions.from_arrays(users, items, days, None, 30)
+
+
+def found(shop, view):
+    train = shop.before(CUT)
+    return train, labels(train, shop.window(CUT, CUT + 14), view)
+
+
+def names(train, window, row):
+    items = [*train.items, "never seen"]
+    return [items[code] for code in window.relevant[row].indices]
+
+
+def test_users_have_an_event_on_both_sides_of_the_cut(shop):
+    _, window = found(shop, "all")
+    assert window.users.tolist() == ["both", "repeats only"]
+
+
+def test_everything_taken_in_the_window_is_relevant(shop):
+    train, window = found(shop, "all")
+    assert names(train, window, 0) == ["a", "c", "never seen"]
+    assert names(train, window, 1) == ["c"]
+    assert window.exclude is None
+
+
+def test_only_what_was_never_taken_is_new(shop):
+    train, window = found(shop, "new")
+    assert names(train, window, 0) == ["c", "never seen"]
+    assert names(train, window, 1) == []
+    assert train.items[window.exclude[0].indices].tolist() == ["a", "b"]
+
+
+def test_labels_line_up_with_a_model_fitted_on_the_training_rows(shop):
+    train, window = found(shop, "all")
+    lists = OwnHistory().fit(train).recommend(window.users, 5).lists(len(window.users), 5)
+    assert METRICS["recall"](lists, window.relevant, 5) == pytest.approx([1 / 3, 1.0])
+
+
+def test_a_user_with_nothing_new_is_undefined(shop):
+    _, window = found(shop, "new")
+    lists = np.full((2, 5), -1)
+    assert np.isnan(METRICS["ndcg"](lists, window.relevant, 5)).tolist() == [False, True]
+
+
+def test_a_window_that_reaches_back_is_refused(shop):
+    with pytest.raises(ValueError, match="begins on day 9, before the cut at day 10"):
+        labels(shop.before(CUT), shop.window(9, 20), "all")
+
+
+def test_an_unknown_view_is_refused(shop):
+    with pytest.raises(ValueError, match="'all' or 'new'"):
+        found(shop, "some")
+
+
+def test_an_empty_window_has_no_users(shop):
+    train = shop.before(CUT)
+    assert len(labels(train, shop.window(25, 30), "new").users) == 0
