@@ -50,7 +50,13 @@ AttemptNumber = Annotated[
 def _home(path: Path | None):
     from nightshelf.paths import Home, default_home
 
-    return Home(path.absolute() if path else default_home())
+    root = path.absolute() if path else default_home()
+    if "?" in str(root):
+        raise SettingsError(
+            f"The home {root} has a '?' in its path, which DuckDB cannot write to.",
+            "Choose another --home or NIGHTSHELF_HOME.",
+        )
+    return Home(root)
 
 
 def _date(text: str) -> date:

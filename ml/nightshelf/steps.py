@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from nightshelf.columns import SHELVES
 from nightshelf.errors import InputError, SettingsError
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
@@ -138,6 +139,7 @@ def gate(run: Run, door: str) -> None:
             night=run.night.date,
             as_of_utc=run.night.instant,
             previous=before.path if before else None,
+            shelves=fed_shelves(run.attempt) if door == "shelves" else SHELVES,
             max_lag_days=doors.max_days_behind,
             max_quarantined_share=doors.max_quarantined_share,
             max_anonymous_share=doors.max_anonymous_share,
@@ -145,6 +147,29 @@ def gate(run: Run, door: str) -> None:
         )
         result = check(door, run.attempt, context, shown.advance)
         record["told"] = f"{len(result.rules)} expectations hold"
+
+
+def fed_shelves(attempt: Attempt) -> tuple[str, ...]:
+    """The shelves that the shop's data can fill: an empty one is an error only where there was
+    something to put on it."""
+    from nightshelf.warehouse import connect
+
+    with connect(attempt.database) as db:
+        return tuple(
+            shelf
+            for shelf in SHELVES
+            if db.execute(
+                f"select exists (from {_FEEDS.get(shelf, 'marts.dim_users')})"
+            ).fetchall()[0][0]
+        )
+
+
+_FEEDS = {
+    "rec_discover": "ml.discover",
+    "rec_similar_items": "ml.similar_items",
+    "rec_bought_together": "ml.bought_together",
+    "rec_buy_again": "features.feat_user_item where n_days > 1",
+}
 
 
 def features(run: Run) -> None:

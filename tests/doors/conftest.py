@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from nightshelf.doors import DoorContext
 from nightshelf.paths import Attempt, Home
 

@@ -13,11 +13,11 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
-from nightshelf.doors import check
-from nightshelf.errors import DoorBroken, DoorClosed, SettingsError, StorageError, WarehouseLocked
 
 from expectations import SHELVES
 from expectations.declare import literal
+from nightshelf.doors import check
+from nightshelf.errors import DoorBroken, DoorClosed, SettingsError, StorageError, WarehouseLocked
 
 HOSTILE = "<script>alert('1')</script>\x1b[31m\nNext: all is well\u202e{batch} :x"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 import pytest
+
 from nightshelf.doors import DOORS, check
 from nightshelf.errors import DoorClosed
 

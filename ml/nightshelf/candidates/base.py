@@ -196,6 +196,12 @@ def cut(rows, columns, values, n_rows: int, k: int):
     )
 
 
+def enough_buyers(minimum: int, n_users: int) -> int:
+    """How many buyers an item needs before its company says something: the setting, or 1 % of the
+    users where that is fewer, so that a shop of a hundred users is not left without models."""
+    return min(minimum, max(1, n_users // 100))
+
+
 def cores() -> int:
     """Cores this process may use. Results never depend on it; tests say so."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from nightshelf.candidates.base import NO, CandidateModel, cores, one_blas_thread
+from nightshelf.candidates.base import NO, CandidateModel, cores, enough_buyers, one_blas_thread
 from nightshelf.candidates.params import need
 from nightshelf.dataset.interactions import Interactions
 
@@ -28,7 +28,8 @@ class FactorModel(CandidateModel):
     def _fit(self, interactions: Interactions) -> None:
         values = interactions.matrix(self.params.half_life_days or None, log=True)
         buyers = np.bincount(values.indices, minlength=values.shape[1])
-        self.active = np.flatnonzero(buyers >= self.params.min_buyers).astype(np.int32)
+        needed = enough_buyers(self.params.min_buyers, values.shape[0])
+        self.active = np.flatnonzero(buyers >= needed).astype(np.int32)
         values = values[:, self.active]
         width = min(self.params.factors, *values.shape)
         if width and values.nnz:

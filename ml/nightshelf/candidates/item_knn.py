@@ -12,7 +12,14 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from nightshelf.candidates.base import NO, CandidateModel, Recommendations, cores, cut
+from nightshelf.candidates.base import (
+    NO,
+    CandidateModel,
+    Recommendations,
+    cores,
+    cut,
+    enough_buyers,
+)
 from nightshelf.candidates.params import need
 from nightshelf.dataset.interactions import Interactions
 
@@ -136,7 +143,7 @@ def _unit_columns(bought: csr_matrix, params: ItemKnnParams) -> tuple[csr_matrix
     """Weighted columns of (damped) length 1 for items with enough buyers, and their codes."""
     bought = bought[np.diff(bought.indptr) <= params.max_items_per_user]
     buyers = np.bincount(bought.indices, minlength=bought.shape[1])
-    active = np.flatnonzero(buyers >= params.min_buyers)
+    active = np.flatnonzero(buyers >= enough_buyers(params.min_buyers, bought.shape[0]))
     weights = diags(_user_weights(bought, params.weighting))
     vectors = (weights @ bought[:, active].astype(np.float64)).tocsc()
     squares = np.asarray(vectors.multiply(vectors).sum(axis=0)).ravel() + params.shrinkage

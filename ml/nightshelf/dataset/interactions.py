@@ -194,7 +194,10 @@ class _UsedRows:
         if event_types is not None:
             self.parameters["event_types"] = list(event_types)
             of_type = "and list_contains($event_types, event_type)"
-        self.source = f"from marts.fct_interactions where interaction_date < $as_of {of_type}"
+        # The twin of dbt's macro seen_before: what was cancelled only later still stood then.
+        self.source = f"""from marts.fct_interactions
+            where interaction_date < $as_of
+            and (cancelled_on is null or cancelled_on >= $as_of) {of_type}"""
 
     def ids(self, column: str) -> np.ndarray:
         """The distinct ids, sorted. DuckDB sorts strings by UTF-8 byte, that is by code point."""

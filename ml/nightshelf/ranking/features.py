@@ -73,7 +73,9 @@ def attach(db: duckdb.DuckDBPyConnection, pool: Pool, as_of: date) -> np.ndarray
         matrix[:, first + 2 * position] = _within_user(pool, pool.scores[source])
         ranks = pool.ranks[source].astype(np.float32)
         # 1 at the top, falling slowly, 0 where the source did not propose the row.
-        matrix[:, first + 2 * position + 1] = np.where(ranks > 0, 1 / np.log2(1 + ranks), 0)
+        matrix[:, first + 2 * position + 1] = np.where(
+            ranks > 0, 1 / np.log2(1 + np.maximum(ranks, 1)), 0
+        )
     return matrix
 
 
@@ -84,7 +86,7 @@ def _attach_tables(
     columns = ", ".join(f"coalesce({e}, 0)::float as f{n}" for n, e in enumerate(expressions))
     db.register("pool_rows", pool.table())
     try:
-        reader = db.execute(
+        reader = db.sql(
             f"""
             select {columns}
             from (select user_id, item_id, row_number() over () as pool_row from pool_rows) as p
@@ -98,7 +100,7 @@ def _attach_tables(
             left join features.feat_user_category as c
                 on c.user_id = p.user_id and c.category = d.category and c.as_of = $as_of
             order by pool_row""",
-            {"as_of": as_of},
+            params={"as_of": as_of},
         ).to_arrow_reader(BATCH_ROWS)
         done = 0
         for batch in reader:
