@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -89,7 +89,9 @@ def open_(
     as_of: Annotated[
         str,
         typer.Option(
-            "--as-of", envvar="NIGHTSHELF_AS_OF", help="The night; empty: after the newest events."
+            "--as-of",
+            envvar="NIGHTSHELF_AS_OF",
+            help="The night, or an instant of it; empty: after the newest events.",
         ),
     ] = "",
     home: HomeDir = None,
@@ -98,9 +100,26 @@ def open_(
     from nightshelf.steps import next_night, open_night
 
     where = _home(home)
-    chosen = _date(as_of) if as_of else next_night(where, shop)
+    chosen = _night_of(as_of, shop) if as_of else next_night(where, shop)
     run = open_night(where, shop, chosen)
     typer.echo(f"{chosen} {run.attempt.number}")
+
+
+def _night_of(text: str, shop: Path) -> date:
+    """A date as it is; an instant with its offset, as a scheduler gives it, in the shop's zone."""
+    from nightshelf.settings import load_shop
+
+    if "T" not in text:
+        return _date(text)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise SettingsError(
+            f"--as-of '{text}' is no instant.", "Write it as 2017-12-01T08:30:00+00:00, or a date."
+        )
+    return instant.astimezone(load_shop(shop).zone).date()
 
 
 @app.command()
@@ -238,7 +257,7 @@ def demo(home: HomeDir = None) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def airflow(context: typer.Context, home: HomeDir = None) -> None:
-    """Run any Airflow command in Nightshelf's home, such as `airflow standalone`."""
+    """Run any Airflow command in Nightshelf's home, such as `airflow dags list`."""
     from nightshelf.orchestration import replace_with_airflow
 
     replace_with_airflow(_home(home), context.args)
@@ -253,6 +272,17 @@ def night_by_airflow(shop: ShopFile, as_of: AsOf, home: HomeDir = None) -> None:
     where = _home(home)
     run_dag(where, shop, _date(as_of))
     show_night(_resumed(shop, as_of, where.root, None))
+
+
+@app.command()
+def up(
+    home: HomeDir = None,
+    only: Annotated[str | None, typer.Option(help="airflow or mlflow; both if left out.")] = None,
+) -> None:
+    """Serve Airflow and MLflow on this machine until Ctrl-C."""
+    from nightshelf.orchestration import up as serve
+
+    serve(_home(home), only)
 
 
 def main() -> NoReturn:

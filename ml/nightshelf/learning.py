@@ -27,9 +27,10 @@ from nightshelf.candidates import (
 )
 from nightshelf.candidates.params import load_params
 from nightshelf.dataset.interactions import (
+    InteractionLog,
     Interactions,
     day_number,
-    load_interactions,
+    load_log,
     pack_ids,
     positions,
     unpack_ids,
@@ -70,9 +71,12 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
     """Fits, proposes, trains, writes. A cut without earlier events, or whose window nobody shopped
     in, is left out: then there is no ranker, or nothing to examine on, and the night says so."""
     attempt.models.mkdir(parents=True, exist_ok=True)
+    progress.advance("reading the interactions")
+    with connect(attempt.database) as db:
+        log = load_log(db)
     n_candidates, trained = 0, dict.fromkeys(VIEWS)
     for role in ROLES:
-        cut = fit_cut(shop, night, role, attempt, progress)
+        cut = fit_cut(shop, night, role, log, progress)
         if cut is None:
             continue
         pools = _pools(cut, attempt)
@@ -93,20 +97,17 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
 
 
 def fit_cut(
-    shop: Shop, night: Night, role: str, attempt: Attempt, progress: Progress
+    shop: Shop, night: Night, role: str, log: InteractionLog, progress: Progress
 ) -> Cut | None:
     """Fits every source on what lies before the role's cut. None where a cut cannot be used."""
     types = [t for t, w in shop.events.weights.items() if w > 0]
-    wanted: dict[str, Labels] = {}
-    with connect(attempt.database) as db:
-        try:
-            seen = load_interactions(db, night.as_of(role), types)
-        except InputError:
-            if role == "serve":
-                raise
-            return None
-        if role != "serve":
-            wanted = _labels(db, shop, night, role, seen)
+    try:
+        seen = log.as_of(night.as_of(role), types)
+        wanted = {} if role == "serve" else _labels(log, shop, night, role, seen)
+    except InputError:
+        if role == "serve":
+            raise
+        return None
     if role != "serve" and not len(wanted["all"].users):
         return None
     models, seconds = {}, {}
@@ -118,10 +119,12 @@ def fit_cut(
     return Cut(role, seen, models, seconds, wanted)
 
 
-def _labels(db, shop: Shop, night: Night, role: str, seen: Interactions) -> dict[str, Labels]:
+def _labels(
+    log: InteractionLog, shop: Shop, night: Night, role: str, seen: Interactions
+) -> dict[str, Labels]:
     """What users took in the window after the cut, as far as it stands by the night."""
     first = day_number(night.as_of(role))
-    target = load_interactions(db, night.date, [shop.events.target])
+    target = log.as_of(night.date, [shop.events.target])
     window = target.window(first, first + WINDOW_DAYS)
     return {view: labels(seen, window, view) for view in VIEWS}
 
@@ -129,12 +132,11 @@ def _labels(db, shop: Shop, night: Night, role: str, seen: Interactions) -> dict
 def _pools(cut: Cut, attempt: Attempt) -> dict[str, Pool]:
     """What the sources propose: to the labelled users of a cut, or to everyone at serve."""
     if cut.role != "serve":
-        return {v: propose(cut.models, w.users, w.exclude) for v, w in cut.labels.items()}
+        return propose(cut.models, cut.labels["all"].users, cut.labels["all"].seen)
     with connect(attempt.database) as db:
         ids = db.execute("select user_id from marts.dim_users order by user_id").fetchall()
     users = np.array([i[0] for i in ids], dtype=object)
-    exclude = {"all": None, "new": _bought(cut, users)}
-    return {view: propose(cut.models, users, exclude[view]) for view in VIEWS}
+    return propose(cut.models, users, _bought(cut, users))
 
 
 def _bought(cut: Cut, users: np.ndarray) -> csr_matrix:
@@ -149,8 +151,11 @@ def taken(pool: Pool, wanted: Labels) -> np.ndarray:
     """(n_rows,) bool: did the user take the item in the window?"""
     width = wanted.relevant.shape[1]
     owners = np.repeat(np.arange(len(wanted.users)), np.diff(wanted.relevant.indptr))
-    keys = owners.astype(np.int64) * width + wanted.relevant.indices
-    return np.isin(pool.user_codes.astype(np.int64) * width + pool.item_codes, keys)
+    keys = np.sort(owners.astype(np.int64) * width + wanted.relevant.indices)
+    asked = pool.user_codes.astype(np.int64) * width + pool.item_codes
+    if not len(keys):
+        return np.zeros(len(asked), dtype=bool)
+    return keys[np.minimum(np.searchsorted(keys, asked), len(keys) - 1)] == asked
 
 
 def _train_rankers(

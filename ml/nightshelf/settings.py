@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from nightshelf.columns import EVENT_TYPES, EVENTS, ITEMS
+from nightshelf.columns import EVENT_TYPES, EVENTS, ITEMS, PROVENANCE
 from nightshelf.errors import SettingsError
 from nightshelf.paths import Home
 
+OUR_COLUMNS = (*PROVENANCE, "line", "batch_row", "landing file")
+"""Names that the reader gives to columns of its own."""
 Share = Annotated[float, Field(ge=0, le=1)]
 AdapterName = Literal[
     "complete_journey", "complete_journey_products", "online_retail", "online_retail_items",
@@ -21,7 +23,7 @@ AdapterName = Literal[
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Source(Strict):
@@ -42,6 +44,21 @@ class Source(Strict):
     """Only for `column_map`: the file's event name → the contract's event type."""
     time_unit: Literal["text", "s", "ms", "us"] = "text"
     """How times are written: text (ISO 8601), or a number of seconds, ms or µs since 1970."""
+
+    @field_validator("path")
+    @classmethod
+    def _below_landing(cls, path: str) -> str:
+        if not path or path.startswith("/"):
+            raise ValueError("a glob below `landing`, such as orders/*.csv.gz")
+        return path
+
+    @field_validator("columns")
+    @classmethod
+    def _not_ours(cls, columns: dict[str, str]) -> dict[str, str]:
+        ours = [c for c in columns.values() if not c or c.lower() in OUR_COLUMNS]
+        if ours:
+            raise ValueError(f"a file's column cannot be called '{ours[0]}' here; rename it")
+        return columns
 
     @model_validator(mode="after")
     def _column_map_is_complete(self) -> Source:
@@ -101,6 +118,18 @@ class Cleaning(Strict):
     """A line of more pieces than this is a booking error, not a purchase."""
     max_price: Annotated[float, Field(gt=0)] = 100_000.0
     """A unit price above this is a booking error."""
+
+    @field_validator("product_id_pattern")
+    @classmethod
+    def _can_be_matched(cls, pattern: str) -> str:
+        import duckdb
+
+        try:
+            duckdb.execute("select regexp_full_match('', ?)", [pattern]).fetchall()
+        except duckdb.Error as error:
+            told = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
+            raise ValueError(f"no regular expression of RE2's: {told}") from None
+        return pattern
 
 
 class Doors(Strict):
@@ -173,6 +202,10 @@ def load_shop(path: Path) -> Shop:
         ) from None
     except IsADirectoryError:
         raise SettingsError(f"{path} is a folder.", "Pass the TOML file in it to --shop.") from None
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read ({error.strerror}).", "Pass --shop with a TOML file."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"{path} is not valid TOML: {error}.", "Mend the line it names."

@@ -95,12 +95,13 @@ def _run(home: Home, shop: Shop, shop_file: Path, night: date, number: int) -> R
 
 @contextmanager
 def _stage(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
-    """Times a step, shows it, and records it: {stage, seconds, rows, told, peak_mb}."""
-    started = time.perf_counter()
+    """Times a step, shows it, and records it: {stage, seconds, cpu_seconds, rows, told, peak_mb}."""
+    started, cpu = time.perf_counter(), time.process_time()
     record: dict[str, Any] = {"stage": name, "rows": None, "told": ""}
     with progress(name) as shown:
         yield shown, record
     record["seconds"] = round(time.perf_counter() - started, 2)
+    record["cpu_seconds"] = round(time.process_time() - cpu, 2)
     record["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     write_json(run.attempt.stages / f"{name}.json", record)
     rows = "" if record["rows"] is None else f"{record['rows']:>12,} rows"

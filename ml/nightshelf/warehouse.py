@@ -19,6 +19,11 @@ LOCK_SECONDS = float(os.environ.get("NIGHTSHELF_LOCK_SECONDS", "600"))
 """How long a night waits for another that is writing: a demo night takes a minute."""
 
 
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _configure(db: duckdb.DuckDBPyConnection, spill: Path) -> None:
     db.execute("set TimeZone = 'UTC'")
     db.execute("set enable_progress_bar = false")
@@ -27,10 +32,12 @@ def _configure(db: duckdb.DuckDBPyConnection, spill: Path) -> None:
 
 
 @contextmanager
-def in_memory(home: ShopHome) -> Iterator[duckdb.DuckDBPyConnection]:
+def in_memory(home: ShopHome, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB of its own that spills into the shop's home."""
     with duckdb.connect() as db:
         _configure(db, home.root / "spill")
+        if threads is not None:
+            db.execute(f"set threads = {threads}")
         yield db
 
 

@@ -80,16 +80,29 @@ class CandidateModel(ABC):
 
         Exact. Equal scores are ordered by item code. `block` bounds memory and changes nothing.
         """
-        exclude = self._checked_exclude(exclude, len(users))
+        return self.recommend_each(users, k, [exclude], block)[0]
+
+    def recommend_each(
+        self,
+        users: Sequence[str],
+        k: int,
+        excludes: Sequence[csr_matrix | None],
+        block: int = 64,
+    ) -> list[Recommendations]:
+        """`recommend` for several exclusions at the price of one scoring. Each exclusion must hold
+        the ones before it, as None, then what was bought."""
+        excludes = [self._checked_exclude(exclude, len(users)) for exclude in excludes]
         rows = self._rows(users)
         known = np.flatnonzero(rows >= 0)
 
-        def best(asked: np.ndarray) -> Recommendations:
-            return self._best(rows[asked], None if exclude is None else exclude[asked], k, asked)
+        def best(asked: np.ndarray) -> list[Recommendations]:
+            cut_out = [None if exclude is None else exclude[asked] for exclude in excludes]
+            return self._best(rows[asked], cut_out, k, asked)
 
         blocks = np.split(known, np.arange(block, len(known), block))
         with one_blas_thread(), ThreadPoolExecutor(cores()) as pool:
-            return _joined(list(pool.map(best, blocks)))
+            answers = list(pool.map(best, blocks))
+        return [_joined(parts) for parts in zip(*answers, strict=True)]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The whole fitted model as numeric arrays."""
@@ -123,17 +136,26 @@ class CandidateModel(ABC):
     def _rows(self, users: Sequence[str]) -> np.ndarray:
         return positions(self.users, users)
 
+    def _columns(self) -> np.ndarray:
+        """(n_columns,) int32, rising: the items that the model can offer to anyone."""
+        raise NotImplementedError
+
     def _score(self, rows: np.ndarray) -> np.ndarray:
-        """(len(rows), n_items) float32, NO for what cannot be offered. Each row depends on its
+        """(len(rows), n_columns) float32, NO for what cannot be offered. Each row depends on its
         user alone, to the last bit."""
         raise NotImplementedError
 
-    def _best(self, rows, exclude, k: int, asked: np.ndarray) -> Recommendations:
+    def _best(self, rows, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
+        columns = self._columns()
         scores = self._score(rows)
-        if exclude is not None:
-            scores[np.repeat(np.arange(len(rows)), np.diff(exclude.indptr)), exclude.indices] = NO
-        at, codes, values, ranks = top_k(scores, k)
-        return Recommendations(asked[at].astype(np.int32), codes, values, ranks)
+        found = []
+        for exclude in excludes:
+            if exclude is not None:
+                _forbid(scores, exclude, columns)
+            at, places, values, ranks = top_k(scores, k)
+            codes = columns[places].astype(np.int32, copy=False)
+            found.append(Recommendations(asked[at].astype(np.int32), codes, values, ranks))
+        return found
 
     def _checked_exclude(self, exclude: csr_matrix | None, n_users: int) -> csr_matrix | None:
         if exclude is None:
@@ -147,6 +169,16 @@ class CandidateModel(ABC):
         exclude = csr_matrix(exclude, copy=True)
         exclude.eliminate_zeros()
         return exclude
+
+
+def _forbid(scores: np.ndarray, exclude: csr_matrix, columns: np.ndarray) -> None:
+    """Sets NO where `exclude` (n_rows × n_items) is True and the item is among `columns`."""
+    if not len(columns):
+        return
+    rows = np.repeat(np.arange(exclude.shape[0]), np.diff(exclude.indptr))
+    places = np.minimum(np.searchsorted(columns, exclude.indices), len(columns) - 1)
+    here = columns[places] == exclude.indices
+    scores[rows[here], places[here]] = NO
 
 
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from nightshelf.candidates.base import NO, CandidateModel, cores, enough_buyers, one_blas_thread
+from nightshelf.candidates.base import CandidateModel, cores, enough_buyers, one_blas_thread
 from nightshelf.candidates.params import need
 from nightshelf.dataset.interactions import Interactions
 
@@ -41,11 +41,13 @@ class FactorModel(CandidateModel):
     @abstractmethod
     def _factorise(self, values: csr_matrix, width: int) -> tuple[np.ndarray, np.ndarray]: ...
 
+    def _columns(self) -> np.ndarray:
+        return self.active if self.item_factors.shape[1] else self.active[:0]
+
     def _score(self, rows: np.ndarray) -> np.ndarray:
-        scores = np.full((len(rows), len(self.items)), NO, dtype=np.float32)
-        if self.item_factors.shape[1]:
-            scores[:, self.active] = _tiled_product(self.user_factors[rows], self.item_factors)
-        return scores
+        if not self.item_factors.shape[1]:
+            return np.zeros((len(rows), 0), dtype=np.float32)
+        return _tiled_product(self.user_factors[rows], self.item_factors)
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {

@@ -71,7 +71,15 @@ class ItemKnn(CandidateModel):
         )
         self.similarity = _nearest(interactions.bought(since), self.params)
         self.profile = interactions.matrix(self.params.half_life_days or None, log=True)
-        self._votes = self.similarity.T.tocsr()
+        self._count_votes()
+
+    def _count_votes(self) -> None:
+        """Own items × candidates: who has no neighbours is never a candidate."""
+        self._candidates = np.flatnonzero(np.diff(self.similarity.indptr)).astype(np.int32)
+        self._votes = self.similarity[self._candidates].T.tocsr()
+
+    def _columns(self) -> np.ndarray:
+        return self._candidates
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
         scores = (self.profile[rows] @ self._votes).toarray()
@@ -100,7 +108,7 @@ class ItemKnn(CandidateModel):
         n_users, n_items = len(self.users), len(self.items)
         self.similarity = _csr("similarity", arrays, (n_items, n_items))
         self.profile = _csr("profile", arrays, (n_users, n_items))
-        self._votes = self.similarity.T.tocsr()
+        self._count_votes()
 
 
 def _nearest(bought: csr_matrix, params: ItemKnnParams) -> csr_matrix:

@@ -42,7 +42,10 @@ class OwnHistory(CandidateModel):
         np.cumsum(np.bincount(owners[order], minlength=len(self.users)), out=self.indptr[1:])
         self.codes, self.scores = counts.indices[order].astype(np.int32), counts.data[order]
 
-    def _best(self, rows, exclude, k: int, asked: np.ndarray) -> Recommendations:
+    def _best(self, rows, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
+        return [self._listed(rows, exclude, k, asked) for exclude in excludes]
+
+    def _listed(self, rows, exclude, k: int, asked: np.ndarray) -> Recommendations:
         lengths = self.indptr[rows + 1] - self.indptr[rows]
         at = np.repeat(np.arange(len(rows)), lengths)
         entries = np.arange(len(at)) + np.repeat(

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nightshelf.candidates.base import NO, CandidateModel
+from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.params import need
 from nightshelf.dataset.interactions import Interactions
 
@@ -35,17 +35,20 @@ class Popularity(CandidateModel):
         recent = interactions.days >= interactions.as_of - self.params.window_days
         if not recent.any():
             recent[:] = True
-        n_items = len(self.items)
-        pairs = interactions.user_codes[recent].astype(np.int64) * n_items
-        codes = np.unique(pairs + interactions.item_codes[recent]) % max(n_items, 1)
-        self.buyers = np.bincount(codes, minlength=n_items).astype(np.float32)
+        # Rows are sorted by user and item: a pair is new where either changes.
+        users, items = interactions.user_codes[recent], interactions.item_codes[recent]
+        first = np.ones(len(users), dtype=bool)
+        first[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
+        self.buyers = np.bincount(items[first], minlength=len(self.items)).astype(np.float32)
 
     def _rows(self, users: Sequence[str]) -> np.ndarray:
         return np.zeros(len(users), dtype=np.int32)
 
+    def _columns(self) -> np.ndarray:
+        return np.flatnonzero(self.buyers > 0).astype(np.int32)
+
     def _score(self, rows: np.ndarray) -> np.ndarray:
-        offered = np.where(self.buyers > 0, self.buyers, NO)
-        return np.tile(offered, (len(rows), 1))
+        return np.tile(self.buyers[self.buyers > 0], (len(rows), 1))
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {"buyers": self.buyers}

@@ -10,6 +10,7 @@ from nightshelf.ingest.adapters.base import Adapter, literal, quoted
 REASONS = {
     "wrong_column_count": "the row has more or fewer values than the header has columns",
     "not_utf8": "the row holds bytes that are not UTF-8",
+    "bad_quotes": "text stands behind a closing quote; a quote inside a value is written twice",
     "not_json": "the line is not one JSON object",
     "missing_item_id": "no item id",
     "missing_user": "none of user_id, anonymous_id, session_id",
@@ -45,10 +46,11 @@ def _time(unit: str, zone: ZoneInfo) -> str:
     if unit != "text":
         scale = {"s": 1_000_000, "ms": 1_000, "us": 1}[unit]
         return f"try(make_timestamp((try_cast({{c}} as decimal(38,6)) * {scale})::bigint))"
-    has_offset = r"regexp_matches({c}, ':\d\d.*(Z|[+-]\d\d(:?\d\d)?)$')"
+    # The naive cast reads over what stands behind a time, be it an offset, 'UTC', 'PM' or junk.
+    has_more = r"regexp_matches({c}, ':\d\d.*[^0-9:.]')"
     naive = f"(try_cast({{c}} as timestamp) at time zone {literal(zone.key)})"
     return (
-        f"case when {has_offset} then try_cast({{c}} as timestamptz) at time zone 'UTC'"
+        f"case when {has_more} then try_cast({{c}} as timestamptz) at time zone 'UTC'"
         f" else {naive} at time zone 'UTC' end"
     )
 
@@ -73,10 +75,10 @@ def _events(source: str, time: str) -> str:
     from texts
 )
 select
-    coalesce(event_id, md5(concat_ws(chr(31), {literal(source)}, event_type, occurred_at,
+    coalesce(event_id, left(md5(concat_ws(chr(31), {literal(source)}, event_type, occurred_at,
         coalesce(user_id, ''), coalesce(anonymous_id, ''), coalesce(session_id, ''),
         item_id, coalesce(variant_id, ''), quantity, price, coalesce(order_id, ''),
-        coalesce(list_id, ''), position))) as event_id,
+        coalesce(list_id, ''), position)), 16)) as event_id,
     event_type, occurred_at, user_id, anonymous_id, session_id, item_id, variant_id, quantity,
     price, currency, order_id, list_id, position, query, coupon, {literal(source)} as source,
     file_id, row_number,

@@ -9,6 +9,10 @@ import io
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from nightshelf.errors import InputError
 
@@ -18,7 +22,7 @@ FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "pa
 
 @dataclass(frozen=True)
 class LandingFile:
-    """One file below landing/, whole and readable; `header` is None unless it is CSV."""
+    """One file below landing/, whole and readable."""
 
     path: Path
     name: str
@@ -26,16 +30,26 @@ class LandingFile:
     sha256: str
     size: int
     header: tuple[str, ...] | None
+    """Column names; None for JSONL, where each line has its own."""
+    types: tuple[str, ...]
+    """Of Parquet columns: files of other types are not read together, or DuckDB would cast them."""
     ends_with_newline: bool
+    seen: tuple[int, int]
+    """Size and time of change when it was read through."""
+
+    def has_changed(self) -> bool:
+        """Was it written to since? A copy into landing/ may still be under way."""
+        return _seen(self.path) != self.seen
 
 
 def inspect(path: Path, name: str) -> LandingFile:
-    """Hashes the file, decompresses it once to see that it is whole, and reads a CSV's header.
+    """Hashes the file, decompresses it once to see that it is whole, and reads its column names.
 
     Raises InputError for an empty file, a cut or damaged gzip stream, and an unknown ending.
     """
     fmt = _format(path, name)
     try:
+        seen = _seen(path)
         sha256, size, last = _scan(path, name, gzipped=path.suffix == ".gz")
     except OSError as error:
         raise InputError(
@@ -46,13 +60,18 @@ def inspect(path: Path, name: str) -> LandingFile:
             f"{name}: the file is empty, it has not even a header.",
             "Copy it again; if there were truly no events, leave the header line in it.",
         )
-    header = _header(path, name) if fmt == "csv" else None
-    return LandingFile(path, name, fmt, sha256, size, header, last == b"\n")
+    header, types = _columns(path, name, fmt)
+    return LandingFile(path, name, fmt, sha256, size, header, types, last == b"\n", seen)
+
+
+def _seen(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _format(path: Path, name: str) -> str:
     ending = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    if ending not in FORMATS:
+    if ending not in FORMATS or path.name.endswith(".parquet.gz"):
         raise InputError(
             f"{name}: cannot tell what kind of file '{path.name}' is.",
             "Name it .csv, .jsonl or .parquet (the first two also .gz), or narrow the source's path.",
@@ -113,21 +132,58 @@ class _Content:
 
 def open_text(path: Path) -> io.TextIOBase:
     """The file's text; bytes that are not UTF-8 become lone surrogates, for the caller to find."""
-    raw = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return io.TextIOWrapper(
+        open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline=""
+    )
 
 
-def _header(path: Path, name: str) -> tuple[str, ...]:
+def open_bytes(path: Path) -> BinaryIO:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _columns(path: Path, name: str, fmt: str) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Names, and for Parquet types."""
+    if fmt == "jsonl":
+        return None, ()
+    header, types = _csv_columns(path, name) if fmt == "csv" else _parquet_columns(path, name)
+    known = [column.casefold() for column in header]
+    twice = [c for c in header if known.count(c.casefold()) > 1]
+    if twice:
+        raise InputError(
+            f"{name}, row 1: column '{twice[0]}' stands twice; capitals do not tell columns apart.",
+            "Give each column one name.",
+        )
+    return header, types
+
+
+def _csv_columns(path: Path, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     with open_text(path) as text:
-        header = tuple(column.strip() for column in next(csv.reader(text), ()))
+        header = [column.strip() for column in next(csv.reader(text), ())]
     if not any(header):
         raise InputError(
             f"{name}, row 1: no column names.", "Export the file with its header line."
         )
-    twice = {c for c in header if header.count(c) > 1}
-    if twice:
+    if not all(is_utf8(column) for column in header):
+        raise InputError(f"{name}, row 1: the header is not UTF-8.", "Export the file as UTF-8.")
+    # Some exports begin with a nameless column of row numbers.
+    return tuple(c or f"column {n}" for n, c in enumerate(header, start=1)), ()
+
+
+def _parquet_columns(path: Path, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
         raise InputError(
-            f"{name}, row 1: column '{sorted(twice)[0]}' stands twice.",
-            "Give each column one name.",
-        )
-    return header
+            f"{name}: not a whole Parquet file ({str(error).splitlines()[0]}).",
+            "Copy the file again from where it was made, then rerun.",
+        ) from None
+    return tuple(schema.names), tuple(str(kind) for kind in schema.types)
+
+
+def is_utf8(text: str) -> bool:
+    """Lone surrogates stand for bytes that were not UTF-8."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 SCHEMA = """
 create table if not exists files (
-    file_id text primary key,       -- first 16 hex digits of sha256(source name + content)
+    file_id text primary key,       -- of a name, its content and how the source reads it
     source text not null, kind text not null, name text not null, sha256 text not null,
     size integer not null, rows_read integer not null, accepted integer not null,
     quarantined integer not null, chunk text not null,
@@ -77,13 +77,17 @@ class Ledger:
         """Takes files and parts in, and marks what they restate, in one transaction."""
         with self._connect() as db:
             for file in files:
-                db.execute(
-                    "update files set replaced_by = ? where source = ? and name = ?"
-                    " and replaced_by is null",
-                    (file.file_id, file.source, file.name),
-                )
+                _replace_by(db, file)
             _insert(db, "files", files)
             _insert(db, "parts", parts)
+
+    def reinstate(self, files: Sequence[LedgerFile]) -> list[LedgerFile]:
+        """Contents that were restated and have come back: their rows are still on the disk."""
+        with self._connect() as db:
+            for file in files:
+                _replace_by(db, file)
+                db.execute("update files set replaced_by = null where file_id = ?", (file.file_id,))
+        return [replace(f, replaced_by=None) for f in files]
 
     def files(self, current: bool = True) -> list[LedgerFile]:
         where = " where replaced_by is null" if current else ""
@@ -106,6 +110,13 @@ class Ledger:
             }
 
 
+def _replace_by(db: sqlite3.Connection, file: LedgerFile) -> None:
+    db.execute(
+        "update files set replaced_by = ? where source = ? and name = ? and replaced_by is null",
+        (file.file_id, file.source, file.name),
+    )
+
+
 def _select(kind: type, table: str) -> str:
     return f"select {', '.join(f.name for f in fields(kind))} from {table}"
 
@@ -115,4 +126,4 @@ def _insert(
 ) -> None:
     if rows:
         marks = ", ".join("?" * len(fields(rows[0])))
-        db.executemany(f"insert or replace into {table} values ({marks})", map(astuple, rows))
+        db.executemany(f"insert into {table} values ({marks})", map(astuple, rows))

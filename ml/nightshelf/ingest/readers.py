@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+import re
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import duckdb
 import pyarrow as pa
 
 from nightshelf.errors import InputError
 from nightshelf.ingest.adapters.base import Adapter, literal, quoted
-from nightshelf.ingest.files import LandingFile, open_text
+from nightshelf.ingest.files import LandingFile, is_utf8, open_bytes, open_text
 
+FILE_NAME = "'landing file'"
+FILE = '"landing file"'
+"""The column in which DuckDB tells a row's file; no export is likely to have one of that name."""
 CSV_OPTIONS = (
     "header = true, all_varchar = true, auto_detect = false, delim = ',', quote = '\"',"
     " escape = '\"', strict_mode = true, null_padding = false, max_line_size = 134217728"
@@ -30,44 +36,29 @@ def read(
 ) -> None:
     """Makes `source_rows` and `misfits(file_id, row_number, reason, raw)`.
 
-    `files` are (file, file_id), all of one format and header. Every row of every file is in exactly
-    one of the two tables. Raises InputError when a file's schema is not the adapter's, or a file
-    was cut in its last line.
+    `files` are (file, file_id), all of one format, header and types. Every row of every file is in
+    exactly one of the two tables; blank lines are no rows. Raises InputError when a file's schema
+    is not the adapter's, or a file was cut in its last line.
     """
     for file, _ in files:
-        _check_columns(adapter, file, _columns(db, file))
+        _check_columns(adapter, file)
     db.execute(
         "create or replace temp table misfits"
         " (file_id varchar, row_number bigint, reason varchar, raw varchar)"
     )
-    try:
-        _read_fast(db, adapter, files)
-    except (duckdb.InvalidInputException, duckdb.ConversionException):
-        _read_carefully(db, adapter, files)
+    if files[0][0].format == "jsonl":
+        _read_json_lines(db, adapter, files)
+    else:
+        _read_table(db, adapter, files)
 
 
-def _columns(db: duckdb.DuckDBPyConnection, file: LandingFile) -> tuple[str, ...] | None:
-    """The file's column names; None for JSONL, where each line has its own."""
-    if file.format == "csv":
-        return file.header
-    if file.format == "jsonl":
-        return None
-    try:
-        return tuple(
-            r[0] for r in db.execute("describe from read_parquet(?)", [str(file.path)]).fetchall()
-        )
-    except duckdb.Error as error:
-        raise InputError(
-            f"{file.name}: not a whole Parquet file ({str(error).splitlines()[0]}).",
-            "Copy the file again from where it was made, then rerun.",
-        ) from None
-
-
-def _check_columns(adapter: Adapter, file: LandingFile, columns: tuple[str, ...] | None) -> None:
-    missing = [c for c in adapter.required if columns is not None and c not in columns]
+def _check_columns(adapter: Adapter, file: LandingFile) -> None:
+    if file.header is None:
+        return
+    missing = [c for c in adapter.required if c not in file.header]
     if missing:
         raise InputError(
-            f"{file.name}, row 1: column {_listed(missing)} missing; the file has {_listed(columns)}.",
+            f"{file.name}, row 1: column {_listed(missing)} missing; the file has {_listed(file.header)}.",
             "Put the right file there, or mend this source's adapter or columns in the shop file.",
         )
 
@@ -76,165 +67,321 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"'{n}'" for n in names[:20])
 
 
-def _read_fast(
+def _names(adapter: Adapter) -> list[str]:
+    return list(dict.fromkeys((*adapter.required, *adapter.optional)))
+
+
+def _read_table(
     db: duckdb.DuckDBPyConnection, adapter: Adapter, files: Sequence[tuple[LandingFile, str]]
 ) -> None:
-    first = files[0][0]
-    paths = "[" + ", ".join(literal(str(f.path)) for f, _ in files) + "]"
+    """CSV and Parquet: all at once, else one by one, else row by row."""
+    wanted = _wanted(adapter, files[0][0])
+    try:
+        _scan_whole(db, files, _scan(files[0][0]), wanted)
+    except duckdb.Error as error:
+        _raise_if_machine(error)
+        columns = ", ".join(f"{quoted(c)} varchar" for c in _names(adapter))
+        db.execute(
+            f"create or replace temp table careful (file_id varchar, row_number bigint, {columns})"
+        )
+        for file, file_id in files:
+            _read_table_carefully(db, adapter, file, file_id, wanted)
+        db.execute("create or replace temp view source_rows as from careful")
+
+
+def _read_table_carefully(
+    db: duckdb.DuckDBPyConnection, adapter: Adapter, file: LandingFile, file_id: str, wanted: str
+) -> None:
+    """A file that DuckDB refuses is read by Python's csv, some 20 times slower."""
+    names = _names(adapter)
+    listed = ", ".join(map(quoted, names))
+    try:
+        _scan_whole(db, [(file, file_id)], _scan(file), wanted)
+        db.execute(f"insert into careful select file_id, row_number, {listed} from source_rows")
+    except duckdb.Error as error:
+        _raise_if_machine(error)
+        if file.format != "csv":
+            raise InputError(
+                f"{file.name}: cannot be read as Parquet ({str(error).splitlines()[0]:.200}).",
+                "Copy the file again from where it was made, then rerun.",
+            ) from None
+        _insert(db, file_id, "careful", names, _csv_rows(file, names))
+
+
+def _raise_if_machine(error: duckdb.Error) -> None:
+    """A full disk or memory says nothing about the file."""
+    if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
+        raise error
+
+
+def _scan_whole(
+    db: duckdb.DuckDBPyConnection,
+    files: Sequence[tuple[LandingFile, str]],
+    scan: str,
+    wanted: str,
+) -> None:
+    """`source_rows(file_id, row_number, <wanted>)`, read strictly by DuckDB; raises at any misfit."""
+    paths = "[" + ", ".join(literal(_exactly(f)) for f, _ in files) + "]"
     # Row numbers are counted over the whole batch in file order, then from each file's first row.
     db.execute(
-        f"create or replace temp table batch as select {_wanted(adapter, first)}, filename,"
-        f" row_number() over () as batch_row from ({_scan(adapter, first, paths)})"
+        f"create or replace temp table batch as select {wanted}, {FILE}, row_number() over ()"
+        f" as batch_row from ({scan.format(paths=paths)})"
     )
-    db.execute("create or replace temp table ids (filename varchar, file_id varchar)")
+    db.execute("create or replace temp table ids (path varchar, file_id varchar)")
     db.executemany("insert into ids values (?, ?)", [(str(f.path), i) for f, i in files])
-    db.execute("""
+    db.execute(f"""
         create or replace temp table batch_files as
-        select filename, file_id, min(batch_row) - 1 as rows_before
-        from batch join ids using (filename) group by all""")
-    db.execute("""
+        select {FILE}, file_id, min(batch_row) - 1 as rows_before
+        from batch left join ids on path = {FILE} group by all""")
+    if db.execute("select count(*) from batch_files where file_id is null").fetchall()[0][0]:
+        raise AssertionError("DuckDB read a file that it was not asked for")
+    db.execute(f"""
         create or replace temp view source_rows as
         select file_id, batch_row - rows_before as row_number,
-            batch.* exclude (filename, batch_row)
-        from batch join batch_files using (filename)""")
-    if first.format == "jsonl":
-        _set_aside_broken_json(db)
+            batch.* exclude ({FILE}, batch_row)
+        from batch join batch_files using ({FILE})""")
 
 
-def _scan(adapter: Adapter, file: LandingFile, paths: str) -> str:
+def _exactly(file: LandingFile) -> str:
+    """A glob that only this path matches: DuckDB takes `a[1].csv` for `a1.csv`."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(file.path))
+
+
+def _scan(file: LandingFile) -> str:
     if file.format == "parquet":
-        return f"select columns(*)::varchar from read_parquet({paths}, filename = true)"
-    if file.format == "csv":
-        columns = ", ".join(f"{literal(c)}: 'varchar'" for c in file.header or ())
-        return f"from read_csv({paths}, {CSV_OPTIONS}, columns = {{{columns}}}, filename = true)"
-    # A JSONL line is read as text: no delimiter, no quote; parsed by json functions afterwards.
-    options = CSV_OPTIONS.replace("header = true", "header = false").replace("'\"'", "''")
-    options = options.replace("delim = ','", "delim = '\x1e'")
-    return f"from read_csv({paths}, {options}, columns = {{'line': 'varchar'}}, filename = true)"
+        return f"select columns(*)::varchar from read_parquet({{paths}}, filename = {FILE_NAME})"
+    columns = ", ".join(f"{literal(c)}: 'varchar'" for c in file.header or ())
+    columns = columns.replace("{", "{{").replace("}", "}}")
+    return f"from read_csv({{paths}}, {CSV_OPTIONS}, columns = {{{{{columns}}}}}, filename = {FILE_NAME})"
 
 
 def _wanted(adapter: Adapter, file: LandingFile) -> str:
-    wanted = dict.fromkeys((*adapter.required, *adapter.optional))
-    if file.format == "jsonl":
-        fields = (
-            f"json_extract_string(case when json_valid(line) then line end, {literal(_pointer(c))})"
-            f" as {quoted(c)}"
-            for c in wanted
-        )
-        return ", ".join([*fields, "line"])
-    have = set(file.header) if file.header else None
     return ", ".join(
-        quoted(c)
-        if have is None or c in have or c in adapter.required
-        else f"null::varchar as {quoted(c)}"
-        for c in wanted
+        quoted(c) if c in (file.header or ()) else f"null::varchar as {quoted(c)}"
+        for c in _names(adapter)
     )
 
 
-def _pointer(column: str) -> str:
-    """A JSON path that takes any key; dots in a column name step into nested objects."""
-    return "$" + "".join("." + json.dumps(step) for step in column.split("."))
-
-
-def _set_aside_broken_json(db: duckdb.DuckDBPyConnection) -> None:
-    broken = "line is null or not json_valid(line) or json_type(line) <> 'OBJECT'"
-    db.execute(
-        f"insert into misfits select file_id, row_number, 'not_json', line from source_rows where {broken}"
-    )
-    db.execute(f"delete from batch where {broken}")
-
-
-def _read_carefully(
-    db: duckdb.DuckDBPyConnection, adapter: Adapter, files: Sequence[tuple[LandingFile, str]]
-) -> None:
-    """File by file; a file that DuckDB refuses is read by Python's csv, some 20 times slower."""
-    wanted = list(dict.fromkeys((*adapter.required, *adapter.optional)))
-    names = ", ".join(map(quoted, wanted))
-    columns = ", ".join(f"{quoted(c)} varchar" for c in wanted)
-    db.execute(
-        f"create or replace temp table careful_rows (file_id varchar, row_number bigint, {columns})"
-    )
-    for file, file_id in files:
-        try:
-            _read_fast(db, adapter, [(file, file_id)])
-            db.execute(
-                f"insert into careful_rows select file_id, row_number, {names} from source_rows"
-            )
-        except (duckdb.InvalidInputException, duckdb.ConversionException):
-            for batch in _batches(file, file_id, wanted):
-                db.register("arrow_batch", batch[0])
-                db.execute("insert into careful_rows select * from arrow_batch")
-                db.register("arrow_batch", batch[1])
-                db.execute("insert into misfits select * from arrow_batch")
-                db.unregister("arrow_batch")
-    db.execute("create or replace temp view source_rows as from careful_rows")
-
-
-def _batches(
-    file: LandingFile, file_id: str, wanted: list[str]
-) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """Fitting rows and misfits, some ten thousand at a time."""
-    fits: list[tuple] = []
-    misfits: list[tuple] = []
-    for number, row, reason in _judged(file):
+def _csv_rows(file: LandingFile, names: Sequence[str]) -> Iterator[Row]:
+    """Python's reading of what DuckDB refused; where both can read a row, they read the same."""
+    header = file.header or ()
+    for number, values, reason in _judged(file, len(header)):
         if reason is None:
-            named = dict(zip(file.header or ("line",), row, strict=True))
-            fits.append((file_id, number, *(named.get(c) or None for c in wanted)))
+            named = dict(zip(header, values, strict=True))
+            yield number, None, tuple(named.get(c) or None for c in names)
         else:
-            raw = json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
-            misfits.append((file_id, number, reason, raw))
-        if len(fits) + len(misfits) >= ARROW_ROWS:
-            yield _arrow(fits, wanted), _arrow(misfits, ["reason", "raw"])
-            fits, misfits = [], []
-    yield _arrow(fits, wanted), _arrow(misfits, ["reason", "raw"])
+            yield number, reason, (json.dumps(values, ensure_ascii=False),)
 
 
-def _judged(file: LandingFile) -> Iterator[tuple[int, list[str], str | None]]:
+def _judged(file: LandingFile, width: int) -> Iterator[tuple[int, list[str], str | None]]:
     """(row number, values, reason or None). Raises InputError if the last row was cut."""
-    if file.format != "csv":
-        raise InputError(
-            f"{file.name}: cannot be read as {file.format}.", "Copy it again, then rerun."
-        )
-    csv.field_size_limit(1 << 30)
     held: tuple[int, list[str], str | None] | None = None
-    with open_text(file.path) as text:
-        rows = csv.reader(text)
-        next(rows)
-        for number, row in enumerate((r for r in rows if r), start=1):
-            if held:
-                yield held
-            held = (number, row, _misfit(row, len(file.header or ())))
-    if held and held[2] == "wrong_column_count" and not file.ends_with_newline:
-        raise InputError(
-            f"{file.name}, row {held[0]}: the file was cut in the middle of this row"
-            f" ({len(held[1])} of {len(file.header or ())} values, no line end); nothing of it was taken.",
-            "Copy the file again from where it was made, then rerun.",
-        )
+    records = (r for r in _records(file) if r != [])
+    for number, values in enumerate(records, start=1):
+        if held:
+            yield held
+        if isinstance(values, str):
+            held = (number, [values], "bad_quotes")
+        else:
+            held = (number, values, _misfit(values, width))
+    if held and held[2] and not file.ends_with_newline:
+        raise _cut(file, held[0], f"{len(held[1])} of {width} values, no line end")
     if held:
         yield held
 
 
-def _misfit(row: list[str], width: int) -> str | None:
-    if len(row) != width:
+def _records(file: LandingFile) -> Iterator[list[str] | str]:
+    """Each record's values, or its text where its quotes cannot be read; [] for a blank line."""
+    csv.field_size_limit(1 << 30)
+    with open_text(file.path) as text:
+        lines = _Lines(text)
+        # As DuckDB does: blanks before an opening quote are no part of the value.
+        reader = csv.reader(lines, strict=True, skipinitialspace=True)
+        next(reader)
+        number = 0
+        while True:
+            lines.taken.clear()
+            number += 1
+            try:
+                yield next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if "unexpected end of data" in str(error):
+                    raise _open_quote(file, number, len(lines.taken)) from None
+                yield _with_blanks_behind_quotes("".join(lines.taken).rstrip("\r\n"))
+
+
+class _Lines:
+    """A text's lines; `taken` keeps those that the record at hand is made of."""
+
+    def __init__(self, text: Iterable[str]) -> None:
+        self._text = iter(text)
+        self.taken: list[str] = []
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._text)
+        self.taken.append(line)
+        return line
+
+
+_VALUE = re.compile(r' *(?:"((?:[^"]|"")*)" *|((?:[^",][^,]*)?))(,|$)')
+
+
+def _with_blanks_behind_quotes(record: str) -> list[str] | str:
+    """Values of a record such as `"a" ,1`, which DuckDB reads and Python's csv does not."""
+    values, at = [], 0
+    while match := _VALUE.match(record, at):
+        quoted_value, plain, end = match.groups()
+        values.append(plain if quoted_value is None else quoted_value.replace('""', '"'))
+        if not end:
+            return values
+        at = match.end()
+    return record
+
+
+def _misfit(values: list[str], width: int) -> str | None:
+    if len(values) != width:
         return "wrong_column_count"
-    if any(not value.isascii() and not _is_utf8(value) for value in row):
+    if any(not value.isascii() and not is_utf8(value) for value in values):
         return "not_utf8"
     return None
 
 
-def _is_utf8(value: str) -> bool:
+def _open_quote(file: LandingFile, number: int, n_lines: int) -> InputError:
+    if not file.ends_with_newline:
+        return _cut(file, number, "a quote is open, no line end")
+    return InputError(
+        f"{file.name}, row {number}: a quote is opened and never closed, and {n_lines} lines are in"
+        " it; nothing of the file was taken.",
+        "Close the quote, or write a quote inside a value twice; then rerun.",
+    )
+
+
+def _cut(file: LandingFile, number: int, seen: str) -> InputError:
+    return InputError(
+        f"{file.name}, row {number}: the file was cut in the middle of this row ({seen}); nothing"
+        " of it was taken.",
+        "Copy the file again from where it was made, then rerun.",
+    )
+
+
+def _read_json_lines(
+    db: duckdb.DuckDBPyConnection, adapter: Adapter, files: Sequence[tuple[LandingFile, str]]
+) -> None:
+    """JSON Lines: each line as text first, then its values by DuckDB's JSON functions."""
+    columns = "(file_id varchar, row_number bigint, line varchar)"
+    db.execute(f"create or replace temp table lines {columns}")
     try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+        _scan_whole(db, files, LINE_SCAN, "line")
+        db.execute("insert into lines select file_id, row_number, line from source_rows")
+    except duckdb.Error as error:
+        _raise_if_machine(error)
+        for file, file_id in files:
+            _insert(db, file_id, "lines", ["line"], _lines_one_by_one(file))
+    db.execute("delete from lines where coalesce(trim(line, e' \t\r'), '') = ''")
+    _set_aside_broken_json(db, files)
+    values = ", ".join(
+        f"json_extract_string(line, {literal(_pointer(c))}) as {quoted(c)}" for c in _names(adapter)
+    )
+    db.execute(
+        f"create or replace temp view source_rows as select file_id, row_number, {values}, line"
+        " from lines"
+    )
 
 
-def _arrow(rows: list[tuple], names: list[str]) -> pa.Table:
-    schema = pa.schema(
-        [("file_id", pa.string()), ("row_number", pa.int64()), *((n, pa.string()) for n in names)]
+LINE_SCAN = (
+    "from read_csv({paths}, header = false, all_varchar = true, auto_detect = false,"
+    " delim = '\x1e', quote = '', escape = '', strict_mode = true, null_padding = false,"
+    f" max_line_size = 134217728, columns = {{{{'line': 'varchar'}}}}, filename = {FILE_NAME})"
+)
+"""No delimiter that JSON may hold unescaped, and no quotes."""
+
+
+def _lines_one_by_one(file: LandingFile) -> Iterator[Row]:
+    """For files with a line that is not UTF-8, or longer than DuckDB's reader takes."""
+    with open_bytes(file.path) as lines:
+        for number, line in enumerate(lines, start=1):
+            line = line.removeprefix(BOM_UTF8) if number == 1 else line
+            text = line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+            reason = None if is_utf8(text) else "not_utf8"
+            if reason and not line.endswith(b"\n"):
+                raise _cut(file, number, "its last character is not whole, no line end")
+            yield number, reason, (text,)
+
+
+def _pointer(column: str) -> str:
+    """A JSON path that takes any key; dots in a column name step into nested objects."""
+    return "$" + "".join("." + json.dumps(step, ensure_ascii=False) for step in column.split("."))
+
+
+def _set_aside_broken_json(
+    db: duckdb.DuckDBPyConnection, files: Sequence[tuple[LandingFile, str]]
+) -> None:
+    broken = "not json_valid(line) or json_type(line) <> 'OBJECT'"
+    _refuse_cut_line(db, files, broken)
+    db.execute(
+        "insert into misfits select file_id, row_number, 'not_json', line from lines"
+        f" where {broken}"
     )
-    columns = list(zip(*rows, strict=True)) or [[] for _ in schema]
-    return pa.table(
-        [pa.array(c, type=f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
-    )
+    db.execute(f"delete from lines where {broken}")
+
+
+def _refuse_cut_line(
+    db: duckdb.DuckDBPyConnection, files: Sequence[tuple[LandingFile, str]], broken: str
+) -> None:
+    for file, file_id in files:
+        if file.ends_with_newline:
+            continue
+        last = db.execute(
+            f"select row_number, {broken} from lines where file_id = ?"
+            " order by row_number desc limit 1",
+            [file_id],
+        ).fetchall()
+        if last and last[0][1]:
+            raise _cut(file, last[0][0], "its JSON is not whole, no line end")
+
+
+Row = tuple[int, str | None, tuple[str | None, ...]]
+"""Row number, reason (None where the row fits), and values: of the wanted columns, or the raw row."""
+
+
+def _insert(
+    db: duckdb.DuckDBPyConnection,
+    file_id: str,
+    table: str,
+    names: Sequence[str],
+    rows: Iterator[Row],
+) -> None:
+    """Rows that fit into `table`, the others into `misfits`, some ten thousand at a time."""
+    while batch := list(islice(rows, ARROW_ROWS)):
+        fits = [(file_id, n, *values) for n, reason, values in batch if reason is None]
+        misfits = [
+            (file_id, n, reason, _printable(values)) for n, reason, values in batch if reason
+        ]
+        _append(db, table, names, fits)
+        _append(db, "misfits", ["reason", "raw"], misfits)
+
+
+def _printable(values: tuple[str | None, ...]) -> str:
+    """The raw row as JSON; bytes that are not UTF-8 become `\\udc..`."""
+    raw = values[0] if len(values) == 1 else json.dumps(values, ensure_ascii=False)
+    return (raw or "").encode("utf-8", "backslashreplace").decode()
+
+
+def _append(
+    db: duckdb.DuckDBPyConnection, table: str, names: Sequence[str], rows: list[tuple]
+) -> None:
+    if not rows:
+        return
+    texts = [(name, pa.string()) for name in names]
+    schema = pa.schema([("file_id", pa.string()), ("row_number", pa.int64()), *texts])
+    arrays = [
+        pa.array(c, type=f.type) for c, f in zip(zip(*rows, strict=True), schema, strict=True)
+    ]
+    db.register("arrow_batch", pa.table(arrays, schema=schema))
+    db.execute(f"insert into {table} select * from arrow_batch")
+    db.unregister("arrow_batch")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -22,11 +24,17 @@ from nightshelf.paths import ShopHome
 from nightshelf.progress import Progress
 from nightshelf.settings import Shop, Source
 from nightshelf.storage import sync_directory, sync_file
-from nightshelf.warehouse import in_memory
+from nightshelf.warehouse import cores, in_memory
 
 CHUNK_BYTES = 64 << 20
-"""Bytes of landing files taken at once: some 5 million gzipped lines at most, about 2 GB."""
+"""Bytes of landing files in one chunk: some 5 million gzipped lines at most, about 1 GB."""
+SMALLEST_CHUNK_BYTES = 1 << 20
+"""Below this a second chunk costs more than a second core saves."""
 PARQUET = "format parquet, parquet_version v2, compression zstd"
+
+
+Identified = tuple[LandingFile, str]
+"""A landing file and its id in the ledger."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +57,23 @@ def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Tak
     ledger = Ledger(home.ledger)
     _sweep(home, ledger)
     known = {(f.source, f.name): f for f in ledger.files()}
+    earlier = {f.file_id: f for f in ledger.files(current=False)}
     refused: list[InputError] = []
     taken: list[LedgerFile] = []
     unchanged = 0
     for source in shop.sources:
         adapter = adapter_for(source)
-        found = _found(source, landing)
-        new, same = _new_files(source, found, landing, known, refused, progress)
+        sql = typed(adapter, source.name, shop.zone)
+        found = _found(source, landing, refused)
+        new, same = _new_files(source, sql, found, landing, known, refused, progress)
         unchanged += same
-        for chunk in _chunks(new):
-            _tell_unended(chunk, progress)
-            taken += _take(shop, source, adapter, chunk, home, ledger, refused)
+        again = [earlier[i] for _, i in new if i in earlier]
+        taken += ledger.reinstate(again)
+        unknown = [(f, i) for f, i in new if i not in earlier]
+        _tell_unended(unknown, progress)
+        work = _Work(source, adapter, sql, home, ledger, refused)
+        for files in _side_by_side(work, list(_chunks(unknown))):
+            taken += files
             progress.advance(f"{source.name}: {len(taken):,} files taken")
     if refused:
         raise _together(refused, len(taken))
@@ -74,24 +88,27 @@ def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Tak
     )
 
 
-def _found(source: Source, landing: Path) -> list[Path]:
+def _found(source: Source, landing: Path, refused: list[InputError]) -> list[Path]:
     paths = sorted(p for p in landing.glob(source.path) if p.is_file())
     if not paths:
-        raise InputError(
-            f"Source '{source.name}': no file matches {landing / source.path}.",
-            "Put the exports there, or mend `path` or `landing` in the shop file.",
+        refused.append(
+            InputError(
+                f"Source '{source.name}': no file matches {landing / source.path}.",
+                "Put the exports there, or mend `path` or `landing` in the shop file.",
+            )
         )
     return paths
 
 
 def _new_files(
     source: Source,
+    sql: str,
     paths: list[Path],
     landing: Path,
     known: dict[tuple[str, str], LedgerFile],
     refused: list[InputError],
     progress: Progress,
-) -> tuple[list[LandingFile], int]:
+) -> tuple[list[Identified], int]:
     new, same = [], 0
     for done, path in enumerate(paths):
         name = path.relative_to(landing).as_posix()
@@ -100,91 +117,102 @@ def _new_files(
         except InputError as error:
             refused.append(error)
             continue
+        file_id = _file_id(source, sql, file)
         before = known.get((source.name, name))
-        if before and before.sha256 == file.sha256:
+        if before and before.file_id == file_id:
             same += 1
         else:
-            new.append(file)
+            new.append((file, file_id))
         progress.advance(f"{source.name}: {done + 1:,} of {len(paths):,} files read through")
     return new, same
 
 
-def _tell_unended(files: list[LandingFile], progress: Progress) -> None:
+def _file_id(source: Source, sql: str, file: LandingFile) -> str:
+    """One file may feed two sources, two files of one content are two, and a file that is read by
+    another mapping is another taking."""
+    whole = f"{source.name}\0{file.name}\0{file.sha256}\0{sql}"
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def _tell_unended(files: list[Identified], progress: Progress) -> None:
     """A CSV whose last line has no end may be cut inside its last value: taken, but said aloud."""
-    for file in files:
+    for file, _ in files:
         if file.format == "csv" and not file.ends_with_newline:
             progress.say(f"Warning: {file.name} ends without a line end; its last row may be cut.")
 
 
-def _chunks(files: list[LandingFile]) -> Iterator[list[LandingFile]]:
-    """Files of one format and header, in name order, up to CHUNK_BYTES together."""
-    for _, group in groupby(files, key=lambda f: (f.format, f.header)):
-        chunk: list[LandingFile] = []
+def _chunks(files: list[Identified]) -> Iterator[list[Identified]]:
+    """Files of one format and header, in name order; as many chunks as cores, or more if large."""
+    share = sum(f.size for f, _ in files) // cores() + 1
+    limit = min(CHUNK_BYTES, max(SMALLEST_CHUNK_BYTES, share))
+    for _, group in groupby(files, key=lambda f: (f[0].format, f[0].header, f[0].types)):
+        chunk: list[Identified] = []
         for file in group:
-            if chunk and sum(f.size for f in chunk) + file.size > CHUNK_BYTES:
+            if chunk and sum(f.size for f, _ in chunk) + file[0].size > limit:
                 yield chunk
                 chunk = []
             chunk.append(file)
         yield chunk
 
 
-def _take(
-    shop: Shop,
-    source: Source,
-    adapter: Adapter,
-    files: list[LandingFile],
-    home: ShopHome,
-    ledger: Ledger,
-    refused: list[InputError],
-) -> list[LedgerFile]:
+@dataclass(frozen=True)
+class _Work:
+    """What taking a chunk of one source's files needs."""
+
+    source: Source
+    adapter: Adapter
+    sql: str
+    home: ShopHome
+    ledger: Ledger
+    refused: list[InputError]
+
+
+def _side_by_side(work: _Work, chunks: list[list[Identified]]) -> Iterator[list[LedgerFile]]:
+    """Chunks in threads, one core each: much of reading text runs on one core only."""
+    with ThreadPoolExecutor(cores()) as pool:
+        yield from pool.map(partial(_take, work), chunks)
+
+
+def _take(work: _Work, files: list[Identified]) -> list[LedgerFile]:
     """One chunk; if a file in it is refused, the others are taken one by one."""
     try:
-        return _take_whole(shop, source, adapter, files, home, ledger)
+        return _take_whole(work, files)
     except InputError as error:
         if len(files) == 1:
-            refused.append(error)
+            work.refused.append(error)
             return []
-    alone = (_take(shop, source, adapter, [f], home, ledger, refused) for f in files)
-    return [taken for group in alone for taken in group]
+    return [taken for file in files for taken in _take(work, [file])]
 
 
-def _take_whole(
-    shop: Shop,
-    source: Source,
-    adapter: Adapter,
-    files: list[LandingFile],
-    home: ShopHome,
-    ledger: Ledger,
-) -> list[LedgerFile]:
-    ids = [(f, _file_id(source, f)) for f in files]
-    chunk = hashlib.sha256("".join(i for _, i in ids).encode()).hexdigest()[:16]
-    with in_memory(home) as db:
-        read(db, adapter, ids)
-        db.execute(f"create temp table typed as {typed(adapter, source.name, shop.zone)}")
+def _take_whole(work: _Work, files: list[Identified]) -> list[LedgerFile]:
+    chunk = hashlib.sha256("".join(i for _, i in files).encode()).hexdigest()[:16]
+    with in_memory(work.home, threads=1) as db:
+        read(db, work.adapter, files)
+        db.execute(f"create temp table typed as {work.sql}")
         counts = _counts(db)
-        parts = _write_accepted(db, adapter, home, chunk)
-        _write_quarantine(db, home, chunk)
-    rows = [_row(source, adapter, f, i, counts.get(i, (0, 0)), chunk) for f, i in ids]
-    ledger.commit(rows, parts)
+        _refuse_changed(files)
+        parts = _write_accepted(db, work.adapter, work.home, chunk)
+        _write_quarantine(db, work.home, chunk)
+    rows = [_row(work, f, i, counts.get(i, (0, 0)), chunk) for f, i in files]
+    work.ledger.commit(rows, parts)
     return rows
 
 
-def _file_id(source: Source, file: LandingFile) -> str:
-    """One file may feed two sources, and two files of one content are still two files."""
-    return hashlib.sha256(f"{source.name}\0{file.name}\0{file.sha256}".encode()).hexdigest()[:16]
+def _refuse_changed(files: list[Identified]) -> None:
+    for file, _ in files:
+        if file.has_changed():
+            raise InputError(
+                f"{file.name}: it changed while it was read; nothing of it was taken.",
+                "Let the copy finish, then rerun.",
+            )
 
 
 def _row(
-    source: Source,
-    adapter: Adapter,
-    file: LandingFile,
-    file_id: str,
-    counts: tuple[int, int],
-    chunk: str,
+    work: _Work, file: LandingFile, file_id: str, counts: tuple[int, int], chunk: str
 ) -> LedgerFile:
     accepted, quarantined = counts
     return LedgerFile(
-        file_id, source.name, adapter.kind, file.name, file.sha256, file.size,
+        file_id, work.source.name, work.adapter.kind, file.name, file.sha256, file.size,
         accepted + quarantined, accepted, quarantined, chunk,
     )  # fmt: skip
 

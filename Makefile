@@ -1,0 +1,59 @@
+# Verbs for a person. Everything is relative, so that the checkout may lie under a path with spaces.
+# NIGHTSHELF_HOME chooses where nights are kept (default: .nightshelf/ in the checkout).
+
+PYTHON ?= python3
+SHOP ?= shops/demo.toml
+NIGHT ?= 2017-12-01
+PYTEST_ARGS ?=
+
+PY := .venv/bin/python
+READY := .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup night test lint up clean
+.DELETE_ON_ERROR:
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+night: $(READY) ## Run one night of the demo shop through Airflow and show the shelves
+	@$(PY) -m nightshelf demo
+	@$(PY) -m nightshelf night-by-airflow --shop "$(SHOP)" --as-of "$(NIGHT)"
+
+test: $(READY) ## Run the tests
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(READY) ## Check style: ruff's rules and its formatting
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+up: $(READY) ## Serve Airflow and MLflow on this machine until Ctrl-C
+	@$(PY) -m nightshelf up
+
+setup: $(READY) ## Create .venv from requirements.lock (the other verbs do it when needed)
+
+clean: ## Remove .venv and caches; nights stay in the home
+	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.nightshelf/*' -prune -exec rm -rf {} +
+
+# Exactly the lock, with hashes. uv comes out of the lock itself; where only pip knows the package
+# index, pip does the work. The project goes in last, because `sync` removes what the lock lacks.
+$(READY): requirements.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "✗ Python 3.11, 3.12 or 3.13 is needed; '$(PYTHON)' is: $$("$(PYTHON)" --version 2>&1)" >&2; \
+	  echo "  Next: install one of them, then run make again, or name it: make PYTHON=python3.12 …" >&2; \
+	  exit 2; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "✗ '$(PYTHON)' has no venv and ensurepip modules." >&2; \
+	  echo "  Next: install them (Debian, Ubuntu: apt install python3-venv), then run make again." >&2; \
+	  exit 2; }
+	@echo "Setting up .venv from requirements.lock (1.4 GB; one to three minutes, once)"
+	@$(PY) -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.lock
+	@$(PY) -m uv pip sync $$([ -t 2 ] || echo --quiet) --require-hashes --compile-bytecode --python $(PY) requirements.lock || { \
+	  echo "uv could not; pip tries (slower)"; \
+	  $(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements.lock; }
+	@$(PY) -m uv pip install --quiet --python $(PY) --no-index --no-deps --no-build-isolation --editable .
+	@$(PY) -c 'import nightshelf.cli, expectations'
+	@touch $(READY)

@@ -1,0 +1,197 @@
+"""
+### What it makes
+The shop's recommendation shelves of one night: six validated tables in
+`<home>/shops/<shop>/nights/<night>/<attempt>/`, and `nights/current` pointing at them.
+
+### When
+Every night at 03:30 of `NIGHTSHELF_TIME_ZONE`, once it is unpaused. Each run makes the night that
+begins on its date in the shop's time zone. A run started by hand makes the night after the newest
+landed events, or the one given as `night`.
+
+### How to see that it is wrong
+A red task stops the night, and readers keep yesterday's shelves. Open the task's log: its last
+lines say what is wrong (`✗ …`) and what to do (`Next: …`). A red *door* is Great Expectations
+refusing data; its page lies in `attempts/<night>/<n>/doors/`.
+
+### How to rerun
+* **After mending the data or the shop's file:** trigger a new run with the same `night`. It takes
+  in what is new and begins a new attempt.
+* **After a fault of the machine** (disk, memory, a killed worker): clear the red task. The attempt
+  goes on from there.
+
+Any night may be run again at any time; equal inputs give equal tables.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+
+import pendulum
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG, Asset, Param, RetryDecision, RetryPolicy, TaskGroup, chain
+
+from nightshelf.columns import SHELVES
+from nightshelf.paths import PROJECT
+
+ZONE = os.environ.get("NIGHTSHELF_TIME_ZONE") or "America/New_York"
+"""The demo shop's. Only the hour hangs on it: the night's date is taken in the shop's own zone."""
+
+NIGHTLY = "30 3 * * *"
+"""After midnight's exports have landed, outside the hour that daylight saving skips or repeats, and
+done before the shop opens."""
+
+SHOP_FILE = os.environ.get("NIGHTSHELF_SHOP") or "shops/demo.toml"
+
+WRITERS = "nightshelf_writer"
+"""A pool of one slot: one process may write a shop's history. `nightshelf up` creates it."""
+
+ENDED_BY_DATA = {2: "settings", 3: "input", 4: "door closed", 5: "door broken", 6: "stale attempt"}
+"""Exit codes of nightshelf.errors that a second try cannot change."""
+
+
+class RetryTheMachineOnly(RetryPolicy):
+    """No retry where the data or the settings are wrong; the task's `retries` otherwise."""
+
+    def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
+        code = re.search(r"exit code (\d+)", str(exception))
+        reason = ENDED_BY_DATA.get(int(code[1])) if code else None
+        return RetryDecision.fail(reason) if reason else RetryDecision.default()
+
+
+def night_and_attempt(last_line: str) -> dict[str, str]:
+    night, attempt = last_line.split()
+    return {"night": night, "attempt": attempt}
+
+
+# What people type reaches a step through its environment only: a shell never reads it.
+ASKED_FOR = {
+    "NIGHTSHELF_SHOP": "{{ params.shop }}",
+    # A run by hand has a logical date of now, or none at all: it says nothing about a night.
+    "NIGHTSHELF_AS_OF": "{{ params.night or (dag_run.data_interval_end.isoformat()"
+    " if dag_run.run_type in ('scheduled', 'backfill') and dag_run.data_interval_end else '') }}",
+}
+OPENED = {
+    "NIGHTSHELF_SHOP": "{{ params.shop }}",
+    "NIGHTSHELF_AS_OF": "{{ ti.xcom_pull(task_ids='ingest.open_night')['night'] }}",
+    "NIGHTSHELF_ATTEMPT": "{{ ti.xcom_pull(task_ids='ingest.open_night')['attempt'] }}",
+}
+
+
+def step(task_id: str, command: str, minutes: int, doc: str, **more) -> BashOperator:
+    """A task that runs `nightshelf <command>`, as a person would. `minutes` is many times the need."""
+    settings = {
+        "env": OPENED,
+        "append_env": True,
+        "cwd": str(PROJECT),
+        "skip_on_exit_code": None,
+        "execution_timeout": timedelta(minutes=minutes),
+        "doc_md": doc,
+    }
+    return BashOperator(
+        task_id=task_id,
+        bash_command=f'exec "${{NIGHTSHELF_PYTHON:-python}}" -m nightshelf {command}',
+        **(settings | more),
+    )
+
+
+with DAG(
+    dag_id="nightly_recommendations",
+    description="Landing files to published shelves, through three doors.",
+    doc_md=__doc__,
+    schedule=NIGHTLY,
+    start_date=pendulum.datetime(2017, 1, 1, tz=ZONE),  # the demo's first day: backfill reaches it
+    catchup=False,
+    max_active_runs=1,  # attempts at two nights would wait for each other anyway
+    is_paused_upon_creation=True,
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),  # a full disk or a lock needs a moment, not an hour
+        "retry_policy": RetryTheMachineOnly(),
+    },
+    params={
+        "night": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Night",
+            description="The date whose shelves are made, such as 2017-12-01. Only events before"
+            " it are used. Empty: the night after the newest landed events.",
+        ),
+        "shop": Param(
+            SHOP_FILE,
+            type="string",
+            minLength=1,
+            maxLength=1000,
+            title="Shop",
+            description="The shop's TOML file: absolute, or relative to the project.",
+        ),
+    },
+    tags=["nightshelf"],
+) as dag:
+    with TaskGroup("ingest", tooltip="Landing files become raw rows, held at the first door."):
+        open_night = step(
+            "open_night", "open", 60, env=ASKED_FOR, pool=WRITERS,
+            output_processor=night_and_attempt,
+            doc="Chooses the night and begins an attempt at it. Returns both to the other tasks.",
+        )  # fmt: skip
+        ingest = step(
+            "ingest", "ingest", 120, pool=WRITERS,
+            doc="Takes new landing files in. `nightshelf ledger` and `nightshelf quarantine` show"
+            " what was taken and refused.",
+        )  # fmt: skip
+        door_raw = step(
+            "door_raw", "gate raw", 30,
+            doc="Great Expectations on what arrived. Red: look at `doors/raw.html` in the attempt.",
+        )  # fmt: skip
+
+    with TaskGroup("prepare", tooltip="dbt's first visit: events become features."):
+        features = step(
+            "features", "features", 240, pool=WRITERS,
+            doc="`dbt build` of staging, intermediate, marts and features. Red: the log names the"
+            " model or test.",
+        )  # fmt: skip
+        door_features = step(
+            "door_features", "gate features", 30,
+            doc="Great Expectations on the features. Red: look at `doors/features.html`.",
+        )  # fmt: skip
+
+    with TaskGroup("learn", tooltip="Models are fitted, examined, promoted or not."):
+        train = step(
+            "train", "train", 480,
+            doc="Fits the candidate sources at three cuts, and the rankers over them.",
+        )  # fmt: skip
+        evaluate = step(
+            "evaluate", "evaluate", 120,
+            doc="Examines every contender on the last fortnight, logs all to MLflow, and moves the"
+            " alias `champion` only to one that is better.",
+        )  # fmt: skip
+
+    with TaskGroup("shelve", tooltip="Candidates are ranked; dbt's second visit makes tables."):
+        score = step(
+            "score", "score", 240,
+            doc="Ranks tonight's candidates for everyone with the reigning models.",
+        )  # fmt: skip
+        shelve = step(
+            "shelve", "shelve", 120,
+            doc="`dbt build` of the shelves and reports.",
+        )  # fmt: skip
+        door_shelves = step(
+            "door_shelves", "gate shelves", 30,
+            doc="Great Expectations on the tables, also against last night's. Red: look at"
+            " `doors/shelves.html`.",
+        )  # fmt: skip
+
+    with TaskGroup("publish", tooltip="Readers see the new night from here on."):
+        publish = step(
+            "publish", "publish", 30,
+            outlets=[Asset(name=name, uri=f"nightshelf://shelves/{name}") for name in SHELVES],
+            doc="Writes the night's files and manifest, then moves `nights/current`. Announces one"
+            " asset a table, so that other DAGs can be scheduled on it.",
+        )  # fmt: skip
+
+    chain(
+        open_night, ingest, door_raw, features, door_features, train, evaluate, score, shelve,
+        door_shelves, publish,
+    )  # fmt: skip

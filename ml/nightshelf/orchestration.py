@@ -1,0 +1,482 @@
+"""Airflow in one home: its environment, one night through the DAG, and the servers to look at.
+
+<home>/airflow/airflow.db, airflow.cfg   metadata; secrets that Airflow drew for itself
+<home>/airflow/logs/nights/              what Airflow said during `night-by-airflow`, as JSON lines
+<home>/airflow/logs/up/                  what each server says
+<home>/airflow/beside/                   metadata of nights run while `up` holds the one above
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+from filelock import FileLock, Timeout
+
+from nightshelf.errors import NightshelfError, SettingsError
+from nightshelf.paths import PROJECT, Home
+from nightshelf.progress import Progress, console, progress
+from nightshelf.settings import load_shop
+
+DAG = "nightly_recommendations"
+POOL = "nightshelf_writer"
+GRACE_SECONDS = 10
+"""From SIGTERM to SIGKILL: a step needs a second to let go of DuckDB."""
+START_SECONDS = 180
+"""Airflow's servers are up after 20 to 40 s; a busy machine takes a few times that."""
+
+
+def environment(home: Home, airflow_home: Path | None = None) -> dict[str, str]:
+    """This process's environment, with Airflow's in one home.
+
+    What is Nightshelf's own is set; the rest are defaults that AIRFLOW__… variables replace.
+    """
+    defaults = {
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "2",  # a night is one chain of tasks
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",  # name:role; Airflow draws the password
+        "AIRFLOW__API__HOST": bind_address(),
+        "AIRFLOW__API__PORT": "8080",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "GX_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONUTF8": "1",
+    }
+    chosen = defaults | dict(os.environ)
+    port = chosen["AIRFLOW__API__PORT"]
+    packages = [str(Path(__file__).resolve().parents[1]), str(PROJECT)]
+    return chosen | {
+        "AIRFLOW_HOME": str(airflow_home or home.airflow),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "NIGHTSHELF_HOME": str(home.root),
+        "NIGHTSHELF_PYTHON": sys.executable,
+        "PYTHONPATH": os.pathsep.join([*packages, *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+
+
+def bind_address() -> str:
+    """Loopback, unless `NIGHTSHELF_HOST` says otherwise (inside a container it has to)."""
+    return os.environ.get("NIGHTSHELF_HOST") or "127.0.0.1"
+
+
+def _airflow(*arguments: str) -> list[str]:
+    """By module, not by script: scripts name their interpreter, which may lie under a space."""
+    return [sys.executable, "-m", "airflow", *arguments]
+
+
+def initialise(home: Home, airflow_home: Path | None = None) -> dict[str, str]:
+    """Creates Airflow's database and the writers' pool; returns the environment.
+
+    About 10 s once for each version of Airflow, and nothing afterwards.
+    """
+    where = airflow_home or home.airflow
+    env = environment(home, where)
+    done = where / f"initialised-{version('apache-airflow')}"
+    where.mkdir(parents=True, exist_ok=True)
+    where.chmod(0o700)  # airflow.cfg and the password file hold secrets
+    with FileLock(where / "initialise.lock"):
+        if not done.exists():
+            console.print(f"Airflow prepares its database in {where} (about 10 s)", markup=False)
+            _told(_airflow("db", "migrate"), env)
+            _told(_airflow("pools", "set", POOL, "1", "Tasks that write the shop's history."), env)
+            done.touch()
+    return env
+
+
+def _told(command: list[str], env: Mapping[str, str]) -> None:
+    """Runs a command in silence. Raises NightshelfError with its last words when it fails."""
+    done = subprocess.run(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=PROJECT
+    )
+    if done.returncode:
+        said = "\n".join(done.stdout.strip().splitlines()[-10:])
+        raise NightshelfError(
+            f"`{' '.join(command[2:])}` ended with {done.returncode}:\n{said}",
+            f"Mend what it names; moving {env['AIRFLOW_HOME']} away begins Airflow anew.",
+        )
+
+
+def replace_with_airflow(home: Home, arguments: list[str]) -> NoReturn:
+    """Becomes `airflow <arguments>` in this home."""
+    env = initialise(home)
+    command = _airflow(*arguments)
+    os.execve(command[0], command, env)
+
+
+# ---------------------------------------------------------------- one night through the DAG
+
+
+def run_dag(home: Home, shop_file: Path, night: date) -> None:
+    """Runs the DAG for one night with `airflow dags test`, showing the steps' own lines.
+
+    Raises the failed step's error, with its exit code. A second night in the same home waits; while
+    `up` is running the night keeps metadata of its own, since the scheduler would run it, too.
+    """
+    load_shop(shop_file)
+    where = home.airflow / "beside" if _held(home.airflow / "up.lock") else home.airflow
+    if where != home.airflow:
+        console.print("Airflow is up in this home; this run does not show in its UI.")
+    env = initialise(home, where) | {"AIRFLOW__LOGGING__JSON_LOGS": "True"}
+    with _waiting(where / "night.lock", "Another night is running in this home; waiting for it."):
+        _bury_abandoned_runs(where)
+        _run_dag(env, shop_file, night)
+
+
+def _run_dag(env: dict[str, str], shop_file: Path, night: date) -> None:
+    asked = json.dumps({"night": night.isoformat(), "shop": str(shop_file.absolute())})
+    where = Path(env["AIRFLOW_HOME"])
+    log = _new_log(where, night)
+    console.print(f"Night {night} by Airflow, DAG {DAG}; its log: {log}", markup=False)
+    with (
+        log.open("w", encoding="utf-8") as kept,
+        progress("night") as shown,
+        _children(where) as start,
+    ):
+        shown.advance("Airflow is starting")
+        process = start(_airflow("dags", "test", DAG, "--conf", asked), env, stdout=subprocess.PIPE)
+        listener = Listener(shown)
+        for raw in process.stdout:
+            line = raw.decode("utf-8", "backslashreplace")
+            kept.write(line)
+            kept.flush()
+            listener.hear(line)
+        code = process.wait()
+    if code:
+        raise listener.failure(log)
+
+
+def _new_log(where: Path, night: date) -> Path:
+    folder = where / "logs" / "nights"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{night}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
+
+
+@dataclass
+class Listener:
+    """Reads Airflow's JSON lines, shows what the steps say, and remembers why one failed."""
+
+    shown: Progress
+    task: str = ""
+    step_speaks: bool = False
+    said: list[str] = field(default_factory=list)
+    failed: tuple[str, int, list[str]] | None = None
+
+    def hear(self, line: str) -> None:
+        try:
+            record = json.loads(line)
+            event, logger = str(record["event"]), str(record.get("logger", ""))
+        except (ValueError, TypeError, KeyError):
+            return  # a library that prints past the log; the file keeps it
+        if event.startswith("[DAG TEST] starting task_id="):
+            self._task_starts(event.split("=", 1)[1].split()[0])
+        elif logger.endswith("SubprocessHook"):
+            self._hear_hook(event)
+
+    def _task_starts(self, task: str) -> None:
+        if self.failed and self.failed[0] == task:
+            console.print(
+                f"  {task} failed; Airflow tries it again: {self._told()[0]}", markup=False
+            )
+        self.task, self.said, self.step_speaks = task, [], False
+        self.shown.advance(task)
+
+    def _hear_hook(self, event: str) -> None:
+        if event == "Output:":
+            self.step_speaks = True
+        elif event.startswith("Command exited with return code "):
+            self.step_speaks = False
+            code = int(event.rsplit(" ", 1)[1])
+            self.failed = (self.task, code, self.said) if code else None
+        elif self.step_speaks:
+            self._step_says(event)
+
+    def _step_says(self, line: str) -> None:
+        self.said.append(line)
+        if line.startswith(f"  {self.task.split('.')[-1]}: "):
+            self.shown.advance(line.strip())
+        elif not any(said.startswith("✗ ") for said in self.said):  # an error is told at the end
+            console.print(line, markup=False)
+
+    def _told(self) -> tuple[str, str]:
+        """What the failed step said after its ✗: what happened, and the next step."""
+        lines = self.failed[2] if self.failed else []
+        starts = [n for n, line in enumerate(lines) if line.startswith("✗ ")]
+        text = "\n".join(lines[starts[-1] :] if starts else lines[-10:]).removeprefix("✗ ")
+        what, _, next_step = text.partition("\n  Next: ")
+        return what or "it said nothing", next_step
+
+    def failure(self, log: Path) -> NightshelfError:
+        """The step's own error, or Airflow's if no step failed."""
+        if self.failed is None:
+            return NightshelfError(
+                f"Airflow failed{f' at task {self.task}' if self.task else ''}, not a step.",
+                f"Read the end of {log}; `nightshelf night` runs the same steps without Airflow.",
+            )
+        task, code, _ = self.failed
+        what, next_step = self._told()
+        kind = {e.exit_code: e for e in NightshelfError.__subclasses__()}.get(code, NightshelfError)
+        error = kind(
+            f"Task {task} failed: {what}", next_step or f"Read {log}, then run the night again."
+        )
+        error.exit_code = code if code > 0 else 128 - code
+        return error
+
+
+def _bury_abandoned_runs(where: Path) -> None:
+    """Marks runs as failed whose process died. Else one would hold the DAG's only active run.
+
+    Only those of `night-by-airflow` (triggered by TEST): the scheduler looks after its own.
+    """
+    database = where / "airflow.db"
+    if not database.exists():
+        return
+    with closing(sqlite3.connect(database, timeout=30)) as db, db:
+        over = "dag_id = ? and triggered_by = 'TEST' and state in ('running', 'queued')"
+        db.execute(
+            "update task_instance set state = 'failed' where state is not null and state not in"
+            f" ('success', 'failed') and run_id in (select run_id from dag_run where {over})"
+            " and dag_id = ?",
+            [DAG, DAG],
+        )
+        db.execute(f"update dag_run set state = 'failed' where {over}", [DAG])
+
+
+# ---------------------------------------------------------------- locks and processes
+
+
+def _held(lock: Path) -> bool:
+    if not lock.parent.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+@contextmanager
+def _waiting(lock: Path, message: str) -> Iterator[None]:
+    """Holds the lock; says so once if it has to wait. A holder that dies lets go of it."""
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        console.print(message, markup=False)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
+
+
+@contextmanager
+def _children(where: Path) -> Iterator:
+    """Gives a function that starts a process in a group of its own; all end with the block.
+
+    Steps are in sessions of their own (Airflow starts them so), so descendants are looked up. After
+    anything but a clean end the DAG run is marked as failed.
+    """
+    started: list[subprocess.Popen] = []
+
+    def start(command: list[str], env: Mapping[str, str], stdout) -> subprocess.Popen:
+        started.append(
+            subprocess.Popen(
+                command,
+                env=env,
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        )
+        return started[-1]
+
+    with _sigterm_raises():
+        try:
+            yield start
+        finally:
+            if _end(started):
+                _bury_abandoned_runs(where)
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """SIGTERM unwinds the stack as Ctrl-C does, so that children are ended."""
+
+    def leave(*_) -> NoReturn:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(processes: list[subprocess.Popen]) -> bool:
+    """Ends processes and their descendants: SIGTERM, then SIGKILL. False if all had ended before."""
+    import psutil
+
+    living = [psutil.Process(p.pid) for p in processes if p.poll() is None]
+    family = [member for p in living for member in (*p.children(recursive=True), p)]
+    for member in family:
+        _signal(member.terminate)
+    for member in psutil.wait_procs(family, timeout=GRACE_SECONDS)[1]:
+        _signal(member.kill)
+    return bool(living)
+
+
+def _signal(send) -> None:
+    import psutil
+
+    try:
+        send()
+    except psutil.NoSuchProcess:
+        return
+
+
+# ---------------------------------------------------------------- the servers
+
+
+def up(home: Home, only: str | None = None) -> None:
+    """Serves Airflow and MLflow until Ctrl-C or SIGTERM, and ends them all.
+
+    Raises SettingsError if a port is taken, NightshelfError if one of the servers dies.
+    """
+    if only not in (None, "airflow", "mlflow"):
+        raise SettingsError(f"--only '{only}' is no server.", "Write airflow or mlflow.")
+    with ExitStack() as stack:
+        servers: dict[str, tuple[list[str], dict[str, str]]] = {}
+        addresses = []
+        if only != "mlflow":
+            servers |= _airflow_servers(home, stack)
+            addresses.append(_airflow_address(home))
+        if only != "airflow":
+            servers["mlflow"] = (_mlflow_server(home), environment(home))
+            addresses.append(("MLflow", f"http://{bind_address()}:{mlflow_port()}", "/health", ""))
+        for name, address, _, _ in addresses:
+            _port_is_free(name, int(address.rsplit(":", 1)[1]))
+        _serve(home, servers, addresses, stack)
+
+
+def _airflow_servers(home: Home, stack: ExitStack) -> dict[str, tuple[list[str], dict[str, str]]]:
+    """Four components. `airflow standalone` is not used: it leaves children behind when it is
+    ended, and its log servers listen on every interface. Here logs are read from the disk."""
+    home.airflow.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home.airflow / "up.lock")
+    try:
+        stack.enter_context(lock.acquire(timeout=0))
+    except Timeout:
+        raise SettingsError(
+            f"Airflow is up already in {home.root}.", "Use that one, or end it first."
+        ) from None
+    env = initialise(home)
+    message = "A night is running in this home; Airflow starts when it has ended."
+    with _waiting(home.airflow / "night.lock", message):
+        _bury_abandoned_runs(home.airflow)
+    return {
+        "api-server": (_airflow("api-server"), env),
+        "scheduler": (_airflow("scheduler", "--skip-serve-logs"), env),
+        "dag-processor": (_airflow("dag-processor"), env),
+        "triggerer": (_airflow("triggerer", "--skip-serve-logs"), env),
+    }
+
+
+def _airflow_address(home: Home) -> tuple[str, str, str, str]:
+    env = environment(home)
+    password = home.airflow / "simple_auth_manager_passwords.json.generated"
+    return (
+        "Airflow",
+        f"http://{env['AIRFLOW__API__HOST']}:{env['AIRFLOW__API__PORT']}",
+        "/api/v2/monitor/health",
+        f"user admin; the password stands in {password}",
+    )
+
+
+def mlflow_port() -> int:
+    return int(os.environ.get("NIGHTSHELF_MLFLOW_PORT") or 5000)
+
+
+def _mlflow_server(home: Home) -> list[str]:
+    home.mlflow.mkdir(parents=True, exist_ok=True)
+    port = mlflow_port()
+    return [
+        sys.executable, "-m", "mlflow", "server", "--host", bind_address(), "--port", str(port),
+        "--workers", "1", "--backend-store-uri", home.mlflow_uri,
+        "--default-artifact-root", (home.mlflow / "artifacts").as_uri(), "--no-serve-artifacts",
+        "--allowed-hosts", f"127.0.0.1:{port},localhost:{port}",
+    ]  # fmt: skip
+
+
+def _port_is_free(name: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bind_address(), port))
+        except OSError:
+            raise SettingsError(
+                f"{name} cannot listen on {bind_address()}:{port}: the port is taken.",
+                "End what uses it, or set AIRFLOW__API__PORT / NIGHTSHELF_MLFLOW_PORT to another.",
+            ) from None
+
+
+def _serve(home: Home, servers: dict, addresses: list, stack: ExitStack) -> None:
+    logs = home.airflow / "logs" / "up"
+    logs.mkdir(parents=True, exist_ok=True)
+    start = stack.enter_context(_children(home.airflow))
+    running = {}
+    for name, (command, env) in servers.items():
+        log = stack.enter_context((logs / f"{name}.log").open("wb"))
+        running[name] = start(command, env, stdout=log)
+    console.print(f"Starting {', '.join(running)}; their logs: {logs}", markup=False)
+    for name, address, health, note in addresses:
+        _await(name, address + health, running, logs)
+        console.print(f"{name:<8} {address}  {note}", markup=False)
+    console.print("Ctrl-C ends them.")
+    while True:
+        _all_alive(running, logs)
+        time.sleep(1)
+
+
+def _await(name: str, url: str, running: dict, logs: Path) -> None:
+    url = url.replace("//0.0.0.0:", "//127.0.0.1:")
+    for _ in range(START_SECONDS):
+        _all_alive(running, logs)
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(1)
+    raise NightshelfError(
+        f"{name} has not answered at {url} for {START_SECONDS} s.", f"Read its log in {logs}."
+    )
+
+
+def _all_alive(running: dict[str, subprocess.Popen], logs: Path) -> None:
+    for name, process in running.items():
+        if process.poll() is not None:
+            raise NightshelfError(
+                f"{name} ended with {process.returncode}.", f"Read the end of {logs / name}.log."
+            )

@@ -1,0 +1,206 @@
+"""A small shop's log with every trap, and what is true of it.
+
+60 users buy from 40 items over 90 days: each has five favourites of the own colour (even users take
+even items) and a rhythm of the own. Times are written without an offset, as London clocks showed
+them; the night is the third after the clocks went forward, so its midnight is 23:00 UTC.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+NIGHT = date(2026, 4, 1)
+FIRST = NIGHT - timedelta(days=90)
+N_USERS, N_ITEMS = 60, 40
+OUT_OF_STOCK = "item 04"
+REFUNDED = ("user 01", "item 38")
+"""Bought once and wholly taken back before the night: new to the user again."""
+REFUNDED_LATE = ("user 03", "item 38")
+"""Bought once and taken back on the night's date: as of the night it stands."""
+AT_MIDNIGHT = ("user 05", "item 38")
+"""Bought at 23:59:59 on the eve."""
+AFTER_MIDNIGHT = ("user 07", "item 38")
+"""Bought at 00:00:00 of the night's date: not known to the night."""
+RENAMED = ("item 03", "Tea, new label")
+HOSTILE = (
+    "line\nbreak", "\x1b[31mred\x07", "\"quoted\" o'hara, esq.", "{{ 7 * 7 }}{% raw %}",
+    "../../etc/passwd", "🧀 e\u0301", "x" * 10_000, "'; drop table users; --", "50%_$HOME\\n[b]",
+)  # fmt: skip
+
+SHOP = r"""
+name = "trap"
+title = "The shop with every trap"
+time_zone = "Europe/London"
+currency = "GBP"
+landing = "landing"
+
+[[sources]]
+name = "orders"
+adapter = "column_map"
+path = "orders/*.csv"
+event_types = { sale = "purchase", return = "refund" }
+
+[sources.columns]
+event_type = "kind"
+occurred_at = "when"
+user_id = "customer"
+session_id = "order"
+order_id = "order"
+item_id = "sku"
+quantity = "pieces"
+price = "price"
+
+[[sources]]
+name = "catalogue"
+adapter = "column_map"
+kind = "items"
+path = "catalogue/*.csv"
+
+[sources.columns]
+item_id = "sku"
+title = "name"
+category_path = "category"
+price = "price"
+in_stock = "available"
+updated_at = "changed"
+
+[cleaning]
+product_id_pattern = '(?s)item .*'
+max_quantity = 1000
+max_price = 500.0
+"""
+
+COLUMNS = ("kind", "when", "customer", "order", "sku", "pieces", "price")
+CATALOGUE = ("sku", "name", "category", "price", "available", "changed")
+
+
+@dataclass
+class Log:
+    """The lines by file, and how many of them must end where."""
+
+    files: dict[str, list[tuple]] = field(default_factory=dict)
+    ends: Counter = field(default_factory=Counter)
+
+    def add(self, end: str, kind: str, when, user: str, item: str, pieces="1", price="", to="") -> None:
+        """`end` names the report's column that must count the line."""
+        order = f"{user} {str(when)[:10]}" if user else f"till {when}"
+        name = to or f"{str(when)[:10]}.csv"
+        line = (kind, str(when), user, order, item, str(pieces), price or price_of(item))
+        self.files.setdefault(name, []).append(line)
+        self.ends[end] += 1
+
+
+def user_id(number: int) -> str:
+    return HOSTILE[number - 40] if 40 <= number < 40 + len(HOSTILE) else f"user {number:02d}"
+
+
+def item_id(number: int) -> str:
+    return f"item {HOSTILE[number - 24]}" if 24 <= number < 24 + len(HOSTILE) else f"item {number:02d}"
+
+
+def price_of(item: str) -> str:
+    return f"{1 + _chance(item, 'price') * 20:.2f}"
+
+
+def _chance(*of: object) -> float:
+    """0..1, the same on every machine."""
+    return int(sha256(repr(of).encode()).hexdigest()[:8], 16) / 2**32
+
+
+def _mate(user: int, n: int) -> str:
+    """One of the 17 ordinary items of the user's colour; 38 and 39 are kept for the traps."""
+    return item_id((2 * n + user % 2) % 38)
+
+
+def log() -> Log:
+    made = Log()
+    for user in range(N_USERS):
+        _habits(made, user)
+    _plant(made)
+    return made
+
+
+def _habits(made: Log, user: int) -> None:
+    favourites = [int(_chance(user, n) * 19) for n in range(5)]
+    day = FIRST + timedelta(days=user % 5)
+    visit = 0
+    while day < NIGHT:
+        when = datetime(day.year, day.month, day.day, 8 + user % 12, 7)
+        bought = {_mate(user, favourites[(visit + n) % 5]) for n in range(2)}
+        if _chance(user, day, "curious") < 0.6:
+            bought.add(_mate(user, int(_chance(user, day, "which") * 19)))
+        for item in sorted(bought):
+            made.add("n_kept", "sale", when, user_id(user), item)
+        visit += 1
+        day += timedelta(days=4 + int(_chance(user, visit, "gap") * 5))
+
+
+def _plant(made: Log) -> None:
+    eve = NIGHT - timedelta(days=1)
+    noon = datetime(2026, 2, 10, 12)
+    made.add("n_kept", "sale", noon, *REFUNDED)
+    made.add("n_kept", "return", noon + timedelta(days=9), *REFUNDED)
+    made.add("n_kept", "sale", noon, *REFUNDED_LATE)
+    made.add("n_after_night", "return", f"{NIGHT} 09:00:00", *REFUNDED_LATE)
+    made.add("n_kept", "sale", f"{eve} 23:59:59", *AT_MIDNIGHT)
+    made.add("n_after_night", "sale", f"{NIGHT} 00:00:00", *AFTER_MIDNIGHT)
+    for n in range(5):
+        made.add("n_copies", *made.files["2026-02-01.csv"][n][:3], *made.files["2026-02-01.csv"][n][4:], to="2026-02-03.csv")
+        made.add("n_not_a_product", "sale", noon, user_id(n), "POST")
+        made.add("n_after_night", "sale", f"{NIGHT + timedelta(days=n)} 11:00:00", user_id(n), "item 00")
+        made.add("n_without_user", "sale", f"2026-02-1{n} 10:0{n}:00", "", item_id(n))
+        # A file that comes late, with events of a day that an earlier file told of.
+        made.add("n_kept", "sale", f"2026-01-20 1{n}:00:00", user_id(n), _mate(n, n), to="z-late.csv")
+    made.add("n_impossible_quantity", "sale", noon, "user 09", "item 01", -3)
+    made.add("n_impossible_quantity", "sale", noon, "user 09", "item 01", 80995)
+    made.add("n_impossible_price", "sale", noon, "user 09", "item 01", 1, "-9.90")
+    made.add("n_impossible_price", "sale", noon, "user 09", "item 01", 1, "11062.06")
+    # British Summer Time begins at 01:00 UTC on 29 March; 01:30 did not exist and is read as 01:30 UTC.
+    made.add("n_kept", "sale", "2026-03-29 00:30:00", "user 11", "item 01")
+    made.add("n_kept", "sale", "2026-03-29 01:30:00", "user 11", "item 03")
+    made.add("bad_time", "sale", "2026-02-30 10:00:00", "user 13", "item 01", to="2026-02-10.csv")
+    made.add("missing_item_id", "sale", noon, "user 13", "")
+    made.add("unknown_event_type", "gift", noon, "user 13", "item 01")
+    made.add("bad_number", "sale", noon, "user 13", "item 01", "many")
+    made.add("bad_number", "sale", noon, "user 13", "item 01", 1, "1e400")
+
+
+def afterthoughts(made: Log) -> None:
+    """Events on and after the night's date, of users and items old and new."""
+    for n in range(200):
+        when = datetime(NIGHT.year, NIGHT.month, NIGHT.day) + timedelta(hours=n)
+        made.add("n_after_night", "sale", when, f"user {n % 70:02d}", f"item {n % 45:02d}", to="after.csv")
+        if n % 9 == 0:
+            made.add("n_after_night", "return", when, user_id(n % 60), item_id(n % 38), to="after.csv")
+
+
+def catalogue() -> list[tuple]:
+    items = [item_id(n) for n in range(N_ITEMS)]
+    rows = [
+        (i, f"Title of {i[:40]}", f"Shelf {n % 3} > Box {n % 5} > Deep", price_of(i),
+         "no" if i == OUT_OF_STOCK else "yes", f"{FIRST} 00:00:00")
+        for n, i in enumerate(items)
+    ]  # fmt: skip
+    item, title = RENAMED
+    changes = [(title, f"{NIGHT - timedelta(days=1)} 18:00:00"), ("Tomorrow's", f"{NIGHT} 00:00:00")]
+    return rows + [(item, t, "Shelf 1 > Box 3", "", "", when) for t, when in changes]
+
+
+def write(folder: Path, made: Log) -> Path:
+    """Writes the shop's TOML and its landing files; returns the TOML's path."""
+    for name, lines in made.files.items():
+        _write_csv(folder / "landing" / "orders" / name, COLUMNS, lines)
+    _write_csv(folder / "landing" / "catalogue" / "catalogue.csv", CATALOGUE, catalogue())
+    (folder / "trap.toml").write_text(SHOP, encoding="utf-8")
+    return folder / "trap.toml"
+
+
+def _write_csv(path: Path, columns: tuple, lines: list[tuple]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([columns, *lines])
