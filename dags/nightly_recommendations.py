@@ -28,9 +28,17 @@ import os
 import re
 from datetime import timedelta
 
-import pendulum
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import DAG, Asset, Param, RetryDecision, RetryPolicy, TaskGroup, chain
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronTriggerTimetable,
+    Param,
+    RetryDecision,
+    RetryPolicy,
+    TaskGroup,
+    chain,
+)
 
 from nightshelf.columns import SHELVES
 from nightshelf.paths import PROJECT
@@ -100,8 +108,8 @@ with DAG(
     dag_id="nightly_recommendations",
     description="Landing files to published shelves, through three doors.",
     doc_md=__doc__,
-    schedule=NIGHTLY,
-    start_date=pendulum.datetime(2017, 1, 1, tz=ZONE),  # the demo's first day: backfill reaches it
+    # No start date: unpausing then waits for the next night instead of running the last one at once.
+    schedule=CronTriggerTimetable(NIGHTLY, timezone=ZONE, run_immediately=False),
     catchup=False,
     max_active_runs=1,  # attempts at two nights would wait for each other anyway
     is_paused_upon_creation=True,

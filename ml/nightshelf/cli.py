@@ -14,7 +14,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nightshelf.errors import NightshelfError, SettingsError
+from nightshelf.errors import (
+    DoorBroken,
+    NightshelfError,
+    SettingsError,
+    StorageError,
+    TransformError,
+    WarehouseLocked,
+)
 
 app = typer.Typer(
     help="Restocks a shop's recommendation shelves overnight.",
@@ -51,9 +58,9 @@ def _home(path: Path | None):
     from nightshelf.paths import Home, default_home
 
     root = path.absolute() if path else default_home()
-    if "?" in str(root):
+    if set("?#") & set(str(root)):
         raise SettingsError(
-            f"The home {root} has a '?' in its path, which DuckDB cannot write to.",
+            f"The home {root} has a '?' or '#' in its path, which dbt and DuckDB read as a URL's.",
             "Choose another --home or NIGHTSHELF_HOME.",
         )
     return Home(root)
@@ -290,7 +297,9 @@ def main() -> NoReturn:
     try:
         app()
     except NightshelfError as error:
-        _end(str(error), error.exit_code)
+        # dbt and the doors tell of a full disk in words of their own.
+        known = _of_the_machine(error) if error.exit_code in _MAY_BE_THE_MACHINE else None
+        _end(str(known or error), (known or error).exit_code)
     except Exception as error:
         known = _of_the_machine(error)
         if known is None:
@@ -306,13 +315,15 @@ def _end(message: str, code: int) -> NoReturn:
 
 def _of_the_machine(error: BaseException) -> NightshelfError | None:
     """No space, no permission, no memory: said in words, whichever library met it."""
-    from nightshelf.errors import StorageError
-
     seen: BaseException | None = error
     while seen is not None:
         text = str(seen)
-        if getattr(seen, "errno", None) == errno.ENOSPC or "No space left on device" in text:
+        if getattr(seen, "errno", None) == errno.ENOSPC or any(f in text for f in _FULL):
             return StorageError(f"No space left on the disk: {_first(text)}", _FREE)
+        if "Conflicting lock is held" in text:
+            return WarehouseLocked(f"Another process is writing: {_first(text)}", _WAIT)
+        if isinstance(seen, NotADirectoryError):
+            return StorageError(f"Not a folder: {_first(text)}", _PERMIT)
         if isinstance(seen, PermissionError) or "Permission denied" in text:
             return StorageError(f"No permission: {_first(text)}", _PERMIT)
         if getattr(seen, "errno", None) == errno.EROFS or "Read-only file system" in text:
@@ -323,8 +334,11 @@ def _of_the_machine(error: BaseException) -> NightshelfError | None:
     return None
 
 
+_MAY_BE_THE_MACHINE = (DoorBroken.exit_code, TransformError.exit_code)
+_FULL = ("No space left on device", "database or disk is full")
 _FREE = "Free space there (old folders in attempts/ may go), then rerun; yesterday's shelves stand."
 _PERMIT = "Let this user write there, or choose another --home, then rerun."
+_WAIT = "Let that process finish, or end it, then rerun this step."
 _MEMORY = "Set NIGHTSHELF_MEMORY lower (DuckDB then spills to disk), or give the machine more."
 
 

@@ -166,11 +166,10 @@ def _log_contenders(
     for contender in examined.found:
         name = f"{examined.placement}: {contender.name}"
         run = registry.begin(name, parent, {**tags, "placement": examined.placement})
-        means = {m: contender.interval(m).mean for m in contender.per_user}
+        means = {m: contender.mean(m) for m in contender.per_user}
         bounds = {}
         if contender.per_user:
-            interval = contender.interval(quality.GATE_METRIC)
-            bounds = {"ndcg@10_low": interval.low, "ndcg@10_high": interval.high}
+            bounds = {"ndcg@10_low": contender.gate.low, "ndcg@10_high": contender.gate.high}
         registry.log(run, _parameters(contender.recipe), {**means, **bounds, **contender.coverage})
         registry.finish(run)
         kept = run if contender is challenger else kept

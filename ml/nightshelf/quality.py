@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -36,8 +37,15 @@ class Contender:
     per_user: dict[str, np.ndarray]
     coverage: dict[str, float]
 
-    def interval(self, metric: str) -> Interval:
-        return mean_interval(self.per_user[metric], SEED)
+    def mean(self, metric: str) -> float:
+        """Over users with something relevant; NaN without any."""
+        values = self.per_user[metric]
+        return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+    @cached_property
+    def gate(self) -> Interval:
+        """The gate's metric with its interval."""
+        return mean_interval(self.per_user[GATE_METRIC], SEED)
 
 
 def examine(
@@ -99,7 +107,7 @@ def judge(found: list[Contender]) -> Verdict:
     if reigning is None:
         return Verdict(challenger.name, True, f"{because}; there was no champion", None)
     diff = _difference(challenger, reigning)
-    allowed = -MARGIN * reigning.interval(GATE_METRIC).mean
+    allowed = -MARGIN * reigning.gate.mean
     promoted = bool(np.isnan(diff.low) or diff.low >= allowed)
     why = (
         f"{because}; against the champion {diff.mean:+.4f} [{diff.low:+.4f}, {diff.high:+.4f}],"
@@ -111,7 +119,7 @@ def judge(found: list[Contender]) -> Verdict:
 def _challenger(found: list[Contender]) -> tuple[Contender, str]:
     singles = [c for c in found if c.name not in (RANKER, "champion")]
     # Equal or undefined quality: the earlier source in the configured order.
-    best = max(singles, key=lambda c: np.nan_to_num(c.interval(GATE_METRIC).mean, nan=-1.0))
+    best = max(singles, key=lambda c: np.nan_to_num(c.gate.mean, nan=-1.0))
     trained = next((c for c in found if c.name == RANKER), None)
     if trained is None:
         return best, f"no ranker (too few labels), so the best single source, {best.name}"
@@ -130,9 +138,15 @@ def table(found: list[Contender]) -> list[dict]:
     """One row per contender: every metric's mean, and the interval of the gate's metric."""
     rows = []
     for contender in found:
-        means = {m: contender.interval(m).mean for m in contender.per_user}
-        gate = asdict(contender.interval(GATE_METRIC))
-        rows.append({"name": contender.name, **means, **contender.coverage, "interval": gate})
+        means = {m: contender.mean(m) for m in contender.per_user}
+        rows.append(
+            {
+                "name": contender.name,
+                **means,
+                **contender.coverage,
+                "interval": asdict(contender.gate),
+            }
+        )
     return rows
 
 

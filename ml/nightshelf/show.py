@@ -232,12 +232,13 @@ def show_nights(home: Home, shop_file: Path) -> None:
     for name in ("state", "readers"):
         table.add_column(name)
     for night in published(where):
-        rows = sum(t["rows"] for t in night.manifest["tables"].values())
-        state = "; ".join(damage(night)) or "whole"
+        wrong = damage(night)
+        state = "; ".join(wrong) or "whole"
+        rows = None if wrong else sum(t["rows"] for t in night.manifest["tables"].values())
         table.add_row(
             str(night.night),
             str(night.attempt),
-            f"{rows:,}",
+            "–" if rows is None else f"{rows:,}",
             _clean(state, 80),
             "see this one" if now and now.path == night.path else "",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from nightshelf.night import ROLES, Night
 from nightshelf.paths import PROJECT, Attempt
 from nightshelf.progress import Progress
 from nightshelf.settings import Shop
+from nightshelf.warehouse import cores
 
 DBT_PROJECT = PROJECT / "dbt_project"
 
@@ -28,8 +30,8 @@ def build(
         "build", "--select", f"tag:{visit}", "--exclude", "test_type:unit",
         # A test runs in the visit that has all it compares: at prepare there are no shelves yet.
         "--indirect-selection", "cautious" if visit == "prepare" else "eager", "--project-dir", str(DBT_PROJECT),
-        "--profiles-dir", str(DBT_PROJECT), "--target-path", str(attempt.root / "dbt"),
-        "--log-path", str(attempt.root / "dbt" / "logs"),
+        "--profiles-dir", str(DBT_PROJECT), "--target-path", str(_target(attempt, visit)),
+        "--log-path", str(_target(attempt, visit)),
         "--vars", json.dumps(_variables(shop, night) | more), "--fail-fast", "--quiet",
     ]  # fmt: skip
     with _environment(attempt), _closed_afterwards():
@@ -60,6 +62,7 @@ def _environment(attempt: Attempt) -> Iterator[None]:
         "NIGHTSHELF_NIGHT_DB": str(attempt.database),
         "NIGHTSHELF_WAREHOUSE": str(attempt.shop.warehouse),
         "NIGHTSHELF_SPILL": str(attempt.root / "spill"),
+        "NIGHTSHELF_CORES": str(cores()),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     before = {k: os.environ.get(k) for k in values}
@@ -96,24 +99,24 @@ def _failure(visit: str, result, attempt: Attempt) -> TransformError:
     if result.exception is not None:
         return TransformError(
             f"dbt {visit}: {result.exception}",
-            f"Mend the dbt project; the log is {attempt.root / 'dbt' / 'logs' / 'dbt.log'}.",
+            f"Mend the dbt project; the log is {_target(attempt, visit) / 'dbt.log'}.",
         )
     failed = [r for r in result.result.results if r.status not in ("success", "pass", "skipped")]
     told = "\n".join(f"  {r.node.name}: {(r.message or r.status).strip()}" for r in failed[:10])
     return TransformError(
         f"dbt {visit}: {len(failed)} of {len(result.result.results)} nodes failed:\n{told}",
-        f"The compiled SQL lies under {attempt.root / 'dbt'}; docs/runbook.md says how to rerun.",
+        f"The compiled SQL lies under {_target(attempt, visit)}; docs/runbook.md says how to rerun.",
     )
 
 
 def manifest_hash(attempt: Attempt) -> str:
     """sha256 over what every model, test and macro says, not over when it was parsed."""
-    import hashlib
-
-    manifest = json.loads((attempt.root / "dbt" / "manifest.json").read_text())
+    manifest = json.loads((_target(attempt, "prepare") / "manifest.json").read_text())
     nodes = sorted((k, v["checksum"]["checksum"]) for k, v in manifest["nodes"].items())
     return hashlib.sha256(json.dumps(nodes).encode()).hexdigest()
 
 
-def compiled(attempt: Attempt) -> Path:
-    return attempt.root / "dbt" / "compiled"
+
+def _target(attempt: Attempt, visit: str) -> Path:
+    """What dbt compiled, logged and measured in a visit."""
+    return attempt.root / "dbt" / visit

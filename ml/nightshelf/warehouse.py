@@ -20,13 +20,16 @@ LOCK_SECONDS = float(os.environ.get("NIGHTSHELF_LOCK_SECONDS", "600"))
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Cores this process may use: NIGHTSHELF_THREADS, else all. Results do not depend on it."""
+    if os.environ.get("NIGHTSHELF_THREADS"):
+        return int(os.environ["NIGHTSHELF_THREADS"])
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _configure(db: duckdb.DuckDBPyConnection, spill: Path) -> None:
     db.execute("set TimeZone = 'UTC'")
     db.execute("set enable_progress_bar = false")
+    db.execute(f"set threads = {cores()}")
     db.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
     db.execute("set temp_directory = ?", [str(spill)])
 

@@ -81,13 +81,18 @@ CATALOGUE = ("sku", "name", "category", "price", "available", "changed")
 
 @dataclass
 class Log:
-    """The lines by file, and how many of them must end where."""
+    """The lines by file, how many of them must end where, and who has bought what by the night."""
 
     files: dict[str, list[tuple]] = field(default_factory=dict)
     ends: Counter = field(default_factory=Counter)
+    bought: set[tuple[str, str]] = field(default_factory=set)
 
-    def add(self, end: str, kind: str, when, user: str, item: str, pieces="1", price="", to="") -> None:
-        """`end` names the report's column that must count the line."""
+    def add(
+        self, end: str, kind: str, when, user: str, item: str, pieces=1, price: str = "", to=""
+    ) -> None:
+        """`end` names the report's column, or the quarantine's reason, that must count the line."""
+        if end == "n_kept":
+            (self.bought.add if kind == "sale" else self.bought.remove)((user, item))
         order = f"{user} {str(when)[:10]}" if user else f"till {when}"
         name = to or f"{str(when)[:10]}.csv"
         line = (kind, str(when), user, order, item, str(pieces), price or price_of(item))
@@ -150,7 +155,8 @@ def _plant(made: Log) -> None:
     made.add("n_kept", "sale", f"{eve} 23:59:59", *AT_MIDNIGHT)
     made.add("n_after_night", "sale", f"{NIGHT} 00:00:00", *AFTER_MIDNIGHT)
     for n in range(5):
-        made.add("n_copies", *made.files["2026-02-01.csv"][n][:3], *made.files["2026-02-01.csv"][n][4:], to="2026-02-03.csv")
+        kind, when, user, _, *rest = made.files["2026-02-01.csv"][n]
+        made.add("n_copies", kind, when, user, *rest, to="2026-02-03.csv")
         made.add("n_not_a_product", "sale", noon, user_id(n), "POST")
         made.add("n_after_night", "sale", f"{NIGHT + timedelta(days=n)} 11:00:00", user_id(n), "item 00")
         made.add("n_without_user", "sale", f"2026-02-1{n} 10:0{n}:00", "", item_id(n))

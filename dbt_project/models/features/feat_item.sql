@@ -51,4 +51,3 @@ select
     price
 from buyers
 join lines using (as_of, item_id)
-order by as_of, item_id

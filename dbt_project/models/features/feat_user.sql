@@ -43,4 +43,3 @@ select
     mean_price
 from days
 join repeats using (as_of, user_id)
-order by as_of, user_id

@@ -1,10 +1,22 @@
-with seen as (
-    select as_ofs.as_of, i.user_id, i.interaction_date, items.category
+-- Lines are counted per date before the cuts are laid over them: the same sums from fewer rows.
+with lines as (
+    select
+        i.user_id,
+        items.category,
+        i.interaction_date,
+        i.cancelled_on,
+        count(*) as n_lines
     from {{ ref('fct_interactions') }} as i
-    join {{ ref('int_as_ofs') }} as as_ofs on {{ seen_before('as_ofs.as_of') }}
     join {{ ref('dim_items') }} as items using (item_id)
     where i.event_type = '{{ var("target_event") }}'
         and items.category is not null
+    group by i.user_id, items.category, i.interaction_date, i.cancelled_on
+),
+
+seen as (
+    select as_ofs.as_of, i.*
+    from lines as i
+    join {{ ref('int_as_ofs') }} as as_ofs on {{ seen_before('as_ofs.as_of') }}
 ),
 
 counted as (
@@ -12,7 +24,7 @@ counted as (
         as_of,
         user_id,
         category,
-        count(*) as n_lines,
+        sum(n_lines) as n_lines,
         count(distinct interaction_date)::integer as n_days,
         (as_of - max(interaction_date))::integer as days_since_last
     from seen
@@ -27,4 +39,3 @@ select
     days_since_last,
     n_lines / sum(n_lines) over (partition by as_of, user_id) as share
 from counted
-order by as_of, user_id, category

@@ -19,4 +19,3 @@ select
     sum({{ decayed('as_of - interaction_date', 91) }})::double as decayed_count
 from seen
 group by as_of, user_id, item_id
-order by as_of, user_id, item_id

@@ -10,7 +10,6 @@ thousand items.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from scipy.sparse import csr_matrix
 
 from nightshelf.dataset.interactions import Interactions, pack_ids, positions, unpack_ids
 from nightshelf.errors import ModelError
+from nightshelf.warehouse import cores
 
 NO = np.float32(-np.inf)
 """The score of what must not be offered."""
@@ -232,11 +232,6 @@ def enough_buyers(minimum: int, n_users: int) -> int:
     """How many buyers an item needs before its company says something: the setting, or 1 % of the
     users where that is fewer, so that a shop of a hundred users is not left without models."""
     return min(minimum, max(1, n_users // 100))
-
-
-def cores() -> int:
-    """Cores this process may use. Results never depend on it; tests say so."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def one_blas_thread() -> AbstractContextManager:

@@ -305,6 +305,7 @@ def _sweep(home: ShopHome, ledger: Ledger) -> None:
 
 
 def _together(refused: list[InputError], taken: int) -> InputError:
+    refused = sorted(refused, key=str)
     if len(refused) == 1:
         return refused[0]
     shown = "\n".join(f"  {e.what}" for e in refused[:10])

@@ -19,7 +19,20 @@ class PublishedNight:
 
     @property
     def manifest(self) -> dict:
-        return read_json(self.path / "manifest.json")
+        """Raises StorageError where it is missing or not whole."""
+        path = self.path / "manifest.json"
+        try:
+            return read_json(path)
+        except FileNotFoundError:
+            raise StorageError(
+                f"{path} is not there, so the night in that folder is none.",
+                f"Run night {self.night} again; it gets a new attempt.",
+            ) from None
+        except ValueError as error:
+            raise StorageError(
+                f"{path} cannot be read: {error}.",
+                f"Run night {self.night} again; it gets a new attempt.",
+            ) from None
 
 
 def published(shop: ShopHome) -> list[PublishedNight]:
@@ -35,16 +48,24 @@ def published(shop: ShopHome) -> list[PublishedNight]:
 
 
 def current(shop: ShopHome) -> PublishedNight | None:
-    """The night that readers see."""
+    """The night that readers see. Raises StorageError where the pointer leads nowhere."""
     if not shop.current.is_symlink():
         return None
     path = shop.nights / shop.current.readlink()
+    if not path.is_dir():
+        raise StorageError(
+            f"{shop.current} points at {shop.current.readlink()}, which is not there.",
+            "Remove the pointer and publish a night again.",
+        )
     return PublishedNight(date.fromisoformat(path.parent.name), int(path.name), path)
 
 
 def damage(night: PublishedNight) -> list[str]:
     """What differs from the manifest: missing, changed and surplus files. Empty for a whole night."""
-    promised = night.manifest["tables"]
+    try:
+        promised = night.manifest["tables"]
+    except StorageError as error:
+        return [error.what]
     wrong = [
         f"{name}: {_state(night.path / name, entry['sha256'])}"
         for name, entry in promised.items()

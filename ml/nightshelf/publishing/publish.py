@@ -85,6 +85,11 @@ def _fence(attempt: Attempt, before: list[PublishedNight]) -> None:
 
 
 def _write_night(attempt: Attempt, more: dict) -> None:
+    if attempt.published.exists():
+        raise StorageError(
+            f"{attempt.published} has no manifest: something has been taken out of it.",
+            "Remove that folder, then publish again.",
+        )
     incoming = attempt.shop.nights / f".incoming-{attempt.night}-{attempt.number}"
     incoming.mkdir()
     tables = _write_tables(attempt, incoming)
@@ -163,7 +168,10 @@ def _read_back(night: PublishedNight) -> None:
 
 def _point(shop: ShopHome, night: PublishedNight) -> bool:
     """Moves `current` forward. An older night than the one readers see does not take its place."""
-    now = current(shop)
+    try:
+        now = current(shop)
+    except StorageError:
+        now = None  # it points at nothing: any night is better
     if now is not None and (now.night, now.attempt) > (night.night, night.attempt):
         return False
     beside = shop.nights / f".current-{os.getpid()}"

@@ -1,0 +1,27 @@
+"""Same inputs, same bytes; and what comes after the night changes nothing."""
+
+from nightshelf.publishing.nights import current
+
+
+def test_order_of_landing_clock_threads_and_command_line_change_no_byte(night, stepwise):
+    assert stepwise.sha256 == night.sha256
+
+
+def test_events_on_and_after_the_night_change_no_shelf(night, second):
+    assert second.run.attempt.number == 2
+    shelves = {n: s for n, s in second.sha256.items() if n != "rpt_events.parquet"}
+    assert shelves == {n: s for n, s in night.sha256.items() if n != "rpt_events.parquet"}
+
+
+def test_the_report_counts_them_though(night, second):
+    before, after = night.report(), second.report()
+    added = second.log.ends["n_after_night"] - night.log.ends["n_after_night"]
+    assert added > 200
+    assert after == before | {
+        "n_raw": before["n_raw"] + added,
+        "n_after_night": before["n_after_night"] + added,
+    }
+
+
+def test_readers_see_the_second_attempt(second):
+    assert current(second.run.attempt.shop).attempt == 2

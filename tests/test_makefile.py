@@ -1,0 +1,113 @@
+"""The Makefile's promises that can be checked without setting anything up."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nightshelf.paths import PROJECT
+
+VERBS = {"help", "setup", "night", "test", "lint", "up", "clean"}
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout under a path with a space, without .venv."""
+    folder = tmp_path / "with space"
+    folder.mkdir()
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(PROJECT / name, folder)
+    return folder
+
+
+def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=env | environment, capture_output=True, text=True
+    )
+
+
+def stand_in(folder: Path, script: str) -> str:
+    """A Python that does what a test needs."""
+    path = folder / "other python"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def pretend_ready(folder: Path) -> Path:
+    """A .venv that is newer than the lock, whose Python writes its arguments down."""
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    python = folder / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$*" >> said\n')
+    python.chmod(0o755)
+    (folder / ".venv" / "ready").touch()
+    return folder / "said"
+
+
+def test_make_alone_lists_every_verb(checkout):
+    listed = re.findall(r"^  make (\w+)", make(checkout).stdout, flags=re.MULTILINE)
+    assert set(listed) == VERBS
+
+
+def test_an_old_python_is_named_with_the_way_out(checkout):
+    python = stand_in(checkout, 'case "$1" in --version) echo Python 3.9.1;; *) exit 1;; esac')
+    done = make(checkout, "setup", f"PYTHON={python}")
+    assert done.returncode == 2
+    assert "Python 3.11, 3.12 or 3.13 is needed" in done.stderr
+    assert "Python 3.9.1" in done.stderr and "Next: " in done.stderr
+
+
+def test_a_python_without_venv_is_named_with_the_way_out(checkout):
+    python = stand_in(checkout, 'case "$2" in *ensurepip*) exit 1;; esac')
+    done = make(checkout, "setup", f"PYTHON={python}")
+    assert done.returncode == 2
+    assert "python3-venv" in done.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def test_a_failed_setup_leaves_no_stamp(checkout):
+    make(checkout, "setup", f"PYTHON={stand_in(checkout, 'exit 0')}")
+    assert not (checkout / ".venv" / "ready").exists()
+
+
+def test_a_night_lays_the_demo_out_and_runs_the_dag(checkout):
+    said = pretend_ready(checkout)
+    assert make(checkout, "night").returncode == 0
+    assert said.read_text().splitlines() == [
+        "-m nightshelf demo",
+        "-m nightshelf night-by-airflow --shop shops/demo.toml --as-of 2017-12-01",
+    ]
+
+
+def test_set_up_once_is_set_up(checkout):
+    said = pretend_ready(checkout)
+    assert make(checkout, "setup").returncode == 0
+    assert not said.exists()
+
+
+@pytest.mark.parametrize("changed", ["requirements.lock", "pyproject.toml"])
+def test_a_changed_lock_sets_up_again(checkout, changed):
+    pretend_ready(checkout)
+    os.utime(checkout / ".venv" / "ready", (0, 0))
+    assert changed in make(checkout, "setup", "--debug=basic", "--dry-run").stdout
+
+
+def test_the_lock_names_no_index_and_hashes_everything():
+    lock = (PROJECT / "requirements.lock").read_text()
+    assert "://" not in lock and "--index" not in lock
+    pinned = re.findall(r"^\S+==.*(?:\n    .*)*", lock, flags=re.MULTILINE)
+    assert len(pinned) > 200 and all("--hash=sha256:" in block for block in pinned)
+
+
+def test_continuous_integration_runs_make_test():
+    script = PROJECT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().splitlines()[-1] == "exec make test"
