@@ -14,3 +14,12 @@ from {{ model }}
 group by {{ columns | join(', ') }}
 having count(*) > 1
 {% endtest %}
+
+{# One scan for all columns that must have a value; a returned row says which of them lacks it. #}
+{% test never_null(model, columns) %}
+select
+    {% for column in columns %}count(*) - count({{ column }}) as n_null_{{ column }}{{ ', ' if not loop.last }}
+    {% endfor %}
+from {{ model }}
+having {% for column in columns %}count(*) > count({{ column }}){{ ' or ' if not loop.last }}{% endfor %}
+{% endtest %}

@@ -81,8 +81,9 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
             continue
         pools = _pools(cut, attempt)
         for view, pool in pools.items():
-            pool.write(attempt.candidates / f"{role}_{view}.parquet")
             n_candidates += len(pool)
+            if role != "train":  # nobody reads those again
+                pool.write(attempt.candidates / f"{role}_{view}.parquet")
         if role == "train":
             trained = _train_rankers(cut, pools, night, attempt, progress)
         elif role == "evaluate":

@@ -13,7 +13,7 @@ from nightshelf.columns import EVENT_TYPES, EVENTS, ITEMS, PROVENANCE
 from nightshelf.errors import SettingsError
 from nightshelf.paths import Home
 
-OUR_COLUMNS = (*PROVENANCE, "line", "batch_row", "landing file")
+OUR_COLUMNS = (*PROVENANCE, "line")
 """Names that the reader gives to columns of its own."""
 Share = Annotated[float, Field(ge=0, le=1)]
 AdapterName = Literal[

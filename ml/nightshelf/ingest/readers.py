@@ -21,9 +21,6 @@ from nightshelf.errors import InputError
 from nightshelf.ingest.adapters.base import Adapter, literal, quoted
 from nightshelf.ingest.files import LandingFile, is_utf8, open_bytes, open_text
 
-FILE_NAME = "'landing file'"
-FILE = '"landing file"'
-"""The column in which DuckDB tells a row's file; no export is likely to have one of that name."""
 CSV_OPTIONS = (
     "header = true, all_varchar = true, auto_detect = false, delim = ',', quote = '\"',"
     " escape = '\"', strict_mode = true, null_padding = false, max_line_size = 134217728"
@@ -78,6 +75,7 @@ def _read_table(
     wanted = _wanted(adapter, files[0][0])
     try:
         _scan_whole(db, files, _scan(files[0][0]), wanted)
+        db.execute("create or replace temp view source_rows as from batch")
     except duckdb.Error as error:
         _raise_if_machine(error)
         columns = ", ".join(f"{quoted(c)} varchar" for c in _names(adapter))
@@ -97,7 +95,7 @@ def _read_table_carefully(
     listed = ", ".join(map(quoted, names))
     try:
         _scan_whole(db, [(file, file_id)], _scan(file), wanted)
-        db.execute(f"insert into careful select file_id, row_number, {listed} from source_rows")
+        db.execute(f"insert into careful select file_id, row_number, {listed} from batch")
     except duckdb.Error as error:
         _raise_if_machine(error)
         if file.format != "csv":
@@ -120,26 +118,17 @@ def _scan_whole(
     scan: str,
     wanted: str,
 ) -> None:
-    """`source_rows(file_id, row_number, <wanted>)`, read strictly by DuckDB; raises at any misfit."""
-    paths = "[" + ", ".join(literal(_exactly(f)) for f, _ in files) + "]"
-    # Row numbers are counted over the whole batch in file order, then from each file's first row.
-    db.execute(
-        f"create or replace temp table batch as select {wanted}, {FILE}, row_number() over ()"
-        f" as batch_row from ({scan.format(paths=paths)})"
+    """`batch(file_id, row_number, <wanted>)`, read strictly by DuckDB; raises at any misfit.
+
+    One scan a file: where several are named in one, DuckDB 2.0 drops without a word what follows
+    an open quote in any but the first and the last. It costs a fifth more time.
+    """
+    scans = (
+        f"select {literal(file_id)} as file_id, row_number() over () as row_number, {wanted}"
+        f" from ({scan.format(path=literal(_exactly(file)))})"
+        for file, file_id in files
     )
-    db.execute("create or replace temp table ids (path varchar, file_id varchar)")
-    db.executemany("insert into ids values (?, ?)", [(str(f.path), i) for f, i in files])
-    db.execute(f"""
-        create or replace temp table batch_files as
-        select {FILE}, file_id, min(batch_row) - 1 as rows_before
-        from batch left join ids on path = {FILE} group by all""")
-    if db.execute("select count(*) from batch_files where file_id is null").fetchall()[0][0]:
-        raise AssertionError("DuckDB read a file that it was not asked for")
-    db.execute(f"""
-        create or replace temp view source_rows as
-        select file_id, batch_row - rows_before as row_number,
-            batch.* exclude ({FILE}, batch_row)
-        from batch join batch_files using ({FILE})""")
+    db.execute(f"create or replace temp table batch as {' union all '.join(scans)}")
 
 
 def _exactly(file: LandingFile) -> str:
@@ -149,10 +138,10 @@ def _exactly(file: LandingFile) -> str:
 
 def _scan(file: LandingFile) -> str:
     if file.format == "parquet":
-        return f"select columns(*)::varchar from read_parquet({{paths}}, filename = {FILE_NAME})"
+        return "select columns(*)::varchar from read_parquet({path})"
     columns = ", ".join(f"{literal(c)}: 'varchar'" for c in file.header or ())
     columns = columns.replace("{", "{{").replace("}", "}}")
-    return f"from read_csv({{paths}}, {CSV_OPTIONS}, columns = {{{{{columns}}}}}, filename = {FILE_NAME})"
+    return f"from read_csv({{path}}, {CSV_OPTIONS}, columns = {{{{{columns}}}}})"
 
 
 def _wanted(adapter: Adapter, file: LandingFile) -> str:
@@ -277,7 +266,7 @@ def _read_json_lines(
     db.execute(f"create or replace temp table lines {columns}")
     try:
         _scan_whole(db, files, LINE_SCAN, "line")
-        db.execute("insert into lines select file_id, row_number, line from source_rows")
+        db.execute("insert into lines select file_id, row_number, line from batch")
     except duckdb.Error as error:
         _raise_if_machine(error)
         for file, file_id in files:
@@ -294,9 +283,9 @@ def _read_json_lines(
 
 
 LINE_SCAN = (
-    "from read_csv({paths}, header = false, all_varchar = true, auto_detect = false,"
+    "from read_csv({path}, header = false, all_varchar = true, auto_detect = false,"
     " delim = '\x1e', quote = '', escape = '', strict_mode = true, null_padding = false,"
-    f" max_line_size = 134217728, columns = {{{{'line': 'varchar'}}}}, filename = {FILE_NAME})"
+    " max_line_size = 134217728, columns = {{'line': 'varchar'}})"
 )
 """No delimiter that JSON may hold unescaped, and no quotes."""
 
@@ -321,7 +310,8 @@ def _pointer(column: str) -> str:
 def _set_aside_broken_json(
     db: duckdb.DuckDBPyConnection, files: Sequence[tuple[LandingFile, str]]
 ) -> None:
-    broken = "not json_valid(line) or json_type(line) <> 'OBJECT'"
+    # Not `or`: DuckDB may evaluate both sides, and json_type raises at what is no JSON.
+    broken = "case when json_valid(line) then json_type(line) <> 'OBJECT' else true end"
     _refuse_cut_line(db, files, broken)
     db.execute(
         "insert into misfits select file_id, row_number, 'not_json', line from lines"

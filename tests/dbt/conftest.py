@@ -1,0 +1,72 @@
+"""dbt once a session, in a folder of its own: everything built empty, then its unit tests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import duckdb
+import pytest
+
+from nightshelf.columns import EVENTS, ITEMS, PROVENANCE
+from nightshelf.transform import DBT_PROJECT
+
+ML = """
+create schema ml;
+create table ml.for_you (user_id varchar, item_id varchar, score double, source varchar);
+create table ml.discover as from ml.for_you;
+create table ml.similar_items (item_id varchar, similar_item_id varchar, score double, rank integer);
+create table ml.bought_together
+    (item_id varchar, companion_id varchar, score double, rank integer, n_baskets integer);
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    manifest: dict
+    statuses: dict[str, str]
+    """Unit test → what became of it."""
+
+    def nodes(self, kind: str) -> dict[str, dict]:
+        return {n["name"]: n for n in self.manifest["nodes"].values() if n["resource_type"] == kind}
+
+
+def _raw(path) -> None:
+    with duckdb.connect(str(path)) as db:
+        db.execute("create schema raw")
+        for name, contract in (("events", EVENTS), ("items", ITEMS)):
+            columns = ", ".join(f'"{c}" {kind}' for c, kind in (contract | PROVENANCE).items())
+            db.execute(f"create table raw.{name} ({columns})")
+        db.execute("create table raw.days (occurred_on date, fingerprint varchar)")
+        db.execute(ML)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    folder = tmp_path_factory.mktemp("dbt")
+    _raw(folder / "night.duckdb")
+    where = [
+        "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--quiet",
+        "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
+    ]  # fmt: skip
+    with pytest.MonkeyPatch.context() as given:
+        given.setenv("NIGHTSHELF_NIGHT_DB", str(folder / "night.duckdb"))
+        given.setenv("NIGHTSHELF_WAREHOUSE", str(folder / "warehouse.duckdb"))
+        given.setenv("NIGHTSHELF_SPILL", str(folder / "spill"))
+        # Unit tests look up the columns of what they are given, so the tables must exist.
+        built = dbtRunner().invoke(["run", "--empty", *where])
+        assert built.success, [r.message for r in built.result.results if r.status != "success"]
+        tested = dbtRunner().invoke(["test", "--select", "test_type:unit", *where])
+        DuckDBConnectionManager.close_all_connections()
+    assert tested.exception is None
+    manifest = json.loads((folder / "target" / "manifest.json").read_text())
+    return Project(manifest, {r.node.name: _told(r) for r in tested.result.results})
+
+
+def _told(result) -> str:
+    return str(result.status) if result.status == "pass" else f"{result.status}: {result.message}"
+
+

@@ -1,0 +1,88 @@
+"""The dbt project: its unit tests, and what every model must say about itself."""
+
+import re
+
+import pytest
+import yaml
+
+from nightshelf.columns import SHELF, SHELVES
+from nightshelf.transform import DBT_PROJECT
+
+UNIT_TESTS = sorted(
+    test["name"]
+    for path in DBT_PROJECT.rglob("models/**/*.yml")
+    for test in yaml.safe_load(path.read_text()).get("unit_tests", [])
+)
+MODELS = sorted(path.stem for path in DBT_PROJECT.glob("models/**/*.sql"))
+COUNTING = ("int_events_deduplicated", "int_events_cleaned", "int_purchases_cancelled",
+            "fct_interactions", "dim_items", "feat_item", "feat_user_item")  # fmt: skip
+"""Models that count days, windows or ties: each has a unit test."""
+
+
+@pytest.mark.parametrize("name", UNIT_TESTS)
+def test_unit_test_passes(project, name):
+    assert project.statuses[name] == "pass"
+
+
+def test_every_unit_test_was_run(project):
+    assert sorted(project.statuses) == UNIT_TESTS
+
+
+@pytest.mark.parametrize("model", COUNTING)
+def test_a_model_that_counts_has_a_unit_test(project, model):
+    assert model in {test["model"] for test in project.manifest["unit_tests"].values()}
+
+
+def test_every_model_file_is_a_model(project):
+    assert sorted(project.nodes("model")) == MODELS
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_model_says_its_grain_and_describes_itself_and_every_column(project, model):
+    node = project.nodes("model")[model]
+    assert node["config"]["meta"]["grain"].startswith("one row per")
+    assert node["description"]
+    assert node["columns"]
+    assert [c for c, column in node["columns"].items() if not column["description"]] == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_model_has_its_yml_twin(model):
+    (sql,) = DBT_PROJECT.glob(f"models/**/{model}.sql")
+    assert sql.with_suffix(".yml").exists()
+
+
+@pytest.mark.parametrize("shelf", SHELVES)
+def test_shelf_has_the_published_columns_in_their_order(project, shelf):
+    columns = project.nodes("model")[shelf]["columns"]
+    assert list(columns) == list(SHELF)
+    stated = {n: c["data_type"] for n, c in columns.items() if c["data_type"]}
+    assert {n: t.upper() for n, t in stated.items()} == {n: SHELF[n] for n in stated}
+
+
+def test_every_shelf_is_a_model_of_recommendations(project):
+    found = {n for n, node in project.nodes("model").items() if node["schema"] == "recommendations"}
+    assert found == set(SHELVES)
+
+
+def test_every_macro_describes_itself():
+    for path in DBT_PROJECT.glob("macros/**/*.sql"):
+        text = path.read_text()
+        for name in re.findall(r"{% (?:macro|test) (\w+)\(", text):
+            if not name.startswith("default__"):
+                before = text[: text.index(f" {name}(")]
+                assert before.rstrip().removesuffix("{% macro").removesuffix("{% test").rstrip().endswith("#}"), name
+
+
+def test_every_singular_test_says_what_a_returned_row_means():
+    for path in DBT_PROJECT.glob("tests/*.sql"):
+        assert path.stem.startswith("assert_")
+        assert "-- A returned row is " in path.read_text(), path.name
+
+
+def test_features_look_at_time_through_the_one_macro():
+    """Nothing else in features/ compares a date with as_of, but for windows inside what is seen."""
+    for path in DBT_PROJECT.glob("models/features/*.sql"):
+        text = path.read_text()
+        assert "seen_before(" in text, path.name
+        assert not re.search(r"(<=?|>)\s*(as_ofs\.)?as_of\b(?! -)", text), path.name
