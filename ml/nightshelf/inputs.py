@@ -102,7 +102,10 @@ def _check_reach(db: duckdb.DuckDBPyConnection, night: Night) -> None:
 
 
 def newest_night(shop: ShopHome, zone: ZoneInfo) -> date | None:
-    """The date in the shop's zone after that of its newest event; None without events."""
+    """The midnight in the shop's zone that lies nearest to its newest event; None without events.
+
+    Nearest, not next: an export that ran at three has a few lines of the day that just began.
+    """
     parts = [p for p in Ledger(shop.ledger).parts() if p.kind == "events"]
     if not parts:
         return None
@@ -112,4 +115,5 @@ def newest_night(shop: ShopHome, zone: ZoneInfo) -> date | None:
         newest = db.execute("select max(occurred_at) from read_parquet(?)", [paths]).fetchall()[0][
             0
         ]
-    return newest.replace(tzinfo=UTC).astimezone(zone).date() + timedelta(days=1)
+    local = newest.replace(tzinfo=UTC).astimezone(zone)
+    return (local + timedelta(hours=12)).date()

@@ -20,14 +20,16 @@ def content(interactions):
 
 
 def table(rows):
+    """(user, item, event type, date, weight) and, for what is refunded one day, that date."""
+    rows = [(*row, None)[:6] for row in rows]
     connection = duckdb.connect()
     connection.execute("create schema marts")
     connection.execute(
         "create table marts.fct_interactions (user_id varchar, item_id varchar, "
-        "event_type varchar, interaction_date date, weight decimal(18,4))"
+        "event_type varchar, interaction_date date, weight decimal(18,4), cancelled_on date)"
     )
     if rows:
-        connection.executemany("insert into marts.fct_interactions values (?,?,?,?,?)", rows)
+        connection.executemany("insert into marts.fct_interactions values (?,?,?,?,?,?)", rows)
     return connection
 
 
@@ -127,6 +129,20 @@ def test_loading_stops_strictly_before_as_of_and_keeps_the_types_asked_for():
     )
     assert load_interactions(connection, date(2026, 5, 2)).items.tolist() == ["i", "j"]
     assert load_interactions(connection, date(2026, 5, 2), ["purchase"]).items.tolist() == ["i"]
+
+
+def test_what_was_cancelled_before_as_of_is_not_seen_and_what_is_cancelled_later_still_is():
+    day = date(2026, 5, 1)
+    connection = table(
+        [
+            ("u", "stands", "purchase", day, 1),
+            ("u", "gone", "purchase", day, 1, date(2026, 5, 9)),
+            ("u", "goes that day", "purchase", day, 1, date(2026, 5, 10)),
+            ("u", "goes later", "purchase", day, 1, date(2026, 5, 11)),
+        ]
+    )
+    seen = load_interactions(connection, date(2026, 5, 10)).items.tolist()
+    assert seen == ["goes later", "goes that day", "stands"]
 
 
 def test_nothing_to_load_says_what_the_table_covers():

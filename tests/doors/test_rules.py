@@ -320,6 +320,15 @@ def test_the_healthy_shop_passes(door, attempt, context):
     assert [rule.name for rule in result.rules if rule.outcome != "passed"] == []
 
 
+def test_what_was_bought_and_refunded_may_be_discovered_again(attempt, context, spoil):
+    spoil("UPDATE recommendations.rec_discover SET item_id = 'i1' WHERE context_id = 'u1' AND rank = 4")
+    spoil(
+        "UPDATE marts.fct_interactions SET cancelled_on = DATE '2026-05-30'"
+        " WHERE user_id = 'u1' AND item_id = 'i1'"
+    )
+    check("shelves", attempt, context)
+
+
 FAMILIES = ("_key_is_given", "_key_is_unique", "_sees_strictly_before")
 """One promise, made about several tables. Their faults touch one table each and are planted
 together, which saves twenty runs of the door."""
