@@ -89,15 +89,17 @@ def _dates(context: DoorContext) -> list[Rule]:
     night = literal(context.night)
     return [
         rows_rule(
-            "feat_user_has_all_three_dates",
+            "feat_user_knows_every_date_with_a_past",
             "features.feat_user",
             f"""
             SELECT role, day AS as_of, 0 AS rows
             FROM (VALUES {roles}) AS roles(role, day)
             WHERE day NOT IN (SELECT as_of FROM {{batch}} WHERE as_of IS NOT NULL)
+                AND day > (SELECT min(first_seen_on) FROM marts.dim_users)
             """,
-            reason="Models are fitted as of one date, judged as of another, served as of a third.",
-            next_step="Deliver older logs, or wait until the shop has six weeks of them.",
+            reason="Models are fitted as of one date, judged as of another, served as of a third; "
+            "only a date before the shop's first event may have nobody.",
+            next_step="Look for the missing date in int_as_ofs and feat_user.",
         ),
         rows_rule(
             "interactions_lie_before_the_night",

@@ -207,7 +207,7 @@ def _values(context: DoorContext) -> list[Rule]:
             "raw.events",
             f"""
             SELECT count(*) AS events,
-                count(*) FILTER (coalesce(trim(user_id), '') = '') AS without_user,
+                count(*) FILTER (coalesce(user_id, anonymous_id) IS NULL) AS without_user,
                 round(without_user / nullif(events, 0), 4) AS share,
                 {context.max_anonymous_share} AS share_allowed
             FROM {{batch}}
@@ -215,7 +215,7 @@ def _values(context: DoorContext) -> list[Rule]:
             "without_user <= share_allowed * events",
             reason="Personal shelves learn from events with a user; the login id is often lost "
             "when a tag changes.",
-            next_step="Check the user_id column of the newest files; if the shop has few logins, "
+            next_step="Check user_id and anonymous_id of the newest files; if the shop has few of either, "
             "raise its max_anonymous_share.",
         ),
         figures_rule(

@@ -71,7 +71,7 @@ def _tables(context: DoorContext) -> list[Rule]:
             over=_stacked(context),
             guards_table=True,
             reason="An empty shelf blanks a part of the shop's page.",
-            next_step="Look at ml.scored_candidates: which source gave this shelf no candidates?",
+            next_step="Look at the views in schema ml: which source gave this shelf nothing?",
         ),
     ]
 
@@ -268,7 +268,7 @@ def _users_are_served(context: DoorContext) -> Rule:
         """,
         "served >= share_required * users",
         reason="Every known user gets a list; the popular fill what the models cannot.",
-        next_step="Look for the users without candidates in ml.scored_candidates.",
+        next_step="Look for the users who lack rows in ml.for_you.",
     )
 
 

@@ -69,7 +69,7 @@ ranked as (
         shelf.score,
         shelf.source,
         case
-            when own.n_days >= 2 and own.days_since_last >= 0.75 * own.mean_gap_days then 'due_again'
+            when own.n_days >= 2 and {{ is_due('own.days_since_last', 'own.mean_gap_days') }} then 'due_again'
             when own.n_days >= 1 then 'bought_before'
             when likenesses.own_item_id is not null then 'because_you_bought'
             when shelf.source = 'popularity' then 'popular_now'

@@ -18,3 +18,15 @@
 {% macro decayed(days, half_life) -%}
     (pow(0.5, ({{ days }}) / {{ half_life }}.0))::decimal(18, 9)
 {%- endmacro %}
+
+{# Catalogue versions, newest first. Versions without a time go by their file's name: exports carry
+   their date there. #}
+{% macro newest_first() -%}
+    updated_at desc nulls last, file_name desc, source_row desc, file_id
+{%- endmacro %}
+
+{# Due again: three quarters of the user's own mean gap for the item have passed. Earlier, the reason
+   would be news of yesterday's basket. #}
+{% macro is_due(days_since_last, mean_gap_days) -%}
+    {{ days_since_last }} >= 0.75 * {{ mean_gap_days }}
+{%- endmacro %}

@@ -6,7 +6,8 @@ does not exist.
 
 from __future__ import annotations
 
-from datetime import UTC, date, timedelta
+import hashlib
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -32,7 +33,7 @@ def pin(attempt: Attempt, night: Night) -> None:
         )
         _view(db, "items", ITEMS, [p for p in parts if p.kind == "items"], attempt.shop, replaced)
         _pin_files(db, ledger)
-        _pin_days(db, parts, replaced)
+        _pin_days(db, ledger, night)
         _check_reach(db, night)
 
 
@@ -71,17 +72,25 @@ def _pin_files(db: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
         db.executemany("insert into raw.files values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
-def _pin_days(db: duckdb.DuckDBPyConnection, parts: list[Part], replaced: set[str]) -> None:
-    """(occurred_on, fingerprint): a day's fingerprint changes when a file touches or leaves it."""
-    db.execute("create or replace table raw.parts (occurred_on date, path varchar)")
-    rows = [(p.occurred_on, p.path) for p in parts if p.kind == "events"]
+def _pin_days(db: duckdb.DuckDBPyConnection, ledger: Ledger, night: Night) -> None:
+    """(occurred_on, fingerprint): a day's fingerprint changes when a file touches it or leaves it,
+    and when the shop's time zone does, since dates are taken in it."""
+    parts = [p for p in ledger.parts() if p.kind == "events"]
+    left: dict[str, list[str]] = {}
+    for file in ledger.files(current=False):
+        if file.replaced_by is not None:
+            left.setdefault(file.chunk, []).append(file.file_id)
+    days: dict[str, list[str]] = {}
+    for part in parts:
+        days.setdefault(part.occurred_on, []).extend([part.path, *sorted(left.get(part.chunk, []))])
+    db.execute("create or replace table raw.days (occurred_on date, fingerprint varchar)")
+    rows = [(day, _fingerprint([night.zone.key, *names])) for day, names in sorted(days.items())]
     if rows:
-        db.executemany("insert into raw.parts values (?, ?)", rows)
-    gone = literal("".join(sorted(replaced)))
-    db.execute(f"""
-        create or replace table raw.days as
-        select occurred_on, md5(string_agg(path, chr(10) order by path) || {gone}) as fingerprint
-        from raw.parts group by occurred_on order by occurred_on""")
+        db.executemany("insert into raw.days values (?, ?)", rows)
+
+
+def _fingerprint(names: list[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
 def _check_reach(db: duckdb.DuckDBPyConnection, night: Night) -> None:
@@ -105,15 +114,23 @@ def newest_night(shop: ShopHome, zone: ZoneInfo) -> date | None:
     """The midnight in the shop's zone that lies nearest to its newest event; None without events.
 
     Nearest, not next: an export that ran at three has a few lines of the day that just began.
+    Events from the future are left out: one shopper's wrong clock would name a night years ahead,
+    and readers would stay with it.
     """
-    parts = [p for p in Ledger(shop.ledger).parts() if p.kind == "events"]
-    if not parts:
-        return None
-    last_day = max(p.occurred_on for p in parts)
-    paths = [str(shop.raw / p.path) for p in parts if p.occurred_on == last_day]
+    ledger = Ledger(shop.ledger)
+    replaced = sorted(ledger.replaced_ids())
+    by_day: dict[str, list[str]] = {}
+    for part in ledger.parts():
+        if part.kind == "events":
+            by_day.setdefault(part.occurred_on, []).append(str(shop.raw / part.path))
     with in_memory(shop) as db:
-        newest = db.execute("select max(occurred_at) from read_parquet(?)", [paths]).fetchall()[0][
-            0
-        ]
-    local = newest.replace(tzinfo=UTC).astimezone(zone)
-    return (local + timedelta(hours=12)).date()
+        for day in sorted(by_day, reverse=True):
+            newest = db.execute(
+                "select max(occurred_at) from read_parquet(?)"
+                " where occurred_at <= ? and not list_contains(?, file_id)",
+                [by_day[day], datetime.now(UTC).replace(tzinfo=None), replaced],
+            ).fetchall()[0][0]
+            if newest is not None:
+                local = newest.replace(tzinfo=UTC).astimezone(zone)
+                return (local + timedelta(hours=12)).date()
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 
 from nightshelf import quality
@@ -33,6 +34,11 @@ class Examined:
     reachable: float
     n_users: int
 
+    def champion_is_later(self, night: Night) -> bool:
+        """A champion of a later night may have learnt from this night's examination: it neither
+        competes nor gives way when an older night is run again."""
+        return self.champion is not None and self.champion.night > night.date.isoformat()
+
 
 def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> str:
     """Examines both placements, promotes or not, writes quality.json and decision.json."""
@@ -53,16 +59,17 @@ def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
             progress.advance(f"examining rec_{placement}")
             examined.append(_examine(registry, placement, view, night, attempt))
         decision = {
-            e.placement: _settle(registry, parent, e, attempt, tags, progress) for e in examined
+            e.placement: _settle(registry, parent, e, night, attempt, tags, progress)
+            for e in examined
         }
     except BaseException:
         registry.finish(parent, "FAILED")
         raise
     registry.log(parent, {"shop": shop.model_dump_json()}, {})
     registry.finish(parent)
-    _write(attempt, examined, decision, data)
+    _write(shop, attempt, examined, decision, data)
     return "; ".join(
-        f"{p}: {d['serving']} ({'promoted' if d['promoted'] else 'champion stays'})"
+        f"{p}: {d['serving']} ({'promoted' if d['promoted'] else 'the champion stays'})"
         for p, d in decision.items()
     )
 
@@ -83,11 +90,13 @@ def _examine(
     registry: Registry, placement: str, view: str, night: Night, attempt: Attempt
 ) -> Examined:
     champion = registry.champion(placement)
+    competes = champion is not None and champion.night <= night.date.isoformat()
+    reigning = champion.recipe if competes else None
     wanted = load_labels(attempt, view)
     if wanted is None:
         baseline = Recipe(view, "popularity")
         verdict = quality.Verdict(
-            "popularity", champion is None, "no user to examine on: too short a history", None
+            "popularity", reigning is None, "no user to examine on: too short a history", None
         )
         found = [quality.Contender("popularity", baseline, {}, {})]
         return Examined(placement, found, verdict, champion, float("nan"), 0)
@@ -95,7 +104,8 @@ def _examine(
     with connect(attempt.database) as db:
         matrix = features.attach(db, pool, night.as_of("evaluate"))
     names = features.names(list(pool.scores))
-    reigning = champion.recipe if champion and _usable(champion.recipe, pool, names) else None
+    if reigning and not _usable(reigning, pool, names):
+        reigning = None
     ranker = load_rankers(attempt)[view]
     tonight = Recipe(view, RANKER, ranker) if ranker else None
     found = quality.contenders(pool, matrix, wanted, tonight, reigning)
@@ -133,6 +143,7 @@ def _settle(
     registry: Registry,
     parent: str,
     examined: Examined,
+    night: Night,
     attempt: Attempt,
     tags: dict,
     progress: Progress,
@@ -145,14 +156,15 @@ def _settle(
     why = {"verdict": "promoted" if verdict.promoted else "not promoted", "why": verdict.why}
     folder = attempt.models / "challengers" / placement
     version = registry.register(placement, challenger.recipe, run, folder, {**tags, **why})
-    if verdict.promoted:
+    promoted = verdict.promoted and not examined.champion_is_later(night)
+    if promoted:
         registry.promote(placement, version)
     serving = challenger.recipe if verdict.promoted else examined.champion.recipe
     return {
         "recipe": serving,
         "serving": serving.source,
         "version": version if verdict.promoted else examined.champion.version,
-        "promoted": verdict.promoted,
+        "promoted": promoted,
         "why": verdict.why,
         "fingerprint": serving.fingerprint(),
     }
@@ -181,7 +193,9 @@ def _parameters(recipe: Recipe) -> dict:
     return shared | (asdict(ranker_params()) if recipe.ranker else {})
 
 
-def _write(attempt: Attempt, examined: list[Examined], decision: dict, data: dict) -> None:
+def _write(
+    shop: Shop, attempt: Attempt, examined: list[Examined], decision: dict, data: dict
+) -> None:
     keep_recipes(attempt, {p: d.pop("recipe") for p, d in decision.items()})
     write_json(attempt.root / "decision.json", decision)
     report = {
@@ -194,13 +208,11 @@ def _write(attempt: Attempt, examined: list[Examined], decision: dict, data: dic
         for e in examined
     }
     write_json(attempt.quality, {"data": data, "placements": report})
-    _keep_fingerprints(attempt, decision)
+    _keep_fingerprints(shop, attempt, decision)
 
 
-def _keep_fingerprints(attempt: Attempt, decision: dict) -> None:
+def _keep_fingerprints(shop: Shop, attempt: Attempt, decision: dict) -> None:
     """What each shelf's rows say they were made by: the recipe and every source it draws on."""
-    import hashlib
-
     sources = read_json(attempt.models / "sources.json")
     drawn = "".join(sources[name]["fingerprint"] for name in sorted(sources))
     shelves = {
@@ -209,5 +221,6 @@ def _keep_fingerprints(attempt: Attempt, decision: dict) -> None:
     }
     shelves["similar_items"] = sources["item_knn"]["fingerprint"][:16]
     shelves["bought_together"] = read_json(attempt.models / "pairs.json")["fingerprint"][:16]
-    shelves["sql"] = manifest_hash(attempt)[:16]
+    settings = shop.model_dump_json(include={"events", "cleaning", "placements", "time_zone"})
+    shelves["sql"] = hashlib.sha256((manifest_hash(attempt) + settings).encode()).hexdigest()[:16]
     write_json(attempt.root / "fingerprints.json", shelves)

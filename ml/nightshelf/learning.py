@@ -41,7 +41,7 @@ from nightshelf.night import ROLES, WINDOW_DAYS, Night
 from nightshelf.paths import PROJECT, Attempt
 from nightshelf.progress import Progress
 from nightshelf.ranking import features, ranker
-from nightshelf.ranking.pool import VIEWS, Pool, propose
+from nightshelf.ranking.pool import PER_SOURCE, VIEWS, Pool, propose
 from nightshelf.ranking.ranker import Ranker, RankerParams
 from nightshelf.settings import Shop
 from nightshelf.storage import read_json, write_json
@@ -79,7 +79,7 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
         cut = fit_cut(shop, night, role, log, progress)
         if cut is None:
             continue
-        pools = _pools(cut, attempt)
+        pools = _pools(cut, attempt, max(PER_SOURCE, shop.placements.k))
         for view, pool in pools.items():
             n_candidates += len(pool)
             if role != "train":  # nobody reads those again
@@ -130,14 +130,14 @@ def _labels(
     return {view: labels(seen, window, view) for view in VIEWS}
 
 
-def _pools(cut: Cut, attempt: Attempt) -> dict[str, Pool]:
+def _pools(cut: Cut, attempt: Attempt, deep: int) -> dict[str, Pool]:
     """What the sources propose: to the labelled users of a cut, or to everyone at serve."""
     if cut.role != "serve":
-        return propose(cut.models, cut.labels["all"].users, cut.labels["all"].seen)
+        return propose(cut.models, cut.labels["all"].users, cut.labels["all"].seen, deep)
     with connect(attempt.database) as db:
         ids = db.execute("select user_id from marts.dim_users order by user_id").fetchall()
     users = np.array([i[0] for i in ids], dtype=object)
-    return propose(cut.models, users, _bought(cut, users))
+    return propose(cut.models, users, _bought(cut, users), deep)
 
 
 def _bought(cut: Cut, users: np.ndarray) -> csr_matrix:

@@ -80,7 +80,9 @@ def contenders(
 ) -> list[Contender]:
     """Each source alone, tonight's ranker, and the reigning champion, on the same users."""
     view = wanted.view
-    found = [examine(s, Recipe(view, s), pool, None, wanted) for s in pool.scores]
+    # A source that proposes nothing in this view (own history, of what is new) is no contender.
+    speaking = [s for s in pool.scores if pool.ranks[s].any()]
+    found = [examine(s, Recipe(view, s), pool, None, wanted) for s in speaking]
     if rankers is not None:
         found.append(examine(RANKER, rankers, pool, matrix, wanted))
     if champion is not None:
@@ -105,7 +107,7 @@ def judge(found: list[Contender]) -> Verdict:
     challenger, because = _challenger(found)
     reigning = next((c for c in found if c.name == "champion"), None)
     if reigning is None:
-        return Verdict(challenger.name, True, f"{because}; there was no champion", None)
+        return Verdict(challenger.name, True, f"{because}; no champion to compare with", None)
     diff = _difference(challenger, reigning)
     allowed = -MARGIN * reigning.gate.mean
     promoted = bool(np.isnan(diff.low) or diff.low >= allowed)

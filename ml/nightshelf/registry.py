@@ -35,7 +35,8 @@ class Registered:
 
     recipe: Recipe
     version: str
-    fingerprint: str
+    night: str
+    """The night that made it, as an ISO date."""
 
 
 class Registry:
@@ -131,7 +132,7 @@ class Registry:
         """Moves the alias `champion`; the one before it becomes `previous`."""
         name = self.model_name(placement)
         before = self._version_of(name, "champion")
-        if before and before.version != version:
+        if before and str(before.version) != version:
             self.client.set_registered_model_alias(name, "previous", before.version)
         self.client.set_registered_model_alias(name, "champion", version)
 
@@ -152,7 +153,7 @@ class Registry:
             return None
         folder = _local(version.source)
         recipe = read_recipe(folder, version.tags.get("recipe_sha256", ""))
-        return Registered(recipe, str(version.version), recipe.fingerprint())
+        return Registered(recipe, str(version.version), version.tags.get("night", ""))
 
 
 @contextmanager

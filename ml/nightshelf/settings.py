@@ -94,7 +94,8 @@ class Events(Strict):
     target: Literal["purchase", "cart_add", "click", "view"] = "purchase"
     """The event that shelves are made to bring about; labels and quality count these."""
     weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = {"purchase": 1.0}
-    """Event type → how much one such event says about a user's taste. Absent types say nothing."""
+    """Event type → how much a date with such an event says about a user's taste, however many there
+    were: ten views in a row are one interest. Absent types say nothing."""
 
     @field_validator("weights")
     @classmethod
@@ -144,7 +145,8 @@ class Doors(Strict):
 class Placements(Strict):
     k: Annotated[int, Field(ge=1, le=200)] = 20
     """Items on a user's shelf."""
-    k_similar: Annotated[int, Field(ge=1, le=100)] = 20
+    k_similar: Annotated[int, Field(ge=1, le=50)] = 20
+    """At most the neighbours that item_knn keeps."""
     k_together: Annotated[int, Field(ge=1, le=100)] = 10
     k_popular: Annotated[int, Field(ge=1, le=1000)] = 50
 

@@ -99,6 +99,7 @@ def _run(home: Home, shop: Shop, shop_file: Path, night: date, number: int) -> R
 @contextmanager
 def _stage(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
     """Times a step, shows it, and records it: {stage, seconds, cpu_seconds, rows, told, peak_mb}."""
+    _in_order(run, name)
     started, cpu = time.perf_counter(), time.process_time()
     record: dict[str, Any] = {"stage": name, "rows": None, "told": ""}
     with progress(name) as shown:
@@ -111,6 +112,22 @@ def _stage(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
     console.print(
         f"✓ {name:<10} {record['seconds']:>6.1f} s {rows:>17}  {record['told']}", markup=False
     )
+
+
+def _in_order(run: Run, name: str) -> None:
+    """A step needs all the steps before it, and undoes the record of itself and of those after."""
+    names = list(STEPS)
+    place = names.index(name)
+    record = {n: run.attempt.stages / f"{n}.json" for n in names}
+    lacking = next((n for n in names[:place] if not record[n].exists()), None)
+    if lacking:
+        raise SettingsError(
+            f"Step '{name}' of night {run.night.date}, attempt {run.attempt.number} needs"
+            f" '{lacking}' first.",
+            f"Run `nightshelf {lacking.replace('door_', 'gate ')}`, or the whole `nightshelf night`.",
+        )
+    for later in names[place:]:
+        record[later].unlink(missing_ok=True)
 
 
 def ingest(run: Run) -> None:

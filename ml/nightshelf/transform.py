@@ -113,8 +113,8 @@ def manifest_hash(attempt: Attempt) -> str:
     """sha256 over what every model, test and macro says, not over when it was parsed."""
     manifest = json.loads((_target(attempt, "prepare") / "manifest.json").read_text())
     nodes = sorted((k, v["checksum"]["checksum"]) for k, v in manifest["nodes"].items())
-    return hashlib.sha256(json.dumps(nodes).encode()).hexdigest()
-
+    ours = ((k, v["macro_sql"]) for k, v in manifest["macros"].items() if "nightshelf" in k)
+    return hashlib.sha256(json.dumps([nodes, sorted(ours)]).encode()).hexdigest()
 
 
 def _target(attempt: Attempt, visit: str) -> Path:

@@ -148,7 +148,7 @@ FAULTS = [
     ),
     (
         "features",
-        "feat_user_has_all_three_dates",
+        "feat_user_knows_every_date_with_a_past",
         "DELETE FROM features.feat_user_item WHERE as_of = DATE '2026-05-17'; "
         "DELETE FROM features.feat_user WHERE as_of = DATE '2026-05-17'",
     ),

@@ -48,7 +48,7 @@ def test_every_format_gives_the_same_rows(landing, tmp_path, kind):
 
 BROKEN = {
     "cut in a line": ("a.csv", TEXT[:-9], "orders/a.csv, row 50: the file was cut in the middle of this row (5 of 6 values, no line end)", AGAIN),
-    "cut in a quote": ("a.csv", TEXT + '2026-05-01,"te', "orders/a.csv, row 51: the file was cut in the middle of this row (a quote is open, no line end)", AGAIN),
+    "cut in a quote": ("a.csv", TEXT + '2015-05-01,"te', "orders/a.csv, row 51: the file was cut in the middle of this row (a quote is open, no line end)", AGAIN),
     "cut in a character": ("a.csv", TEXT.encode() + GOOD[:-4].encode() + b"\xc3", "orders/a.csv, row 51: the file was cut in the middle", AGAIN),
     "cut in a JSON line": ("a.jsonl", jsonl()[:-9], "orders/a.jsonl, row 50: the file was cut in the middle of this row (its JSON is not whole, no line end)", AGAIN),
     "cut in a JSON character": ("a.jsonl", jsonl().encode() + b'{"when": "\xc3', "orders/a.jsonl, row 51: the file was cut in the middle", AGAIN),
@@ -189,7 +189,7 @@ def test_the_careful_reader_agrees_with_the_fast_one(tmp_path, content):
 
 
 def test_quoted_line_breaks_and_quotes_are_part_of_the_value(landing):
-    row = '2026-05-01 10:00:00,"two\r\nlines, one ""tea""",ann,1,1,sale'
+    row = '2015-05-01 10:00:00,"two\r\nlines, one ""tea""",ann,1,1,sale'
     landing.put("a.csv", [row, GOOD])
     landing.put("b.csv", [row, GOOD, "short"])
     assert landing.ingest().quarantined == 1

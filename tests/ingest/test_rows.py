@@ -12,24 +12,24 @@ from tests.support.landing import GOOD, HEADER, MAP, Landing
 from tests.support.trap_shop import HOSTILE
 
 BAD = {
-    "missing_item_id": ["2026-05-01 10:00:00,,ann,2,1.50,sale", "2026-05-01 10:00:00, ,ann,2,1.50,sale"],
-    "missing_user": ["2026-05-01 10:00:00,tea,,2,1.50,sale"],
-    "missing_event_type": ["2026-05-01 10:00:00,tea,ann,2,1.50,"],
-    "unknown_event_type": ["2026-05-01 10:00:00,tea,ann,2,1.50,gift"],
+    "missing_item_id": ["2015-05-01 10:00:00,,ann,2,1.50,sale", "2015-05-01 10:00:00, ,ann,2,1.50,sale"],
+    "missing_user": ["2015-05-01 10:00:00,tea,,2,1.50,sale"],
+    "missing_event_type": ["2015-05-01 10:00:00,tea,ann,2,1.50,"],
+    "unknown_event_type": ["2015-05-01 10:00:00,tea,ann,2,1.50,gift"],
     "missing_time": [",tea,ann,2,1.50,sale"],
     "bad_time": [
-        "yesterday,tea,ann,2,1.50,sale", "2026-02-30 10:00:00,tea,ann,2,1.50,sale",
+        "yesterday,tea,ann,2,1.50,sale", "2015-02-30 10:00:00,tea,ann,2,1.50,sale",
         "1970-01-01 00:00:00,tea,ann,2,1.50,sale", "2200-01-01 00:00:00,tea,ann,2,1.50,sale",
-        "2026-05-01 10:00 PM,tea,ann,2,1.50,sale", "2026-05-01 10:00:00 junk,tea,ann,2,1.50,sale",
+        "2015-05-01 10:00 PM,tea,ann,2,1.50,sale", "2015-05-01 10:00:00 junk,tea,ann,2,1.50,sale",
         "infinity,tea,ann,2,1.50,sale", "12/1/2010 8:26,tea,ann,2,1.50,sale",
     ],
     "bad_number": [
-        f"2026-05-01 10:00:00,tea,ann,{n},{price},sale"
+        f"2015-05-01 10:00:00,tea,ann,{n},{price},sale"
         for n, price in [("many", "1"), ("NaN", "1"), ("inf", "1"), ("1e400", "1"), ("1", "NaN"),
                          ("1", "inf"), ("1", "-1e400"), ("1", "£2"), ("1", "1e15"), ("1e19", "1")]
     ],
-    "wrong_column_count": ["2026-05-01 10:00:00,tea,ann,2,1.50", GOOD + ",more", "   "],
-    "bad_quotes": ['"tea"x,tea,ann,2,1.50,sale', '2026-05-01 10:00:00,"t"e"a",ann,2,1.50,sale'],
+    "wrong_column_count": ["2015-05-01 10:00:00,tea,ann,2,1.50", GOOD + ",more", "   "],
+    "bad_quotes": ['"tea"x,tea,ann,2,1.50,sale', '2015-05-01 10:00:00,"t"e"a",ann,2,1.50,sale'],
 }  # fmt: skip
 
 
@@ -76,18 +76,18 @@ def test_a_row_has_the_first_reason_that_applies(landing):
 
 
 def test_hostile_ids_come_through_unchanged(landing):
-    row = {"when": "2026-05-01 10:00:00", "n": 1, "price": 1, "kind": "sale"}
+    row = {"when": "2015-05-01 10:00:00", "n": 1, "price": 1, "kind": "sale"}
     lines = [json.dumps(row | {"sku": text, "who": text}) for text in HOSTILE]
     landing.put("a.jsonl", "\n".join(lines))
     quoted = [text.replace('"', '""') for text in HOSTILE]
-    landing.put("b.csv", [f'2026-05-01 10:00:00,"{t}","{t}",1,1,sale' for t in quoted])
+    landing.put("b.csv", [f'2015-05-01 10:00:00,"{t}","{t}",1,1,sale' for t in quoted])
     assert landing.ingest().quarantined == 0
     assert landing.events("item_id, user_id") == [(t, t) for t in HOSTILE] * 2
 
 
 def test_numbers_are_read_as_they_were_meant(landing):
     given = ["2", "2.0", "0.482", "-0.482", "-3", "", "1e3", " 4 "]
-    landing.put("a.csv", [f"2026-05-01 10:00:00,tea,ann,{n},1.23455,sale" for n in given])
+    landing.put("a.csv", [f"2015-05-01 10:00:00,tea,ann,{n},1.23455,sale" for n in given])
     landing.ingest()
     # Weighed goods are one piece, also when they come back.
     assert landing.events("quantity") == [(n,) for n in (2, 2, 1, -1, -3, None, 1000, 4)]
@@ -95,29 +95,29 @@ def test_numbers_are_read_as_they_were_meant(landing):
 
 
 LONDON = {
-    # On 29 March 2026 the clocks went from 01:00 to 02:00, on 25 October from 02:00 back to 01:00.
-    "2026-03-29 00:59:59": "2026-03-29 00:59:59",
-    "2026-03-29 01:30:00": "2026-03-29 01:30:00",  # did not exist: read as 02:30 summer time
-    "2026-03-29 02:00:00": "2026-03-29 01:00:00",
-    "2026-10-25 00:59:59": "2026-10-24 23:59:59",
-    "2026-10-25 01:30:00": "2026-10-25 01:30:00",  # existed twice: the second one, winter time
-    "2026-10-25 02:00:00": "2026-10-25 02:00:00",
-    "2026-07-01 10:00:00": "2026-07-01 09:00:00",
-    "2026-07-01": "2026-06-30 23:00:00",
-    "2026-07-01T10:00": "2026-07-01 09:00:00",
-    "2026-07-01 10:00:00.25": "2026-07-01 09:00:00.25",
-    "2026-07-01T10:00:00Z": "2026-07-01 10:00:00",
-    "2026-07-01 10:00:00 UTC": "2026-07-01 10:00:00",
-    "2026-07-01T10:00:00+02:00": "2026-07-01 08:00:00",
-    "2026-07-01T10:00:00-0730": "2026-07-01 17:30:00",
-    "2026-07-01 10:00:00+05": "2026-07-01 05:00:00",
-    "2026-07-01 10:00:00 America/New_York": "2026-07-01 14:00:00",
+    # On 29 March 2015 the clocks went from 01:00 to 02:00, on 25 October from 02:00 back to 01:00.
+    "2015-03-29 00:59:59": "2015-03-29 00:59:59",
+    "2015-03-29 01:30:00": "2015-03-29 01:30:00",  # did not exist: read as 02:30 summer time
+    "2015-03-29 02:00:00": "2015-03-29 01:00:00",
+    "2015-10-25 00:59:59": "2015-10-24 23:59:59",
+    "2015-10-25 01:30:00": "2015-10-25 01:30:00",  # existed twice: the second one, winter time
+    "2015-10-25 02:00:00": "2015-10-25 02:00:00",
+    "2015-07-01 10:00:00": "2015-07-01 09:00:00",
+    "2015-07-01": "2015-06-30 23:00:00",
+    "2015-07-01T10:00": "2015-07-01 09:00:00",
+    "2015-07-01 10:00:00.25": "2015-07-01 09:00:00.25",
+    "2015-07-01T10:00:00Z": "2015-07-01 10:00:00",
+    "2015-07-01 10:00:00 UTC": "2015-07-01 10:00:00",
+    "2015-07-01T10:00:00+02:00": "2015-07-01 08:00:00",
+    "2015-07-01T10:00:00-0730": "2015-07-01 17:30:00",
+    "2015-07-01 10:00:00+05": "2015-07-01 05:00:00",
+    "2015-07-01 10:00:00 America/New_York": "2015-07-01 14:00:00",
 }
 
 
 def test_times_without_an_offset_are_the_shops_and_others_are_their_own(tmp_path):
     landing = Landing(tmp_path, zone="Europe/London")
-    landing.put("a.csv", [GOOD.replace("2026-05-01 10:00:00", text) for text in LONDON])
+    landing.put("a.csv", [GOOD.replace("2015-05-01 10:00:00", text) for text in LONDON])
     landing.ingest()
     assert landing.quarantine() == []
     found = [r[0] for r in landing.events("occurred_at")]
@@ -127,13 +127,13 @@ def test_times_without_an_offset_are_the_shops_and_others_are_their_own(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("unit", "text"), [("s", "1782900000.5"), ("ms", "1782900000500"), ("us", "1782900000500000")]
+    ("unit", "text"), [("s", "1435744800.5"), ("ms", "1435744800500"), ("us", "1435744800500000")]
 )
 def test_numbers_of_seconds_are_utc_in_their_unit(tmp_path, unit, text):
     landing = Landing(tmp_path, [MAP | {"time_unit": unit}], zone="Europe/London")
-    landing.put("a.csv", [GOOD.replace("2026-05-01 10:00:00", t) for t in (text, "1e40", "soon", "5")])
+    landing.put("a.csv", [GOOD.replace("2015-05-01 10:00:00", t) for t in (text, "1e40", "soon", "5")])
     landing.ingest()
-    assert landing.events("occurred_at") == [(datetime(2026, 7, 1, 10, 0, 0, 500_000),)]
+    assert landing.events("occurred_at") == [(datetime(2015, 7, 1, 10, 0, 0, 500_000),)]
     assert landing.quarantine() == [(2, "bad_time"), (3, "bad_time"), (4, "bad_time")]
 
 
@@ -142,7 +142,7 @@ def test_events_are_parted_by_utc_day(landing):
     landing.put("b.csv", [GOOD.replace("05-01 10:00:00", "05-02 00:00:00")])
     landing.ingest()
     days = [(p.occurred_on, p.rows) for p in landing.ledger.parts()]
-    assert days == [("2026-05-01", 2), ("2026-05-02", 1)]
+    assert days == [("2015-05-01", 2), ("2015-05-02", 1)]
 
 
 def test_events_without_an_id_get_one_from_all_their_values(landing):
@@ -159,7 +159,7 @@ def test_an_item_row_is_refused_for_a_bad_value_too(tmp_path):
         "columns": {"item_id": "id", "price": "p", "in_stock": "stock", "updated_at": "at"},
     }  # fmt: skip
     landing = Landing(tmp_path, [items])
-    rows = ["a,1,yes,2026-05-01", "b,x,yes,", "c,1,perhaps,", "d,1,,never", ",1,,", "e,,,"]
+    rows = ["a,1,yes,2015-05-01", "b,x,yes,", "c,1,perhaps,", "d,1,,never", ",1,,", "e,,,"]
     landing.put("a.csv", "id,p,stock,at\n" + "\n".join(rows) + "\n")
     landing.ingest()
     assert [r[1] for r in landing.quarantine()] == ["bad_number", "bad_number", "bad_time", "missing_item_id"]

@@ -35,7 +35,7 @@ def test_the_quarantine_names_the_row_and_the_reason(night):
     assert sorted(r[0] for r in found) == sorted(
         reason for reason in QUARANTINED for _ in range(night.log.ends[reason])
     )
-    lines = night.log.files["2026-02-10.csv"]
+    lines = night.log.files["2015-02-10.csv"]
     for _, row_number, raw in found:
         assert f'"{lines[row_number - 1][1]}"' in raw
 

@@ -25,7 +25,7 @@ MAP = {
     "event_types": {"sale": "purchase"},
 }  # fmt: skip
 HEADER = "when,sku,who,n,price,kind"
-GOOD = "2026-05-01 10:00:00,tea,ann,2,1.50,sale"
+GOOD = "2015-05-01 10:00:00,tea,ann,2,1.50,sale"
 
 
 class Landing:

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-NIGHT = date(2026, 4, 1)
+NIGHT = date(2015, 4, 1)
 FIRST = NIGHT - timedelta(days=90)
 N_USERS, N_ITEMS = 60, 40
 OUT_OF_STOCK = "item 04"
@@ -147,7 +147,7 @@ def _habits(made: Log, user: int) -> None:
 
 def _plant(made: Log) -> None:
     eve = NIGHT - timedelta(days=1)
-    noon = datetime(2026, 2, 10, 12)
+    noon = datetime(2015, 2, 10, 12)
     made.add("n_kept", "sale", noon, *REFUNDED)
     made.add("n_kept", "return", noon + timedelta(days=9), *REFUNDED)
     made.add("n_kept", "sale", noon, *REFUNDED_LATE)
@@ -155,21 +155,21 @@ def _plant(made: Log) -> None:
     made.add("n_kept", "sale", f"{eve} 23:59:59", *AT_MIDNIGHT)
     made.add("n_after_night", "sale", f"{NIGHT} 00:00:00", *AFTER_MIDNIGHT)
     for n in range(5):
-        kind, when, user, _, *rest = made.files["2026-02-01.csv"][n]
-        made.add("n_copies", kind, when, user, *rest, to="2026-02-03.csv")
+        kind, when, user, _, *rest = made.files["2015-02-01.csv"][n]
+        made.add("n_copies", kind, when, user, *rest, to="2015-02-03.csv")
         made.add("n_not_a_product", "sale", noon, user_id(n), "POST")
         made.add("n_after_night", "sale", f"{NIGHT + timedelta(days=n)} 11:00:00", user_id(n), "item 00")
-        made.add("n_without_user", "sale", f"2026-02-1{n} 10:0{n}:00", "", item_id(n))
+        made.add("n_without_user", "sale", f"2015-02-1{n} 10:0{n}:00", "", item_id(n))
         # A file that comes late, with events of a day that an earlier file told of.
-        made.add("n_kept", "sale", f"2026-01-20 1{n}:00:00", user_id(n), _mate(n, n), to="z-late.csv")
+        made.add("n_kept", "sale", f"2015-01-20 1{n}:00:00", user_id(n), _mate(n, n), to="z-late.csv")
     made.add("n_impossible_quantity", "sale", noon, "user 09", "item 01", -3)
     made.add("n_impossible_quantity", "sale", noon, "user 09", "item 01", 80995)
     made.add("n_impossible_price", "sale", noon, "user 09", "item 01", 1, "-9.90")
     made.add("n_impossible_price", "sale", noon, "user 09", "item 01", 1, "11062.06")
     # British Summer Time begins at 01:00 UTC on 29 March; 01:30 did not exist and is read as 01:30 UTC.
-    made.add("n_kept", "sale", "2026-03-29 00:30:00", "user 11", "item 01")
-    made.add("n_kept", "sale", "2026-03-29 01:30:00", "user 11", "item 03")
-    made.add("bad_time", "sale", "2026-02-30 10:00:00", "user 13", "item 01", to="2026-02-10.csv")
+    made.add("n_kept", "sale", "2015-03-29 00:30:00", "user 11", "item 01")
+    made.add("n_kept", "sale", "2015-03-29 01:30:00", "user 11", "item 03")
+    made.add("bad_time", "sale", "2015-02-30 10:00:00", "user 13", "item 01", to="2015-02-10.csv")
     made.add("missing_item_id", "sale", noon, "user 13", "")
     made.add("unknown_event_type", "gift", noon, "user 13", "item 01")
     made.add("bad_number", "sale", noon, "user 13", "item 01", "many")

@@ -1,42 +1,57 @@
 -- The catalogue as of the night. Each attribute is the last one known before it: a price list may
 -- come daily, a title once. Items that were sold but never catalogued are kept, named by their id.
 with known as (
-    select *
-    from {{ ref('stg_items') }}
-    where updated_at is null or {{ local_date('updated_at') }} < date '{{ var("night") }}'
+    select items.*, files.name as file_name
+    from {{ ref('stg_items') }} as items
+    join {{ source('raw', 'files') }} as files using (file_id)
+    where items.updated_at is null or {{ local_date('items.updated_at') }} < date '{{ var("night") }}'
 ),
 
 titles as (
     select
-        item_id, title, category, brand,
-        row_number() over (
-            partition by item_id
-            order by updated_at desc nulls last, file_id desc, source_row desc
-        ) as age
+        item_id,
+        title,
+        row_number() over (partition by item_id order by {{ newest_first() }}) as age
     from known
     where title is not null
 ),
 
+kinds as (
+    select
+        item_id,
+        category,
+        brand,
+        row_number() over (partition by item_id order by {{ newest_first() }}) as age
+    from known
+    where category is not null or brand is not null
+),
+
 prices as (
     select
-        item_id, price,
-        row_number() over (
-            partition by item_id
-            order by updated_at desc nulls last, file_id desc, source_row desc
-        ) as age
+        item_id,
+        price,
+        row_number() over (partition by item_id order by {{ newest_first() }}) as age
     from known
     where price is not null
 ),
 
 stocks as (
     select
-        item_id, in_stock,
-        row_number() over (
-            partition by item_id
-            order by updated_at desc nulls last, file_id desc, source_row desc
-        ) as age
+        item_id,
+        in_stock,
+        row_number() over (partition by item_id order by {{ newest_first() }}) as age
     from known
     where in_stock is not null
+),
+
+spans as (
+    select
+        item_id,
+        available_from,
+        available_until,
+        row_number() over (partition by item_id order by {{ newest_first() }}) as age
+    from known
+    where available_from is not null or available_until is not null
 ),
 
 sold as (
@@ -58,17 +73,22 @@ select
     ids.item_id,
     -- what it is
     coalesce(titles.title, ids.item_id) as title,
-    titles.category,
-    titles.brand,
+    kinds.category,
+    kinds.brand,
     coalesce(prices.price, sold.unit_price) as price,
     -- booleans
     stocks.in_stock,
     regexp_full_match(ids.item_id, {{ string_literal(var('product_id_pattern')) }}) as is_product,
     -- A shop that does not tell its stock is taken at its word that it sells what it lists.
     regexp_full_match(ids.item_id, {{ string_literal(var('product_id_pattern')) }})
-        and coalesce(stocks.in_stock, true) as is_offerable
+        and coalesce(stocks.in_stock, true)
+        and coalesce({{ local_date('spans.available_from') }} <= date '{{ var("night") }}', true)
+        and coalesce({{ local_date('spans.available_until') }} >= date '{{ var("night") }}', true)
+        as is_offerable
 from ids
 left join titles on titles.item_id = ids.item_id and titles.age = 1
+left join kinds on kinds.item_id = ids.item_id and kinds.age = 1
+left join spans on spans.item_id = ids.item_id and spans.age = 1
 left join prices on prices.item_id = ids.item_id and prices.age = 1
 left join stocks on stocks.item_id = ids.item_id and stocks.age = 1
 left join sold on sold.item_id = ids.item_id and sold.age = 1

@@ -15,7 +15,9 @@ scored as (
     select
         user_id as context_id,
         item_id,
-        decayed_count * least(due, 1 / due) as score
+        decayed_count * least(due, 1 / due) as score,
+        case when {{ is_due('days_since_last', 'mean_gap_days') }} then 'due_again' else 'bought_before' end
+            as reason_code
     from habits
 ),
 
@@ -27,7 +29,7 @@ ordered as (
 ),
 
 ranked as (
-    select *, 'rhythm' as source, 'due_again' as reason_code, [item_id] as evidence
+    select *, 'rhythm' as source, [item_id] as evidence
     from ordered
     where rank <= {{ var('k') }}
 )

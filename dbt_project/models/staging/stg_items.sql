@@ -12,7 +12,9 @@ select
     nullif(concat_ws(' > ', category_levels[1], category_levels[2]), '') as category,
     nullif(trim(brand), '') as brand,
     price,
-    in_stock,
+    coalesce(in_stock, stock_qty > 0) as in_stock,
+    available_from,
+    available_until,
     -- when it was true; null: always
     updated_at,
     -- where it came from

@@ -64,7 +64,7 @@ def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Tak
     for source in shop.sources:
         adapter = adapter_for(source)
         sql = typed(adapter, source.name, shop.zone)
-        found = _found(source, landing, refused)
+        found = _found(source, landing, known, refused, progress)
         new, same = _new_files(source, sql, found, landing, known, refused, progress)
         unchanged += same
         again = [earlier[i] for _, i in new if i in earlier]
@@ -88,9 +88,18 @@ def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Tak
     )
 
 
-def _found(source: Source, landing: Path, refused: list[InputError]) -> list[Path]:
+def _found(
+    source: Source,
+    landing: Path,
+    known: dict[tuple[str, str], LedgerFile],
+    refused: list[InputError],
+    progress: Progress,
+) -> list[Path]:
+    """The source's files. None at all is an error, unless they were taken and then cleared away."""
     paths = sorted(p for p in landing.glob(source.path) if p.is_file())
-    if not paths:
+    if not paths and any(of == source.name for of, _ in known):
+        progress.say(f"Source '{source.name}' has no file left; what was taken is kept.")
+    elif not paths:
         refused.append(
             InputError(
                 f"Source '{source.name}': no file matches {landing / source.path}.",

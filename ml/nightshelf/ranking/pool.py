@@ -124,7 +124,7 @@ def propose(
     models: Mapping[str, CandidateModel],
     users: Sequence[str],
     bought: csr_matrix,
-    k: int = PER_SOURCE,
+    k: int,
 ) -> dict[str, Pool]:
     """Asks every source once for both views, and lays their answers over each other.
 

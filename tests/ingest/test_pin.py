@@ -1,0 +1,96 @@
+"""What a night reads: the parts that the ledger names when it begins, less what was restated."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+
+from nightshelf.errors import InputError
+from nightshelf.inputs import newest_night, pin
+from nightshelf.night import Night
+from tests.support.landing import GOOD
+
+UTC = ZoneInfo("UTC")
+NIGHT = Night(date(2015, 5, 3), UTC)
+
+
+def on(day: str, item: str = "tea") -> str:
+    return GOOD.replace("2015-05-01", day).replace("tea", item)
+
+
+def pinned(landing, what: str, number: int = 1) -> list[tuple]:
+    attempt = landing.home.attempt(NIGHT.date, number)
+    attempt.root.mkdir(parents=True, exist_ok=True)
+    if not attempt.database.exists():
+        pin(attempt, NIGHT)
+    with duckdb.connect(str(attempt.database), read_only=True) as db:
+        return db.execute(what).fetchall()
+
+
+def test_a_restated_row_is_not_visible(landing):
+    landing.put("a.csv", [on("2015-05-01"), on("2015-05-02", "pot")])
+    landing.ingest()
+    assert pinned(landing, "select item_id from raw.events order by 1", 1) == [("pot",), ("tea",)]
+    landing.put("a.csv", [on("2015-05-01", "cup")])
+    landing.ingest()
+    assert pinned(landing, "select item_id from raw.events", 2) == [("cup",)]
+    assert pinned(landing, "select name, accepted from raw.files", 2) == [("orders/a.csv", 1)]
+
+
+def test_a_night_that_has_begun_does_not_see_files_that_land_later(landing):
+    landing.put("a.csv", [on("2015-05-01")])
+    landing.ingest()
+    assert len(pinned(landing, "from raw.events")) == 1
+    landing.put("b.csv", [on("2015-05-01", "pot")])
+    landing.ingest()
+    assert len(pinned(landing, "from raw.events")) == 1
+    assert len(pinned(landing, "from raw.events", 2)) == 2
+
+
+def test_a_days_fingerprint_changes_when_a_file_touches_or_leaves_it(landing):
+    landing.put("a.csv", [on("2015-05-01")])
+    landing.put("b.csv", [on("2015-05-02")])
+    landing.ingest()
+    first = dict(pinned(landing, "from raw.days", 1))
+    landing.put("late.csv", [on("2015-05-01", "pot")])
+    landing.ingest()
+    second = dict(pinned(landing, "from raw.days", 2))
+    assert [day.day for day in first if first[day] != second[day]] == [1]
+    landing.put("b.csv", [on("2015-05-01", "cup")])
+    landing.ingest()
+    third = dict(pinned(landing, "from raw.days", 3))
+    assert second[date(2015, 5, 2)] != third.get(date(2015, 5, 2))
+
+
+def test_logs_that_do_not_reach_the_night_are_told_with_their_span(landing):
+    landing.put("a.csv", [on("2015-05-03"), on("2015-05-09")])
+    landing.ingest()
+    told = "No events before 2015-05-03; the logs at hand cover 2015-05-03 to 2015-05-09."
+    with pytest.raises(InputError, match=told):
+        pinned(landing, "select 1")
+
+
+def test_the_newest_night_is_the_midnight_nearest_to_the_newest_event(landing):
+    landing.put("a.csv", [on("2015-05-01"), GOOD.replace("10:00:00", "23:59:00")])
+    landing.ingest()
+    assert newest_night(landing.home, UTC) == date(2015, 5, 2)
+    landing.put("b.csv", [GOOD.replace("05-01 10:00:00", "05-02 03:00:00")])
+    landing.ingest()
+    assert newest_night(landing.home, UTC) == date(2015, 5, 2)
+    assert newest_night(landing.home, ZoneInfo("Pacific/Kiritimati")) == date(2015, 5, 3)
+
+
+def test_restated_events_and_events_from_the_future_do_not_name_the_night(landing):
+    landing.put("a.csv", [on("2015-05-08")])
+    landing.put("b.csv", [GOOD.replace("10:00:00", "20:00:00"), on("2099-01-01")])
+    landing.ingest()
+    landing.put("a.csv", [on("2015-04-30")])
+    landing.ingest()
+    assert newest_night(landing.home, UTC) == date(2015, 5, 2)
+
+
+def test_a_shop_without_events_has_no_newest_night(landing):
+    landing.put("a.csv", ["never,tea,ann,1,1,sale"])
+    landing.ingest()
+    assert newest_night(landing.home, UTC) is None
