@@ -63,7 +63,9 @@ def _not_empty(table: str) -> Rule:
 
 
 def _key_is_given(table: str, keys: tuple[str, ...]) -> Rule:
-    blank = " OR ".join(f"coalesce(trim({key}::VARCHAR), '') = ''" for key in keys)
+    # A date cannot be blank, and 2 million of them take a second to write out.
+    texts = [key for key in keys if key != "as_of" and not key.endswith("_date")]
+    blank = " OR ".join([f"{key} IS NULL" for key in keys] + [f"trim({key}) = ''" for key in texts])
     return rows_rule(
         f"{table.split('.')[1]}_key_is_given",
         table,

@@ -12,7 +12,8 @@ select
     source::varchar as source,
     reason_code::varchar as reason_code,
     evidence::varchar[] as evidence,
-    '{{ var("fingerprints")[fingerprint] }}' as model_fingerprint,
+    (select max(fingerprint) from {{ source('ml', 'fingerprints') }} where shelf = '{{ fingerprint }}')
+        as model_fingerprint,
     false as is_exploration,
     1.0::double as propensity
 from {{ ranked }}

@@ -54,9 +54,12 @@ def _write(attempt: Attempt, placement: str, pool: Pool, scores: np.ndarray, dee
 
 
 def offer_to_dbt(attempt: Attempt) -> None:
-    """Schema `ml` in the attempt's file: views over what the models wrote."""
+    """Schema `ml` in the attempt's file: views over what the models wrote, and their hashes."""
     with connect(attempt.database, read_only=False) as db:
         db.execute("create schema if not exists ml")
+        db.execute("create or replace table ml.fingerprints (shelf varchar, fingerprint varchar)")
+        shelves = read_json(attempt.root / "fingerprints.json")
+        db.executemany("insert into ml.fingerprints values (?, ?)", list(shelves.items()))
         for name in VIEWS_OF_ML:
             path = str(attempt.scores / f"{name}.parquet").replace("'", "''")
             db.execute(f"create or replace view ml.{name} as from read_parquet('{path}')")

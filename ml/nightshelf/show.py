@@ -284,7 +284,7 @@ def show_quarantine(home: Home, shop_file: Path) -> None:
         ).fetchall()
     table = _table(f"Quarantine of {shop.name}", "reason", "rows")
     for name in ("means", "first at", "that row"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for reason, count, (file_id, row_number, raw) in rows:
         where_from = f"{names[file_id]}, row {row_number}"
         table.add_row(

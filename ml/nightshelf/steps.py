@@ -242,8 +242,7 @@ def shelve(run: Run) -> None:
 
     with _stage(run, "shelve") as (shown, record):
         offer_to_dbt(run.attempt)
-        fingerprints = read_json(run.attempt.root / "fingerprints.json")
-        nodes = build("shelve", run.shop, run.night, run.attempt, shown, fingerprints=fingerprints)
+        nodes = build("shelve", run.shop, run.night, run.attempt, shown)
         with connect(run.attempt.database) as db:
             record["rows"] = db.execute("select sum(n_rows) from reports.rpt_shelves").fetchall()[
                 0

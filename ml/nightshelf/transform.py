@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +20,7 @@ from nightshelf.warehouse import cores
 DBT_PROJECT = PROJECT / "dbt_project"
 
 
-def build(
-    visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Progress, **more
-) -> int:
+def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:
     """Runs `dbt build --select tag:<visit>` on the attempt's file. Returns the number of nodes built.
 
     Raises TransformError naming the models and tests that failed.
@@ -32,8 +31,9 @@ def build(
         "--indirect-selection", "cautious" if visit == "prepare" else "eager", "--project-dir", str(DBT_PROJECT),
         "--profiles-dir", str(DBT_PROJECT), "--target-path", str(_target(attempt, visit)),
         "--log-path", str(_target(attempt, visit)),
-        "--vars", json.dumps(_variables(shop, night) | more), "--fail-fast", "--quiet",
+        "--vars", json.dumps(_variables(shop, night)), "--fail-fast", "--quiet",
     ]  # fmt: skip
+    _hand_over_parse(attempt, visit)
     with _environment(attempt), _closed_afterwards():
         result = _invoke(arguments, progress)
     if not result.success:
@@ -115,6 +115,14 @@ def manifest_hash(attempt: Attempt) -> str:
     nodes = sorted((k, v["checksum"]["checksum"]) for k, v in manifest["nodes"].items())
     ours = ((k, v["macro_sql"]) for k, v in manifest["macros"].items() if "nightshelf" in k)
     return hashlib.sha256(json.dumps([nodes, sorted(ours)]).encode()).hexdigest()
+
+
+def _hand_over_parse(attempt: Attempt, visit: str) -> None:
+    """The second visit starts from what the first one parsed; dbt checks that it still fits."""
+    parsed = _target(attempt, "prepare") / "partial_parse.msgpack"
+    if visit != "prepare" and parsed.exists():
+        _target(attempt, visit).mkdir(parents=True, exist_ok=True)
+        shutil.copy(parsed, _target(attempt, visit))
 
 
 def _target(attempt: Attempt, visit: str) -> Path:

@@ -24,7 +24,9 @@ from nightshelf.scoring import read_recipes
 from nightshelf.steps import STEPS, open_night
 from nightshelf.storage import read_json
 
-DATA = Path(os.environ.get("NIGHTSHELF_SHARED_DATA") or PROJECT.parent / "shared" / "data").absolute()
+DATA = Path(
+    os.environ.get("NIGHTSHELF_SHARED_DATA") or PROJECT.parent / "shared" / "data"
+).absolute()
 DAYS = DATA / "online_retail" / "by-day"
 NIGHT = date(2011, 12, 1)
 
@@ -42,7 +44,9 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("online_retail")
     text = (PROJECT / "shops" / "online_retail.toml").read_text()
     shop_file = folder / "online_retail.toml"
-    shop_file.write_text(text.replace("[[sources]]", f'landing = "{DAYS.parent}"\n\n[[sources]]', 1))
+    shop_file.write_text(
+        text.replace("[[sources]]", f'landing = "{DAYS.parent}"\n\n[[sources]]', 1)
+    )
     run = open_night(Home(folder / "home"), shop_file, NIGHT)
     for step in STEPS.values():
         step(run)
@@ -75,7 +79,11 @@ def test_the_known_dirt_is_there_as_counted(run):
 
 def test_the_report_accounts_for_every_line(run):
     ((counts,),) = ask(run, "select r from reports.rpt_events as r")
-    dropped = sum(n for name, n in counts.items() if name.startswith("n_") and name not in ("n_raw", "n_without_user"))
+    dropped = sum(
+        n
+        for name, n in counts.items()
+        if name.startswith("n_") and name not in ("n_raw", "n_without_user")
+    )
     assert counts["n_raw"] == LINES == dropped
     # The README of the data counts 5,268 surplus lines in 4,879 groups of exact duplicates.
     assert counts["n_copies"] == pytest.approx(5_268, rel=0.01)
@@ -84,7 +92,9 @@ def test_the_report_accounts_for_every_line(run):
 
 def test_fees_and_postage_are_on_no_shelf(run):
     offered = ask(run, "select distinct item_id from recommendations.rec_for_you")
-    assert not {"POST", "D", "M", "DOT", "BANK CHARGES", "AMAZONFEE", "C2"} & {i for (i,) in offered}
+    assert not {"POST", "D", "M", "DOT", "BANK CHARGES", "AMAZONFEE", "C2"} & {
+        i for (i,) in offered
+    }
 
 
 def contender(run, view, source):
@@ -99,7 +109,9 @@ def contender(run, view, source):
 
 
 def less(run, view, source):
-    return paired_difference_interval(contender(run, view, "serving"), contender(run, view, source), SEED)
+    return paired_difference_interval(
+        contender(run, view, "serving"), contender(run, view, source), SEED
+    )
 
 
 def test_over_all_items_what_serves_beats_popularity_and_is_not_worse_than_own_history(run):

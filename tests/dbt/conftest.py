@@ -13,6 +13,7 @@ from nightshelf.transform import DBT_PROJECT
 
 ML = """
 create schema ml;
+create table ml.fingerprints (shelf varchar, fingerprint varchar);
 create table ml.for_you (user_id varchar, item_id varchar, score double, source varchar);
 create table ml.discover as from ml.for_you;
 create table ml.similar_items (item_id varchar, similar_item_id varchar, score double, rank integer);
@@ -68,5 +69,3 @@ def project(tmp_path_factory) -> Project:
 
 def _told(result) -> str:
     return str(result.status) if result.status == "pass" else f"{result.status}: {result.message}"
-
-

@@ -71,7 +71,13 @@ def test_every_macro_describes_itself():
         for name in re.findall(r"{% (?:macro|test) (\w+)\(", text):
             if not name.startswith("default__"):
                 before = text[: text.index(f" {name}(")]
-                assert before.rstrip().removesuffix("{% macro").removesuffix("{% test").rstrip().endswith("#}"), name
+                assert (
+                    before.rstrip()
+                    .removesuffix("{% macro")
+                    .removesuffix("{% test")
+                    .rstrip()
+                    .endswith("#}")
+                ), name
 
 
 def test_every_singular_test_says_what_a_returned_row_means():

@@ -321,7 +321,9 @@ def test_the_healthy_shop_passes(door, attempt, context):
 
 
 def test_what_was_bought_and_refunded_may_be_discovered_again(attempt, context, spoil):
-    spoil("UPDATE recommendations.rec_discover SET item_id = 'i1' WHERE context_id = 'u1' AND rank = 4")
+    spoil(
+        "UPDATE recommendations.rec_discover SET item_id = 'i1' WHERE context_id = 'u1' AND rank = 4"
+    )
     spoil(
         "UPDATE marts.fct_interactions SET cancelled_on = DATE '2026-05-30'"
         " WHERE user_id = 'u1' AND item_id = 'i1'"

@@ -78,8 +78,12 @@ def test_complete_journey_columns_that_it_can_do_without_may_be_missing(tmp_path
     source = {"name": "transactions", "adapter": "complete_journey", "path": "orders/*"}
     landing = Landing(tmp_path, [source])
     header, line, *_ = JOURNEY.splitlines()
-    kept = [n for n, name in enumerate(header.split(",")) if name not in ("store_id", "coupon_disc")]
-    landing.put("a.csv", "".join(",".join(t.split(",")[n] for n in kept) + "\n" for t in (header, line)))
+    kept = [
+        n for n, name in enumerate(header.split(",")) if name not in ("store_id", "coupon_disc")
+    ]
+    landing.put(
+        "a.csv", "".join(",".join(t.split(",")[n] for n in kept) + "\n" for t in (header, line))
+    )
     assert landing.ingest().accepted == 1
     assert landing.events("list_id, coupon") == [(None, None)]
 

@@ -31,7 +31,9 @@ def parquet(path, text: str = TEXT, types: str = "varchar") -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["csv", "csv.gz", "jsonl", "ndjson.gz", "parquet", "many members.csv.gz"])
+@pytest.mark.parametrize(
+    "kind", ["csv", "csv.gz", "jsonl", "ndjson.gz", "parquet", "many members.csv.gz"]
+)
 def test_every_format_gives_the_same_rows(landing, tmp_path, kind):
     content = {
         "csv": TEXT, "csv.gz": TEXT, "jsonl": jsonl(), "ndjson.gz": jsonl(),
@@ -103,14 +105,19 @@ def test_several_broken_files_are_named_together(landing):
     landing.put("a.csv", "")
     landing.put("b.csv", TEXT[:-9])
     landing.put("c.csv", TEXT)
-    with pytest.raises(InputError, match="(?s)2 landing files cannot be taken \\(1 others were\\).*a.csv.*b.csv, row 50"):
+    with pytest.raises(
+        InputError,
+        match="(?s)2 landing files cannot be taken \\(1 others were\\).*a.csv.*b.csv, row 50",
+    ):
         landing.ingest()
 
 
 def test_an_unreadable_file_is_named(landing):
     landing.put("a.csv", TEXT)
     (landing.folder / "orders" / "b.csv").symlink_to("/proc/self/mem")
-    with pytest.raises(InputError, match="orders/b.csv: cannot be read \\(Input/output error\\)|orders/b.csv"):
+    with pytest.raises(
+        InputError, match="orders/b.csv: cannot be read \\(Input/output error\\)|orders/b.csv"
+    ):
         landing.ingest()
     assert [f.name for f in landing.ledger.files()] == ["orders/a.csv"]
 
@@ -119,7 +126,9 @@ def test_no_matching_file_names_the_source_and_the_other_sources_are_taken(tmp_p
     empty = MAP | {"name": "web", "path": "web/*.csv"}
     landing = Landing(tmp_path, [empty, MAP])
     landing.put("a.csv", TEXT)
-    with pytest.raises(InputError, match="Source 'web': no file matches .*/landing/web/\\*.csv") as caught:
+    with pytest.raises(
+        InputError, match="Source 'web': no file matches .*/landing/web/\\*.csv"
+    ) as caught:
         landing.ingest()
     assert "mend `path` or `landing`" in caught.value.next_step
     assert [f.accepted for f in landing.ledger.files()] == [50]
@@ -199,7 +208,10 @@ def test_quoted_line_breaks_and_quotes_are_part_of_the_value(landing):
 def test_a_whole_last_line_without_an_end_is_taken_with_a_warning(landing, capsys):
     landing.put("a.csv", TEXT[:-1])
     assert landing.ingest().accepted == 50
-    assert "Warning: orders/a.csv ends without a line end; its last row may be cut." in capsys.readouterr().out
+    assert (
+        "Warning: orders/a.csv ends without a line end; its last row may be cut."
+        in capsys.readouterr().out
+    )
 
 
 def test_a_whole_last_json_line_without_an_end_is_taken(landing):
@@ -230,8 +242,13 @@ def test_a_file_named_like_a_pattern_is_that_file_only(landing):
 
 def test_parquet_files_of_other_types_are_not_cast_to_each_other(landing, tmp_path):
     landing.put("a.parquet", parquet(tmp_path / "t", f"{HEADER}\n{GOOD}\n", "integer"))
-    landing.put("b.parquet", parquet(tmp_path / "t", f"{HEADER}\n{GOOD.replace(',2,', ',7,')}\n", "decimal(9,2)"))
-    landing.put("c.parquet", parquet(tmp_path / "t", f"{HEADER}\n{GOOD.replace(',2,', ',many,')}\n"))
+    landing.put(
+        "b.parquet",
+        parquet(tmp_path / "t", f"{HEADER}\n{GOOD.replace(',2,', ',7,')}\n", "decimal(9,2)"),
+    )
+    landing.put(
+        "c.parquet", parquet(tmp_path / "t", f"{HEADER}\n{GOOD.replace(',2,', ',many,')}\n")
+    )
     landing.ingest()
     assert sorted(landing.events("quantity")) == [(2,), (7,)]
     assert landing.quarantine() == [(1, "bad_number")]
@@ -264,7 +281,9 @@ def test_a_restated_file_replaces_its_rows_and_the_ledger_shows_both(landing):
     taken = landing.ingest()
     assert taken.restated == ("orders/a.csv",)
     assert sorted(landing.events("item_id")) == [("pot",), ("tea",)]
-    assert [(f.name, f.accepted, bool(f.replaced_by)) for f in landing.ledger.files(current=False)] in (
+    assert [
+        (f.name, f.accepted, bool(f.replaced_by)) for f in landing.ledger.files(current=False)
+    ] in (
         [("orders/a.csv", 50, True), ("orders/a.csv", 1, False), ("orders/b.csv", 1, False)],
         [("orders/a.csv", 1, False), ("orders/a.csv", 50, True), ("orders/b.csv", 1, False)],
     )
@@ -312,7 +331,11 @@ def test_a_killed_ingest_is_swept_and_ends_equal(tmp_path, landing, monkeypatch,
         raise SystemExit(9)
 
     with monkeypatch.context() as killed:
-        target = (Ledger, "commit") if moment == "before the ledger" else ("nightshelf.ingest.run._write_quarantine",)
+        target = (
+            (Ledger, "commit")
+            if moment == "before the ledger"
+            else ("nightshelf.ingest.run._write_quarantine",)
+        )
         killed.setattr(*target, die)
         with pytest.raises(SystemExit):
             landing.ingest()

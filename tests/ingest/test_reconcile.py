@@ -45,12 +45,21 @@ def reconciles(landing: Landing, lines: int | None = None) -> None:
 @given(ROWS)
 def test_every_csv_row_is_accepted_or_quarantined_once(rows):
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows([HEADER.split(","), *rows])
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(
+        [HEADER.split(","), *rows]
+    )
     reconciles(landed("a.csv", text.getvalue().encode()), len(rows))
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.lists(st.one_of(st.just(GOOD), st.text(st.characters(exclude_characters="\n\r"), min_size=1, max_size=9)), max_size=9))
+@given(
+    st.lists(
+        st.one_of(
+            st.just(GOOD), st.text(st.characters(exclude_characters="\n\r"), min_size=1, max_size=9)
+        ),
+        max_size=9,
+    )
+)
 def test_every_json_line_is_accepted_or_quarantined_once(lines):
     good = json.dumps(dict(zip(HEADER.split(","), GOOD.split(","), strict=True)))
     content = "".join((good if line == GOOD else line) + "\n" for line in lines)

@@ -48,7 +48,11 @@ def test_every_reason_of_the_closed_list_has_a_test():
 
 
 def test_bytes_that_are_not_utf8_are_one_bad_row(landing):
-    rows = [GOOD.encode(), GOOD.replace("tea", "th\xe9").encode("latin-1"), GOOD.replace("tea", "thé").encode()]
+    rows = [
+        GOOD.encode(),
+        GOOD.replace("tea", "th\xe9").encode("latin-1"),
+        GOOD.replace("tea", "thé").encode(),
+    ]
     landing.put("a.csv", b"\n".join([HEADER.encode(), *rows, b""]))
     landing.ingest()
     assert landing.quarantine("row_number, reason") == [(2, "not_utf8")]
@@ -131,7 +135,9 @@ def test_times_without_an_offset_are_the_shops_and_others_are_their_own(tmp_path
 )
 def test_numbers_of_seconds_are_utc_in_their_unit(tmp_path, unit, text):
     landing = Landing(tmp_path, [MAP | {"time_unit": unit}], zone="Europe/London")
-    landing.put("a.csv", [GOOD.replace("2015-05-01 10:00:00", t) for t in (text, "1e40", "soon", "5")])
+    landing.put(
+        "a.csv", [GOOD.replace("2015-05-01 10:00:00", t) for t in (text, "1e40", "soon", "5")]
+    )
     landing.ingest()
     assert landing.events("occurred_at") == [(datetime(2015, 7, 1, 10, 0, 0, 500_000),)]
     assert landing.quarantine() == [(2, "bad_time"), (3, "bad_time"), (4, "bad_time")]
@@ -162,8 +168,16 @@ def test_an_item_row_is_refused_for_a_bad_value_too(tmp_path):
     rows = ["a,1,yes,2015-05-01", "b,x,yes,", "c,1,perhaps,", "d,1,,never", ",1,,", "e,,,"]
     landing.put("a.csv", "id,p,stock,at\n" + "\n".join(rows) + "\n")
     landing.ingest()
-    assert [r[1] for r in landing.quarantine()] == ["bad_number", "bad_number", "bad_time", "missing_item_id"]
-    assert landing.events("item_id, price, in_stock", "items") == [("a", Decimal(1), True), ("e", None, None)]
+    assert [r[1] for r in landing.quarantine()] == [
+        "bad_number",
+        "bad_number",
+        "bad_time",
+        "missing_item_id",
+    ]
+    assert landing.events("item_id, price, in_stock", "items") == [
+        ("a", Decimal(1), True),
+        ("e", None, None),
+    ]
 
 
 def test_what_is_refused_can_be_read_in_the_quarantine(landing):

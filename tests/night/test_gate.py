@@ -30,7 +30,10 @@ SINGLES = [contender("popularity", -0.1), contender("item_knn", 0.0)]
 def test_without_a_champion_the_best_single_source_is_promoted():
     verdict = judge(SINGLES)
     assert (verdict.challenger, verdict.promoted, verdict.difference) == ("item_knn", True, None)
-    assert verdict.why == "no ranker (too few labels), so the best single source, item_knn; no champion to compare with"
+    assert (
+        verdict.why
+        == "no ranker (too few labels), so the best single source, item_knn; no champion to compare with"
+    )
 
 
 def test_the_ranker_is_the_challenger_where_it_beats_the_best_source_surely():
@@ -101,7 +104,9 @@ def test_aliases_follow_challenger_champion_and_previous(registry, tmp_path):
 
 
 def test_a_champion_whose_files_were_touched_is_never_loaded(registry, tmp_path):
-    registry.promote("touched", registered(registry, "touched", Recipe("all", RANKER, ranker(1)), tmp_path))
+    registry.promote(
+        "touched", registered(registry, "touched", Recipe("all", RANKER, ranker(1)), tmp_path)
+    )
     name = registry.model_name("touched")
     source = registry.client.get_model_version_by_alias(name, "champion").source
     path = Path(source.removeprefix("file://")) / "recipe.json"

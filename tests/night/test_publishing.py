@@ -173,7 +173,9 @@ def small_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(disk)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(disk)],
+        check=False,
+        capture_output=True,
     )
     if mounted.returncode:
         pytest.skip(f"a full disk could not be made: {mounted.stderr.decode().strip()}")
@@ -187,7 +189,10 @@ def test_a_full_disk_leaves_the_old_night_and_says_so(shop, night, small_disk):
     shutil.copytree(shop.root, home.shop("trap").root, symlinks=True)
     full = home.shop("trap")
     attempt = another(full)
-    with (small_disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space left"):
+    with (
+        (small_disk / "filler").open("wb") as filler,
+        pytest.raises(OSError, match="No space left"),
+    ):
         while True:
             filler.write(bytes(4096))
             filler.flush()

@@ -31,7 +31,9 @@ def test_every_line_of_the_log_ends_where_it_must(night):
 
 def test_the_quarantine_names_the_row_and_the_reason(night):
     paths = [str(p) for p in night.run.attempt.shop.quarantine.glob("*.parquet")]
-    found = duckdb.execute("select reason, row_number, raw from read_parquet(?)", [paths]).fetchall()
+    found = duckdb.execute(
+        "select reason, row_number, raw from read_parquet(?)", [paths]
+    ).fetchall()
     assert sorted(r[0] for r in found) == sorted(
         reason for reason in QUARANTINED for _ in range(night.log.ends[reason])
     )
@@ -66,7 +68,9 @@ def test_ranks_run_from_one_and_no_list_is_longer_than_its_k(night):
     longest = {"rec_similar_items": k.k_similar, "rec_bought_together": k.k_together}
     longest["rec_popular"] = k.k_popular
     for shelf in SHELVES:
-        lists = night.rows(shelf, "context_type, context_id, list_sort(list(rank))", "true group by 1, 2")
+        lists = night.rows(
+            shelf, "context_type, context_id, list_sort(list(rank))", "true group by 1, 2"
+        )
         assert lists, shelf
         for _, _, ranks in lists:
             assert ranks == list(range(1, len(ranks) + 1))
@@ -120,11 +124,15 @@ def test_even_users_are_offered_even_items_first(night):
 
 
 def test_evidence_of_because_you_bought_was_bought(night):
-    pairs = night.rows("rec_discover", "context_id, evidence[1]", "reason_code = 'because_you_bought'")
+    pairs = night.rows(
+        "rec_discover", "context_id, evidence[1]", "reason_code = 'because_you_bought'"
+    )
     assert pairs
     with duckdb.connect(str(night.run.attempt.database), read_only=True) as db:
         own = set(
-            db.execute("select user_id, item_id from features.feat_user_item where as_of = ?", [NIGHT]).fetchall()
+            db.execute(
+                "select user_id, item_id from features.feat_user_item where as_of = ?", [NIGHT]
+            ).fetchall()
         )
     assert set(pairs) <= own
 

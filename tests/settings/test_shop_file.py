@@ -113,7 +113,10 @@ def test_a_path_through_a_file_is_told_in_words(tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b'name = "shop"\ncurrency = \n', "is not valid TOML: Invalid value (at line 2, column 12)"),
+        (
+            b'name = "shop"\ncurrency = \n',
+            "is not valid TOML: Invalid value (at line 2, column 12)",
+        ),
         (b'name = "a"\nname = "b"\n\n', "is not valid TOML: Cannot overwrite a value (at line 2"),
         (b'name = "caf\xe9"', "is not valid TOML: 'utf-8' codec can't decode byte 0xe9"),
     ],
@@ -136,4 +139,8 @@ def test_what_a_shop_does_not_say_has_a_default(tmp_path):
     path = tmp_path / "shop.toml"
     path.write_text(GOOD)
     shop = load_shop(path)
-    assert (shop.events.target, shop.events.weights, shop.placements.k) == ("purchase", {"purchase": 1.0}, 20)
+    assert (shop.events.target, shop.events.weights, shop.placements.k) == (
+        "purchase",
+        {"purchase": 1.0},
+        20,
+    )

@@ -45,7 +45,11 @@ class Landing:
         data = content.encode() if isinstance(content, str) else content
         path = self.folder / "orders" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.compress(data, mtime=0) if name.endswith(".gz") and data[:2] != b"\x1f\x8b" else data)
+        path.write_bytes(
+            gzip.compress(data, mtime=0)
+            if name.endswith(".gz") and data[:2] != b"\x1f\x8b"
+            else data
+        )
         return path
 
     def ingest(self) -> Taken:
@@ -73,7 +77,8 @@ class Landing:
         if not paths:
             return []
         return duckdb.execute(
-            f"select {what} from read_parquet($paths) order by file_id, row_number", {"paths": paths}
+            f"select {what} from read_parquet($paths) order by file_id, row_number",
+            {"paths": paths},
         ).fetchall()
 
 

@@ -105,7 +105,9 @@ def user_id(number: int) -> str:
 
 
 def item_id(number: int) -> str:
-    return f"item {HOSTILE[number - 24]}" if 24 <= number < 24 + len(HOSTILE) else f"item {number:02d}"
+    return (
+        f"item {HOSTILE[number - 24]}" if 24 <= number < 24 + len(HOSTILE) else f"item {number:02d}"
+    )
 
 
 def price_of(item: str) -> str:
@@ -158,10 +160,14 @@ def _plant(made: Log) -> None:
         kind, when, user, _, *rest = made.files["2015-02-01.csv"][n]
         made.add("n_copies", kind, when, user, *rest, to="2015-02-03.csv")
         made.add("n_not_a_product", "sale", noon, user_id(n), "POST")
-        made.add("n_after_night", "sale", f"{NIGHT + timedelta(days=n)} 11:00:00", user_id(n), "item 00")
+        made.add(
+            "n_after_night", "sale", f"{NIGHT + timedelta(days=n)} 11:00:00", user_id(n), "item 00"
+        )
         made.add("n_without_user", "sale", f"2015-02-1{n} 10:0{n}:00", "", item_id(n))
         # A file that comes late, with events of a day that an earlier file told of.
-        made.add("n_kept", "sale", f"2015-01-20 1{n}:00:00", user_id(n), _mate(n, n), to="z-late.csv")
+        made.add(
+            "n_kept", "sale", f"2015-01-20 1{n}:00:00", user_id(n), _mate(n, n), to="z-late.csv"
+        )
     made.add("n_impossible_quantity", "sale", noon, "user 09", "item 01", -3)
     made.add("n_impossible_quantity", "sale", noon, "user 09", "item 01", 80995)
     made.add("n_impossible_price", "sale", noon, "user 09", "item 01", 1, "-9.90")
@@ -180,9 +186,18 @@ def afterthoughts(made: Log) -> None:
     """Events on and after the night's date, of users and items old and new."""
     for n in range(200):
         when = datetime(NIGHT.year, NIGHT.month, NIGHT.day) + timedelta(hours=n)
-        made.add("n_after_night", "sale", when, f"user {n % 70:02d}", f"item {n % 45:02d}", to="after.csv")
+        made.add(
+            "n_after_night",
+            "sale",
+            when,
+            f"user {n % 70:02d}",
+            f"item {n % 45:02d}",
+            to="after.csv",
+        )
         if n % 9 == 0:
-            made.add("n_after_night", "return", when, user_id(n % 60), item_id(n % 38), to="after.csv")
+            made.add(
+                "n_after_night", "return", when, user_id(n % 60), item_id(n % 38), to="after.csv"
+            )
 
 
 def catalogue() -> list[tuple]:
@@ -193,7 +208,10 @@ def catalogue() -> list[tuple]:
         for n, i in enumerate(items)
     ]  # fmt: skip
     item, title = RENAMED
-    changes = [(title, f"{NIGHT - timedelta(days=1)} 18:00:00"), ("Tomorrow's", f"{NIGHT} 00:00:00")]
+    changes = [
+        (title, f"{NIGHT - timedelta(days=1)} 18:00:00"),
+        ("Tomorrow's", f"{NIGHT} 00:00:00"),
+    ]
     return rows + [(item, t, "Shelf 1 > Box 3", "", "", when) for t, when in changes]
 
 

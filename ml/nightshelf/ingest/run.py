@@ -285,7 +285,7 @@ def _write_quarantine(db: duckdb.DuckDBPyConnection, home: ShopHome, chunk: str)
         select file_id, row_number, reason, raw from misfits
         union all
         select s.file_id, s.row_number, t.reason,
-            to_json(s)::varchar
+            json_merge_patch(to_json(s), '{"file_id": null, "row_number": null}')::varchar
         from typed t join source_rows s using (file_id, row_number)
         where t.reason is not null""")
     if not db.execute("select count(*) from refused").fetchall()[0][0]:
