@@ -90,7 +90,7 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
             for view, wanted in cut.labels.items():
                 save_npz(attempt.models / f"labels_{view}.npz", _label_arrays(wanted))
         else:
-            _write_serving(cut, shop, attempt, progress)
+            _write_serving(cut, shop, night, attempt, progress)
     _save_rankers(trained, attempt)
     lacking = [v for v, r in trained.items() if r is None]
     told = f"no ranker for view {' and '.join(lacking)}: too few labels" if lacking else "2 rankers"
@@ -226,7 +226,9 @@ def _matrix(arrays: Mapping[str, np.ndarray], name: str) -> csr_matrix:
     return csr_matrix((ones, indices, arrays[f"{name}_indptr"]), shape=shape)
 
 
-def _write_serving(cut: Cut, shop: Shop, attempt: Attempt, progress: Progress) -> None:
+def _write_serving(
+    cut: Cut, shop: Shop, night: Night, attempt: Attempt, progress: Progress
+) -> None:
     progress.advance("writing the sources and the item pairs")
     saved = {}
     for name, model in cut.models.items():
@@ -240,7 +242,7 @@ def _write_serving(cut: Cut, shop: Shop, attempt: Attempt, progress: Progress) -
         }
     write_json(attempt.models / "sources.json", saved)
     _write_similar_items(cut, shop, attempt)
-    pairs = _write_bought_together(shop, attempt)
+    pairs = _write_bought_together(shop, night, attempt)
     write_json(attempt.models / "pairs.json", {"fingerprint": pairs})
 
 
@@ -258,26 +260,26 @@ def _write_similar_items(cut: Cut, shop: Shop, attempt: Attempt) -> None:
     _write(attempt, "similar_items", table)
 
 
-def _write_bought_together(shop: Shop, attempt: Attempt) -> str:
+def _write_bought_together(shop: Shop, night: Night, attempt: Attempt) -> str:
     """scores/bought_together.parquet: (item_id, companion_id, score, rank, n_baskets).
 
     Returns its fingerprint.
     """
+    params = model_params()["bought_together"]
+    recent = f"from marts.fct_basket_items where basket_date >= date '{night.date}' - {params.days}"
     with connect(attempt.database) as db:
-        items = db.execute(
-            "select distinct item_id from marts.fct_basket_items order by item_id"
-        ).fetchall()
-        lines = db.execute("""
+        items = db.execute(f"select distinct item_id {recent} order by item_id").fetchall()
+        lines = db.execute(f"""
             select
                 dense_rank() over (order by basket_id, basket_date) - 1 as basket_code,
                 dense_rank() over (order by item_id) - 1 as item_code
-            from marts.fct_basket_items""").fetchnumpy()
+            {recent}""").fetchnumpy()
     found = bought_together(
         np.asarray(lines["basket_code"]),
         np.asarray(lines["item_code"]),
         len(items),
         2 * shop.placements.k_together,
-        model_params()["bought_together"],
+        params,
     )
     ids = np.array([i[0] for i in items], dtype=object)
     table = {

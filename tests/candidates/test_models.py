@@ -102,7 +102,9 @@ def test_shrinkage_lowers_the_similarity_of_rare_items():
 
 
 def test_an_item_with_too_few_buyers_is_nobodys_neighbour():
-    rows = [(user, item, 1) for user in "uvw" for item in ("a", "b")] + [("u", "c", 1)]
+    # Below 200 users the setting yields: one buyer is enough.
+    users = [f"u{n}" for n in range(200)]
+    rows = [(user, item, 1) for user in users for item in ("a", "b")] + [("u0", "c", 1)]
     model = ItemKnn(ItemKnnParams(min_buyers=2, weighting="none")).fit(shop(rows))
     assert set(model.items[model.similar_items(5).item_codes]) == {"a", "b"}
 

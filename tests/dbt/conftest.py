@@ -38,6 +38,7 @@ def _raw(path) -> None:
         for name, contract in (("events", EVENTS), ("items", ITEMS)):
             columns = ", ".join(f'"{c}" {kind}' for c, kind in (contract | PROVENANCE).items())
             db.execute(f"create table raw.{name} ({columns})")
+        db.execute("create table raw.files (file_id varchar, name varchar)")
         db.execute("create table raw.days (occurred_on date, fingerprint varchar)")
         db.execute(ML)
 

@@ -58,7 +58,7 @@ FAULTS = [
     (
         "raw",
         "most_events_know_their_user",
-        "UPDATE landed.events SET user_id = '' WHERE row_number < 1000",
+        "UPDATE landed.events SET user_id = NULL, anonymous_id = NULL WHERE row_number < 1000",
     ),
     (
         "raw",

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import timedelta
 
 import duckdb
@@ -71,7 +72,7 @@ def test_an_older_night_published_later_does_not_take_the_readers_back(shop):
         (lambda f: f.write_bytes(f.read_bytes()[:-1] + b"!"), "its sha256 is not the manifest's"),
         (lambda f: f.unlink(), "rec_popular.parquet: missing"),
         (lambda f: f.with_name("stray.csv").touch(), "stray.csv: not in the manifest"),
-        (lambda f: f.with_name("manifest.json").write_text("{"), "manifest.json: cannot be read"),
+        (lambda f: f.with_name("manifest.json").write_text("{"), "manifest.json cannot be read"),
     ],
     ids=["flipped byte", "missing file", "surplus file", "broken manifest"],
 )
@@ -189,13 +190,9 @@ def test_a_full_disk_leaves_the_old_night_and_says_so(shop, night, small_disk):
     shutil.copytree(shop.root, home.shop("trap").root, symlinks=True)
     full = home.shop("trap")
     attempt = another(full)
-    with (
-        (small_disk / "filler").open("wb") as filler,
-        pytest.raises(OSError, match="No space left"),
-    ):
+    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
         while True:
             filler.write(bytes(4096))
-            filler.flush()
     done = subprocess.run(
         [sys.executable, "-m", "nightshelf", "publish", "--shop", str(night.shop_file),
          "--as-of", str(NIGHT), "--home", str(home.root), "--attempt", "2"],

@@ -18,12 +18,15 @@ ROWS_AT_ONCE = 2048
 class BoughtTogetherParams:
     min_baskets: int = 5
     """Baskets that hold both. Below this, one family's habit looks like a rule."""
+    days: int = 182
+    """Baskets of so many days before the night count: what goes together follows the season."""
     measure: str = "cosine"
     """"cosine": together / sqrt(a × b). "lift": together × baskets / (a × b), which favours rare
     items."""
 
     def __post_init__(self) -> None:
         need(self.min_baskets >= 1, "min_baskets", self.min_baskets, "at least 1")
+        need(self.days >= 1, "days", self.days, "at least 1")
         need(self.measure in ("cosine", "lift"), "measure", self.measure, "cosine or lift")
 
 

@@ -112,7 +112,7 @@ class SvdParams:
     factors: int = 64
     weighting: str = "none"
     """"none", or "tfidf": an item counts log(n_users / (1 + buyers)), the rare ones more."""
-    power_iterations: int = 4
+    power_iterations: int = 2
     """Of the randomised method (Halko et al. 2011): 4 is scikit-learn's default for accuracy."""
     min_buyers: int = 5
     """Items with fewer get no factors and are nobody's."""
