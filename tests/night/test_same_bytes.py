@@ -1,6 +1,7 @@
 """Same inputs, same bytes; and what comes after the night changes nothing."""
 
 from nightshelf.publishing.nights import current
+from nightshelf.steps import stage_records
 
 
 def test_order_of_landing_clock_threads_and_command_line_change_no_byte(night, stepwise):
@@ -25,3 +26,9 @@ def test_the_report_counts_them_though(night, second):
 
 def test_readers_see_the_second_attempt(second):
     assert current(second.run.attempt.shop).attempt == 2
+
+
+def test_the_second_attempt_says_what_it_did(second):
+    told = {r["stage"]: r["told"] for r in stage_records(second.run.attempt)}
+    assert told["publish"] == "attempt 2; readers see it now"
+    assert told["ingest"].startswith("1 new files, 97 known, 223 rows accepted, 0 quarantined")

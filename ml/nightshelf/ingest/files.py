@@ -31,8 +31,6 @@ class LandingFile:
     size: int
     header: tuple[str, ...] | None
     """Column names; None for JSONL, where each line has its own."""
-    types: tuple[str, ...]
-    """Of Parquet columns: files of other types are not read together, or DuckDB would cast them."""
     ends_with_newline: bool
     seen: tuple[int, int]
     """Size and time of change when it was read through."""
@@ -60,8 +58,8 @@ def inspect(path: Path, name: str) -> LandingFile:
             f"{name}: the file is empty, it has not even a header.",
             "Copy it again; if there were truly no events, leave the header line in it.",
         )
-    header, types = _columns(path, name, fmt)
-    return LandingFile(path, name, fmt, sha256, size, header, types, last == b"\n", seen)
+    header = _columns(path, name, fmt)
+    return LandingFile(path, name, fmt, sha256, size, header, last == b"\n", seen)
 
 
 def _seen(path: Path) -> tuple[int, int]:
@@ -141,11 +139,10 @@ def open_bytes(path: Path) -> BinaryIO:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
-def _columns(path: Path, name: str, fmt: str) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Names, and for Parquet types."""
+def _columns(path: Path, name: str, fmt: str) -> tuple[str, ...] | None:
     if fmt == "jsonl":
-        return None, ()
-    header, types = _csv_columns(path, name) if fmt == "csv" else _parquet_columns(path, name)
+        return None
+    header = _csv_columns(path, name) if fmt == "csv" else _parquet_columns(path, name)
     known = [column.casefold() for column in header]
     twice = [c for c in header if known.count(c.casefold()) > 1]
     if twice:
@@ -153,10 +150,10 @@ def _columns(path: Path, name: str, fmt: str) -> tuple[tuple[str, ...] | None, t
             f"{name}, row 1: column '{twice[0]}' stands twice; capitals do not tell columns apart.",
             "Give each column one name.",
         )
-    return header, types
+    return header
 
 
-def _csv_columns(path: Path, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _csv_columns(path: Path, name: str) -> tuple[str, ...]:
     with open_text(path) as text:
         header = [column.strip() for column in next(csv.reader(text), ())]
     if not any(header):
@@ -166,18 +163,17 @@ def _csv_columns(path: Path, name: str) -> tuple[tuple[str, ...], tuple[str, ...
     if not all(is_utf8(column) for column in header):
         raise InputError(f"{name}, row 1: the header is not UTF-8.", "Export the file as UTF-8.")
     # Some exports begin with a nameless column of row numbers.
-    return tuple(c or f"column {n}" for n, c in enumerate(header, start=1)), ()
+    return tuple(c or f"column {n}" for n, c in enumerate(header, start=1))
 
 
-def _parquet_columns(path: Path, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _parquet_columns(path: Path, name: str) -> tuple[str, ...]:
     try:
-        schema = pq.read_schema(path)
+        return tuple(pq.read_schema(path).names)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{name}: not a whole Parquet file ({str(error).splitlines()[0]}).",
             "Copy the file again from where it was made, then rerun.",
         ) from None
-    return tuple(schema.names), tuple(str(kind) for kind in schema.types)
 
 
 def is_utf8(text: str) -> bool:

@@ -33,7 +33,7 @@ def read(
 ) -> None:
     """Makes `source_rows` and `misfits(file_id, row_number, reason, raw)`.
 
-    `files` are (file, file_id), all of one format, header and types. Every row of every file is in
+    `files` are (file, file_id), all of one format and header. Every row of every file is in
     exactly one of the two tables; blank lines are no rows. Raises InputError when a file's schema
     is not the adapter's, or a file was cut in its last line.
     """

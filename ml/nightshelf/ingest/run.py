@@ -154,7 +154,7 @@ def _chunks(files: list[Identified]) -> Iterator[list[Identified]]:
     """Files of one format and header, in name order; as many chunks as cores, or more if large."""
     share = sum(f.size for f, _ in files) // cores() + 1
     limit = min(CHUNK_BYTES, max(SMALLEST_CHUNK_BYTES, share))
-    for _, group in groupby(files, key=lambda f: (f[0].format, f[0].header, f[0].types)):
+    for _, group in groupby(files, key=lambda f: (f[0].format, f[0].header)):
         chunk: list[Identified] = []
         for file in group:
             if chunk and sum(f.size for f, _ in chunk) + file[0].size > limit:
