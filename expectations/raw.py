@@ -145,7 +145,7 @@ def _files(context: DoorContext) -> list[Rule]:
             """,
             "rows_read IS NULL OR rows_read = 0 OR quarantined <= share_allowed * rows_read",
             reason="A few bad lines are dirt; this many mean the format changed.",
-            next_step="Read the reasons in quarantine/ for the named file, mend the column map, "
+            next_step="Run `nightshelf quarantine` for reasons and rows of the named file, mend the column map, "
             "ingest again; or raise the shop's max_quarantined_share.",
         ),
     ]

@@ -50,6 +50,10 @@ class Registry:
             logging.getLogger(name).setLevel(logging.WARNING)
         from mlflow import MlflowClient
 
+        # Imported, mlflow sets up its own logging; ours comes after.
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+
         home.mlflow.mkdir(parents=True, exist_ok=True)
         self.shop = shop
         self.artifacts = home.mlflow / "artifacts"

@@ -200,7 +200,8 @@ def load_shop(path: Path) -> Shop:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(
-            f"No shop file at {path}.", "Pass --shop with a TOML file; shops/ holds two to copy."
+            f"No shop file at {path}.",
+            "Pass --shop with a TOML file; docs/data-contract.md shows one.",
         ) from None
     except IsADirectoryError:
         raise SettingsError(f"{path} is a folder.", "Pass the TOML file in it to --shop.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from nightshelf.storage import read_json
 from nightshelf.warehouse import connect, in_memory
 
 SHOWN_USERS = 3
+SHOWN_REASONS = 40
 SHOWN_ITEMS = 5
 
 
@@ -185,10 +187,10 @@ def _show_whereabouts(run: Run, night: PublishedNight) -> None:
     console.print(
         f"\nNext:\n"
         f"  join the tables     select * from read_parquet('{link}') where context_id = '…'\n"
-        f"  another user        nightshelf shelf USER --shop {run.shop_file}\n"
+        f"  another user        .venv/bin/nightshelf shelf USER --shop {run.shop_file}\n"
         f"  what the doors saw  {doors / 'raw.html'}, features.html, shelves.html\n"
         f"  Airflow and MLflow  make up\n"
-        f"  your own shop       copy shops/demo.toml; docs/data-contract.md says what it may hold",
+        f"  your own shop       docs/data-contract.md goes from a CSV export to a first night",
         markup=False,
     )
 
@@ -277,17 +279,28 @@ def show_quarantine(home: Home, shop_file: Path) -> None:
     with in_memory(where) as db:
         rows = db.execute(
             """
-            select reason, count(*) as n, min_by((file_id, row_number, raw), (file_id, row_number))
+            select reason, count(*) as n, file_id, min_by((row_number, raw), row_number)
             from read_parquet(?) where list_contains(?, file_id)
-            group by reason order by n desc, reason""",
-            [paths, list(names)],
+            group by reason, file_id order by n desc, reason, file_id limit ?""",
+            [paths, list(names), SHOWN_REASONS],
         ).fetchall()
     table = _table(f"Quarantine of {shop.name}", "reason", "rows")
     for name in ("means", "first at", "that row"):
         table.add_column(name, overflow="fold")
-    for reason, count, (file_id, row_number, raw) in rows:
+    for reason, count, file_id, (row_number, raw) in rows:
         where_from = f"{names[file_id]}, row {row_number}"
-        table.add_row(
-            reason, f"{count:,}", REASONS[reason], _clean(where_from, 60), _clean(raw, 120)
-        )
+        shown = _clean(_given(raw), 160)
+        table.add_row(reason, f"{count:,}", REASONS[reason], _clean(where_from, 60), shown)
     console.print(table)
+
+
+def _given(raw: str) -> str:
+    """The values that the row gives, without those it leaves empty and our own two numbers."""
+    try:
+        row = json.loads(raw)
+    except ValueError:
+        return raw
+    if not isinstance(row, dict):
+        return raw
+    ours = {"file_id", "row_number"}
+    return json.dumps({k: v for k, v in row.items() if v is not None and k not in ours})

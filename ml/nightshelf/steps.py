@@ -4,13 +4,10 @@ the step before it left in the attempt's directory, and leaves a record in `stag
 
 from __future__ import annotations
 
-import importlib
-import os
 import resource
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -110,7 +107,7 @@ def _stage(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
     write_json(run.attempt.stages / f"{name}.json", record)
     rows = "" if record["rows"] is None else f"{record['rows']:>12,} rows"
     console.print(
-        f"✓ {name:<10} {record['seconds']:>6.1f} s {rows:>17}  {record['told']}", markup=False
+        f"✓ {name:<13} {record['seconds']:>6.1f} s {rows:>17}  {record['told']}", markup=False
     )
 
 
@@ -233,6 +230,7 @@ def score(run: Run) -> None:
 
     with _stage(run, "score") as (shown, record):
         record["rows"] = scoring.score_night(run.home, run.shop, run.night, run.attempt, shown)
+        record["told"] = "users and items, scored by the champions"
 
 
 def shelve(run: Run) -> None:
@@ -294,22 +292,12 @@ STEPS: dict[str, Callable[[Run], None]] = {
 def whole_night(home: Home, shop_file: Path, night: date) -> Run:
     """All steps in one process: the same functions that the DAG's tasks call, and the same bytes."""
     run = open_night(home, shop_file, night)
-    threading.Thread(target=_import_ahead, daemon=True).start()
     console.print(
         f"Night {night} of shop '{run.shop.name}', attempt {run.attempt.number}", markup=False
     )
     for step in STEPS.values():
         step(run)
     return run
-
-
-def _import_ahead() -> None:
-    """Loads the slow libraries, in the order of their need, beside DuckDB's work, which holds no
-    interpreter lock. A failure is left to the step that needs the library: it says it better."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read once, at import
-    for name in ("great_expectations", "dbt.cli.main", "sklearn.linear_model", "mlflow"):
-        with suppress(Exception):
-            importlib.import_module(name)
 
 
 def stage_records(attempt: Attempt) -> list[dict]:

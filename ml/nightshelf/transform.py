@@ -90,7 +90,8 @@ def _invoke(arguments: list[str], progress: Progress):
 
     def tell(event) -> None:
         if event.info.name in ("LogStartLine", "LogTestResult", "LogModelResult"):
-            progress.advance(f"dbt {event.data.node_info.node_name}")
+            place = f"{event.data.index} of {event.data.total}"
+            progress.advance(f"dbt {place}: {event.data.node_info.node_name}")
 
     return dbtRunner(callbacks=[tell]).invoke(arguments)
 

@@ -18,7 +18,7 @@ REASONS = {
     "unknown_event_type": "an event type that the contract does not know",
     "missing_time": "no time",
     "bad_time": "a time that cannot be read, or lies before 1990 or after 2100",
-    "bad_number": "a quantity, price or position that is no number",
+    "bad_number": "a quantity, price, position or truth value that is none",
 }
 """The closed list of quarantine reasons. A row gets the first that applies, in this order."""
 

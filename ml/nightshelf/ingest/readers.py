@@ -54,9 +54,14 @@ def _check_columns(adapter: Adapter, file: LandingFile) -> None:
         return
     missing = [c for c in adapter.required if c not in file.header]
     if missing:
+        way_out = (
+            "Put the right file there, or mend this source's adapter or columns in the shop file."
+        )
+        if len(file.header) == 1 and (";" in file.header[0] or "\t" in file.header[0]):
+            way_out = "Its values look separated by semicolons or tabs: export it with commas."
         raise InputError(
-            f"{file.name}, row 1: column {_listed(missing)} missing; the file has {_listed(file.header)}.",
-            "Put the right file there, or mend this source's adapter or columns in the shop file.",
+            f"{file.name}, row 1: no column {_listed(missing)}; the file has {_listed(file.header)}.",
+            way_out,
         )
 
 
