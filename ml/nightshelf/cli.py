@@ -68,7 +68,10 @@ def _home(path: Path | None):
 
 def _date(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
+        if found.isoformat() != text:
+            raise ValueError(text)
+        return found
     except ValueError:
         raise SettingsError(
             f"--as-of '{text}' is no date.", "Write it as year-month-day, such as 2017-12-01."
@@ -126,7 +129,12 @@ def _night_of(text: str, shop: Path) -> date:
         raise SettingsError(
             f"--as-of '{text}' is no instant.", "Write it as 2017-12-01T08:30:00+00:00, or a date."
         )
-    return instant.astimezone(load_shop(shop).zone).date()
+    try:
+        return instant.astimezone(load_shop(shop).zone).date()
+    except OverflowError:
+        raise SettingsError(
+            f"--as-of '{text}' is out of time.", "Name a night of this age."
+        ) from None
 
 
 @app.command()

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from nightshelf.columns import EVENTS, ITEMS, PROVENANCE
-from nightshelf.errors import InputError
+from nightshelf.errors import InputError, StorageError
 from nightshelf.ingest.adapters.base import literal, quoted
 from nightshelf.ingest.ledger import Ledger, Part
 from nightshelf.night import Night
@@ -26,6 +26,12 @@ def pin(attempt: Attempt, night: Night) -> None:
     ledger = Ledger(attempt.shop.ledger)
     replaced = ledger.replaced_ids()
     parts = ledger.parts()
+    lost = [p.path for p in parts if not (attempt.shop.raw / p.path).exists()]
+    if lost:
+        raise StorageError(
+            f"{len(lost)} files that the ledger names are gone from {attempt.shop.raw}: {lost[0]}",
+            f"Restore them, or move {ledger.path} away: what lies in landing/ is then taken again.",
+        )
     with connect(attempt.database, read_only=False) as db:
         db.execute("create schema if not exists raw")
         _view(

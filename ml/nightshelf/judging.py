@@ -93,14 +93,18 @@ def _examine(
     competes = champion is not None and champion.night <= night.date.isoformat()
     reigning = champion.recipe if competes else None
     wanted = load_labels(attempt, view)
-    if wanted is None:
+    path = attempt.candidates / f"evaluate_{view}.parquet"
+    pool = Pool.read(path) if wanted is not None else None
+    if pool is None or not len(pool):
         baseline = Recipe(view, "popularity")
         verdict = quality.Verdict(
-            "popularity", reigning is None, "no user to examine on: too short a history", None
+            "popularity",
+            reigning is None,
+            "nobody and nothing to examine on: too short a history",
+            None,
         )
         found = [quality.Contender("popularity", baseline, {}, {})]
         return Examined(placement, found, verdict, champion, float("nan"), 0)
-    pool = Pool.read(attempt.candidates / f"evaluate_{view}.parquet")
     with connect(attempt.database) as db:
         matrix = features.attach(db, pool, night.as_of("evaluate"))
     names = features.names(list(pool.scores))

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nightshelf.errors import ModelError
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
 from nightshelf.placement import PLACEMENT_VIEWS
@@ -80,10 +81,15 @@ def keep_recipes(attempt: Attempt, recipes: dict[str, Recipe]) -> None:
 def read_recipes(attempt: Attempt) -> dict[str, Recipe]:
     from nightshelf.registry import read_recipe
 
-    serving = read_json(attempt.models / "serving.json")
+    try:
+        serving = read_json(attempt.models / "serving.json")
+        serving = {p: (e["folder"], e["sha256"]) for p, e in serving.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{attempt.models / 'serving.json'} is not what was written: {error!r}.",
+            "Run `nightshelf evaluate` again; it writes the file.",
+        ) from None
     return {
-        placement: read_recipe(
-            attempt.models / "serving" / placement / entry["folder"], entry["sha256"]
-        )
-        for placement, entry in serving.items()
+        placement: read_recipe(attempt.models / "serving" / placement / folder, sha256)
+        for placement, (folder, sha256) in serving.items()
     }

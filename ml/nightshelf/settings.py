@@ -60,6 +60,17 @@ class Source(Strict):
             raise ValueError(f"a file's column cannot be called '{ours[0]}' here; rename it")
         return columns
 
+    @field_validator("path")
+    @classmethod
+    def _globs(cls, path: str) -> str:
+        if not path.isprintable():
+            raise ValueError("holds a character that no path should")
+        try:
+            next(Path("/nonexistent").glob(path), None)
+        except (ValueError, NotImplementedError) as error:
+            raise ValueError(f"is no pattern below the landing folder: {error}") from None
+        return path
+
     @model_validator(mode="after")
     def _column_map_is_complete(self) -> Source:
         if self.adapter != "column_map":
@@ -151,6 +162,10 @@ class Placements(Strict):
     k_popular: Annotated[int, Field(ge=1, le=1000)] = 50
 
 
+NO_PLACE = {"localtime", "Factory", "posixrules"}
+"""Zone files that say nothing of where the shop is."""
+
+
 class Shop(Strict):
     """Everything one shop says about itself."""
 
@@ -168,10 +183,17 @@ class Shop(Strict):
     doors: Doors = Doors()
     placements: Placements = Placements()
 
+    @field_validator("landing")
+    @classmethod
+    def _printable(cls, path: str | None) -> str | None:
+        if path is not None and not path.isprintable():
+            raise ValueError("holds a character that no path should")
+        return path
+
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        if name not in available_timezones():
+        if name not in available_timezones() or name in NO_PLACE:
             raise ValueError(f"'{name}' is no time zone; use an IANA name such as Europe/London")
         return name
 

@@ -10,10 +10,16 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from nightshelf.errors import InputError
+from nightshelf.errors import InputError, StorageError
 from nightshelf.paths import Home, ShopHome
 from nightshelf.progress import console
-from nightshelf.publishing.nights import PublishedNight, current, damage, published
+from nightshelf.publishing.nights import (
+    PublishedNight,
+    current,
+    damage,
+    published,
+    require_whole,
+)
 from nightshelf.settings import load_shop
 from nightshelf.steps import Run, stage_records
 from nightshelf.storage import read_json
@@ -199,6 +205,7 @@ def show_shelf(home: Home, shop_file: Path, user: str) -> None:
     shop = load_shop(shop_file)
     where = home.shop(shop.name)
     night = _current_or_raise(where, shop.name)
+    require_whole(night)
     titles = _titles_of_night(where, night)
     rows = _shelf_rows(where, night, "for_you", user, 1)
     if not rows:
@@ -230,11 +237,13 @@ def show_nights(home: Home, shop_file: Path) -> None:
     shop = load_shop(shop_file)
     where = home.shop(shop.name)
     now = current(where)
+    damaged = []
     table = _table(f"Published nights of {shop.name}", "night", "attempt", "rows")
     for name in ("state", "readers"):
         table.add_column(name)
     for night in published(where):
         wrong = damage(night)
+        damaged += [f"{night.path}: {w}" for w in wrong]
         state = "; ".join(wrong) or "whole"
         rows = None if wrong else sum(t["rows"] for t in night.manifest["tables"].values())
         table.add_row(
@@ -245,6 +254,11 @@ def show_nights(home: Home, shop_file: Path) -> None:
             "see this one" if now and now.path == night.path else "",
         )
     console.print(table)
+    if damaged:
+        raise StorageError(
+            "Published files are damaged:\n  " + "\n  ".join(damaged),
+            "Run those nights again; each gets a new attempt.",
+        )
 
 
 def show_ledger(home: Home, shop_file: Path) -> None:

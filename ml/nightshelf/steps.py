@@ -18,6 +18,7 @@ from nightshelf.errors import InputError, SettingsError
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
 from nightshelf.progress import Progress, console, progress
+from nightshelf.publishing.nights import PublishedNight, damage
 from nightshelf.settings import Shop, load_shop
 from nightshelf.storage import read_json, write_json
 
@@ -151,7 +152,7 @@ def gate(run: Run, door: str) -> None:
     from nightshelf.publishing.publish import previous_night
 
     with _stage(run, f"door_{door}") as (shown, record):
-        before = previous_night(run.attempt)
+        before = _whole(previous_night(run.attempt), shown)
         doors = run.shop.doors
         context = DoorContext(
             night=run.night.date,
@@ -165,6 +166,14 @@ def gate(run: Run, door: str) -> None:
         )
         result = check(door, run.attempt, context, shown.advance)
         record["told"] = f"{len(result.rules)} expectations hold"
+
+
+def _whole(before: PublishedNight | None, shown: Progress) -> PublishedNight | None:
+    """Last night's shelves, if they are what was published: damaged ones are no measure."""
+    wrong = damage(before) if before else []
+    if wrong:
+        shown.say(f"Warning: tonight is not compared with {before.path}: {'; '.join(wrong)}")
+    return None if wrong else before
 
 
 def fed_shelves(attempt: Attempt) -> tuple[str, ...]:
@@ -236,11 +245,13 @@ def score(run: Run) -> None:
 def shelve(run: Run) -> None:
     from nightshelf.scoring import offer_to_dbt
     from nightshelf.transform import build
-    from nightshelf.warehouse import connect
+    from nightshelf.warehouse import connect, writer
 
     with _stage(run, "shelve") as (shown, record):
         offer_to_dbt(run.attempt)
-        nodes = build("shelve", run.shop, run.night, run.attempt, shown)
+        # dbt attaches the history for writing on every visit, so nights take turns here, too.
+        with writer(run.attempt.shop, f"night {run.night.date}, shelve"):
+            nodes = build("shelve", run.shop, run.night, run.attempt, shown)
         with connect(run.attempt.database) as db:
             record["rows"] = db.execute("select sum(n_rows) from reports.rpt_shelves").fetchall()[
                 0

@@ -63,7 +63,7 @@ BROKEN = {
     "empty gzip": ("a.csv.gz", gzip.compress(b""), "orders/a.csv.gz: the file is empty", "leave the header line"),
     "a blank header": ("a.csv", "\n" + TEXT, "orders/a.csv, row 1: no column names", "with its header line"),
     "a header of Latin-1": ("a.csv", TEXT.replace("sku", "sk\xfc").encode("latin-1"), "orders/a.csv, row 1: the header is not UTF-8", "UTF-8"),
-    "another schema": ("a.csv", TEXT.replace("sku", "article"), "orders/a.csv, row 1: column 'sku' missing; the file has 'when', 'article', 'who'", "mend this source's adapter or columns"),
+    "another schema": ("a.csv", TEXT.replace("sku", "article"), "orders/a.csv, row 1: no column 'sku'; the file has 'when', 'article', 'who'", "mend this source's adapter or columns"),
     "a column twice": ("a.csv", TEXT.replace("who", "SKU"), "orders/a.csv, row 1: column 'sku' stands twice; capitals do not tell", "one name"),
     "an unknown ending": ("a.xlsx", TEXT, "orders/a.xlsx: cannot tell what kind of file 'a.xlsx' is", "Name it .csv, .jsonl or .parquet"),
     "no ending": ("orders", TEXT, "orders/orders: cannot tell what kind of file", "Name it"),

@@ -48,7 +48,7 @@ def landed(stepwise, tmp_path):
     header, *lines = (orders / "2015-02-05.csv").read_text().splitlines(keepends=True)
     (orders / "2015-02-05.csv").write_text(header)  # the day had no sales after all
     (orders / "2015-02-06.csv").write_text(header + "".join(lines).replace("02-05", "02-06"))
-    (orders / "later.csv").write_text(header + lines[0])
+    (orders / "z-later.csv").write_text(header + lines[0].replace("02-05", "01-09"))
     return tmp_path
 
 

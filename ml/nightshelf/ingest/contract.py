@@ -48,9 +48,11 @@ def _time(unit: str, zone: ZoneInfo) -> str:
         return f"try(make_timestamp((try_cast({{c}} as decimal(38,6)) * {scale})::bigint))"
     # The naive cast reads over what stands behind a time, be it an offset, 'UTC', 'PM' or junk.
     has_more = r"regexp_matches({c}, ':\d\d.*[^0-9:.]')"
+    # The world's offsets end at +14; what lies beyond is a slip, and would move the event by days.
+    far = r"regexp_matches({c}, ':\d\d.*[+-](1[5-9]|[2-9]\d)(:?\d\d)?$')"
     naive = f"(try_cast({{c}} as timestamp) at time zone {literal(zone.key)})"
     return (
-        f"case when {has_more} then try_cast({{c}} as timestamptz) at time zone 'UTC'"
+        f"case when {far} then null when {has_more} then try_cast({{c}} as timestamptz) at time zone 'UTC'"
         f" else {naive} at time zone 'UTC' end"
     )
 

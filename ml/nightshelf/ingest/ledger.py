@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
+from nightshelf.errors import StorageError
+
 SCHEMA = """
 create table if not exists files (
     file_id text primary key,       -- of a name, its content and how the source reads it
@@ -66,10 +68,17 @@ class Ledger:
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         db = sqlite3.connect(self.path, timeout=30)
-        db.execute("pragma synchronous = full")
         try:
+            db.execute("pragma synchronous = full")
             with db:
                 yield db
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError | sqlite3.IntegrityError):
+                raise
+            raise StorageError(
+                f"The ledger {self.path} is damaged: {error}.",
+                "Restore it, or move it away: what lies in landing/ is then taken again.",
+            ) from None
         finally:
             db.close()
 

@@ -66,7 +66,7 @@ def _check_columns(adapter: Adapter, file: LandingFile) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"'{n}'" for n in names[:20])
+    return ", ".join(repr(n) for n in names[:20])
 
 
 def _names(adapter: Adapter) -> list[str]:

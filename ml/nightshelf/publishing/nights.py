@@ -40,11 +40,18 @@ def published(shop: ShopHome) -> list[PublishedNight]:
     found = []
     for manifest in shop.nights.glob("????-??-??/*/manifest.json"):
         folder = manifest.parent
-        if folder.name.isdigit():
-            found.append(
-                PublishedNight(date.fromisoformat(folder.parent.name), int(folder.name), folder)
-            )
+        night = _night_at(folder)
+        if night is not None:
+            found.append(night)
     return sorted(found)
+
+
+def _night_at(folder: Path) -> PublishedNight | None:
+    """The night that a folder's place says it is; None for a stranger's folder."""
+    try:
+        return PublishedNight(date.fromisoformat(folder.parent.name), int(folder.name), folder)
+    except ValueError:
+        return None
 
 
 def current(shop: ShopHome) -> PublishedNight | None:
@@ -57,7 +64,13 @@ def current(shop: ShopHome) -> PublishedNight | None:
             f"{shop.current} points at {shop.current.readlink()}, which is not there.",
             "Remove the pointer and publish a night again.",
         )
-    return PublishedNight(date.fromisoformat(path.parent.name), int(path.name), path)
+    night = _night_at(path)
+    if night is None:
+        raise StorageError(
+            f"{shop.current} points at {shop.current.readlink()}, which is no published night.",
+            "Remove the pointer and publish a night again.",
+        )
+    return night
 
 
 def damage(night: PublishedNight) -> list[str]:

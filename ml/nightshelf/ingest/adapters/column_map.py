@@ -21,6 +21,6 @@ def column_map(source: Source) -> Adapter:
 
 def _translated(expression: str, names: dict[str, str]) -> str:
     whens = " ".join(
-        f"when {literal(theirs)} then {literal(ours)}" for theirs, ours in names.items()
+        f"when {literal(theirs.lower())} then {literal(ours)}" for theirs, ours in names.items()
     )
-    return f"case {expression} {whens} else {expression} end"
+    return f"case lower(trim({expression})) {whens} else {expression} end"
