@@ -89,7 +89,7 @@ def _invoke(arguments: list[str], progress: Progress):
     from dbt.cli.main import dbtRunner
 
     def tell(event) -> None:
-        if event.info.name in ("LogStartLine", "LogTestResult", "LogModelResult"):
+        if event.info.name == "LogStartLine":
             place = f"{event.data.index} of {event.data.total}"
             progress.advance(f"dbt {place}: {event.data.node_info.node_name}")
 
