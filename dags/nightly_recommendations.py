@@ -55,14 +55,7 @@ SHOP_FILE = os.environ.get("NIGHTSHELF_SHOP") or "shops/demo.toml"
 WRITERS = "nightshelf_writer"
 """A pool of one slot: one process may write a shop's history. `nightshelf up` creates it."""
 
-ENDED_BY_DATA = {
-    2: "settings",
-    3: "input",
-    4: "door closed",
-    5: "door broken",
-    6: "stale attempt",
-    10: "dbt",
-}
+ENDED_BY_DATA = {2: "settings", 3: "input", 4: "door closed", 5: "door broken", 6: "stale attempt"}
 """Exit codes of nightshelf.errors that a second try cannot change."""
 
 
