@@ -10,21 +10,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nightshelf.columns import SHELVES
+
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
 
 __all__ = ["DOORS", "SHELVES", "DoorContext", "Rule"]
 
 DOORS = ("raw", "features", "shelves")
-
-SHELVES = (
-    "rec_for_you",
-    "rec_discover",
-    "rec_similar_items",
-    "rec_bought_together",
-    "rec_buy_again",
-    "rec_popular",
-)
 
 
 def _now() -> datetime:

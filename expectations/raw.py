@@ -6,69 +6,10 @@ import great_expectations.expectations as gxe
 
 from expectations import DoorContext, Rule
 from expectations.declare import columns_rule, figures_rule, literal, not_empty_rule, rows_rule
-
-EVENT_TYPES = (
-    "view",
-    "list_view",
-    "click",
-    "search",
-    "cart_add",
-    "cart_remove",
-    "wishlist_add",
-    "wishlist_remove",
-    "checkout",
-    "purchase",
-    "refund",
-    "review",
-    "impression",
-)
+from nightshelf.columns import EVENT_TYPES, EVENTS, ITEMS, PROVENANCE
 
 WITHOUT_ITEM = ("search", "checkout")
 """A search is for words and a checkout for a whole cart: neither names one item."""
-
-EVENT_COLUMNS = {
-    "event_id": "VARCHAR",
-    "event_type": "VARCHAR",
-    "occurred_at": "TIMESTAMP",
-    "user_id": "VARCHAR",
-    "anonymous_id": "VARCHAR",
-    "session_id": "VARCHAR",
-    "item_id": "VARCHAR",
-    "variant_id": "VARCHAR",
-    "quantity": "BIGINT",
-    "price": "DECIMAL(18,4)",
-    "currency": "VARCHAR",
-    "order_id": "VARCHAR",
-    "list_id": "VARCHAR",
-    "position": "INTEGER",
-    "query": "VARCHAR",
-    "coupon": "VARCHAR",
-    "source": "VARCHAR",
-    "file_id": "VARCHAR",
-    "row_number": "BIGINT",
-}
-
-ITEM_COLUMNS = {
-    "item_id": "VARCHAR",
-    "parent_id": "VARCHAR",
-    "title": "VARCHAR",
-    "description": "VARCHAR",
-    "category_path": "VARCHAR",
-    "brand": "VARCHAR",
-    "price": "DECIMAL(18,4)",
-    "list_price": "DECIMAL(18,4)",
-    "currency": "VARCHAR",
-    "in_stock": "BOOLEAN",
-    "stock_qty": "BIGINT",
-    "available_from": "TIMESTAMP",
-    "available_until": "TIMESTAMP",
-    "tags": "VARCHAR",
-    "url": "VARCHAR",
-    "image_url": "VARCHAR",
-    "updated_at": "TIMESTAMP",
-    "file_id": "VARCHAR",
-    "row_number": "BIGINT",
-}
 
 FILE_COLUMNS = {
     "file_id": "VARCHAR",
@@ -97,8 +38,8 @@ def _shape() -> list[Rule]:
     mapping = "Compare the shop's column map with docs on the input contract, then ingest again."
     reason = "dbt's staging models read these columns by name and trust their types."
     wanted = {
-        "raw.events": EVENT_COLUMNS,
-        "raw.items": ITEM_COLUMNS,
+        "raw.events": EVENTS | PROVENANCE,
+        "raw.items": ITEMS | PROVENANCE,
         "raw.files": FILE_COLUMNS,
     }
     return [

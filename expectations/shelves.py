@@ -5,22 +5,7 @@ from __future__ import annotations
 
 from expectations import DoorContext, Rule
 from expectations.declare import columns_rule, figures_rule, literal, rows_rule
-
-COLUMNS = {
-    "night": "DATE",
-    "placement": "VARCHAR",
-    "context_type": "VARCHAR",
-    "context_id": "VARCHAR",
-    "rank": "INTEGER",
-    "item_id": "VARCHAR",
-    "score": "DOUBLE",
-    "source": "VARCHAR",
-    "reason_code": "VARCHAR",
-    "evidence": "VARCHAR[]",
-    "model_fingerprint": "VARCHAR",
-    "is_exploration": "BOOLEAN",
-    "propensity": "DOUBLE",
-}
+from nightshelf.columns import SHELF
 
 ALL = "recommendations.rec_*"
 """The label of rules on every shelf at once; their samples name the shelf."""
@@ -56,7 +41,7 @@ def _tables(context: DoorContext) -> list[Rule]:
         columns_rule(
             "shelves_have_the_published_columns",
             ALL,
-            {f"recommendations.{shelf}": COLUMNS for shelf in context.shelves},
+            {f"recommendations.{shelf}": SHELF for shelf in context.shelves},
             in_order=True,
             reason="The shop joins these tables by name and position; the schema is a promise.",
             next_step="Run `dbt build` on the named shelf; its contract names the column.",
