@@ -163,7 +163,7 @@ def _train_rankers(
     cut: Cut, pools: Mapping[str, Pool], night: Night, attempt: Attempt, progress: Progress
 ) -> dict[str, Ranker | None]:
     """One ranker a view, from the labels in the window after the train cut."""
-    params = load_params({"ranker": RankerParams}, RANKER_TOML)["ranker"]
+    params = ranker_params()
     trained = {}
     for view, pool in pools.items():
         progress.advance(f"ranker for view '{view}'")

@@ -154,7 +154,7 @@ def _show_user(shop: ShopHome, night: PublishedNight, user: str, titles: dict[st
         for rank, item, reason, evidence in rows:
             title = _clean(titles.get(item, item), 40)
             table.add_row(
-                name, str(rank), _clean(item, 20), title, _reason(reason, evidence, item, titles)
+                name, str(rank), _clean(item, 20), title, _reason(reason, evidence, titles)
             )
         table.add_section()
     console.print(table)
@@ -171,7 +171,7 @@ def _shelf_rows(
         ).fetchall()
 
 
-def _reason(code: str, evidence: list[str], item: str, titles: dict[str, str]) -> str:
+def _reason(code: str, evidence: list[str], titles: dict[str, str]) -> str:
     if code == "because_you_bought":
         return f"because you bought {_clean(titles.get(evidence[0], evidence[0]), 32)}"
     return {

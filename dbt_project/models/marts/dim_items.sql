@@ -7,53 +7,22 @@ with known as (
     where items.updated_at is null or {{ local_date('items.updated_at') }} < date '{{ var("night") }}'
 ),
 
-titles as (
+{%- for name, columns, given in [
+    ('titles', 'title', 'title is not null'),
+    ('kinds', 'category, brand', 'category is not null or brand is not null'),
+    ('prices', 'price', 'price is not null'),
+    ('stocks', 'in_stock', 'in_stock is not null'),
+    ('spans', 'available_from, available_until', 'available_from is not null or available_until is not null'),
+] %}
+{{ name }} as (
     select
         item_id,
-        title,
+        {{ columns }},
         row_number() over (partition by item_id order by {{ newest_first() }}) as age
     from known
-    where title is not null
+    where {{ given }}
 ),
-
-kinds as (
-    select
-        item_id,
-        category,
-        brand,
-        row_number() over (partition by item_id order by {{ newest_first() }}) as age
-    from known
-    where category is not null or brand is not null
-),
-
-prices as (
-    select
-        item_id,
-        price,
-        row_number() over (partition by item_id order by {{ newest_first() }}) as age
-    from known
-    where price is not null
-),
-
-stocks as (
-    select
-        item_id,
-        in_stock,
-        row_number() over (partition by item_id order by {{ newest_first() }}) as age
-    from known
-    where in_stock is not null
-),
-
-spans as (
-    select
-        item_id,
-        available_from,
-        available_until,
-        row_number() over (partition by item_id order by {{ newest_first() }}) as age
-    from known
-    where available_from is not null or available_until is not null
-),
-
+{% endfor %}
 sold as (
     select
         item_id, unit_price,

@@ -1,0 +1,76 @@
+"""What holds between the steps, without running a night."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from nightshelf import steps
+from nightshelf.errors import SettingsError
+from nightshelf.judging import Examined
+from nightshelf.night import Night
+from nightshelf.paths import Home
+from nightshelf.progress import Progress
+from nightshelf.publishing.nights import PublishedNight
+from nightshelf.quality import Verdict
+from nightshelf.recipe import Recipe
+from nightshelf.registry import Registered
+from nightshelf.storage import sha256_of, write_json
+
+SHOP = """
+name = "corner"
+time_zone = "UTC"
+currency = "EUR"
+[[sources]]
+name = "orders"
+adapter = "online_retail"
+path = "*.csv"
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    shop_file = tmp_path / "corner.toml"
+    shop_file.write_text(SHOP)
+    return steps.open_night(Home(tmp_path / "home"), shop_file, date(2015, 4, 1))
+
+
+def test_a_step_out_of_order_names_the_step_that_it_needs(run):
+    with pytest.raises(SettingsError, match="'score' of night 2015-04-01.* needs 'ingest' first"):
+        steps.score(run)
+
+
+def test_a_step_that_is_run_again_undoes_the_record_of_those_after_it(run):
+    for name in steps.STEPS:
+        write_json(run.attempt.stages / f"{name}.json", {"stage": name})
+    steps._in_order(run, "train")
+    kept = [record["stage"] for record in steps.stage_records(run.attempt)]
+    assert kept == ["ingest", "door_raw", "features", "door_features"]
+
+
+@pytest.mark.parametrize(
+    ("made", "later"), [("2015-03-31", False), ("2015-04-01", False), ("2015-04-02", True)]
+)
+def test_only_a_champion_of_a_later_night_stands_apart(made, later):
+    champion = Registered(Recipe("all", "popularity"), "1", made)
+    verdict = Verdict("popularity", True, "", None)
+    examined = Examined("for_you", [], verdict, champion, 0.0, 0)
+    assert examined.champion_is_later(Night(date(2015, 4, 1), ZoneInfo("UTC"))) is later
+
+
+@pytest.fixture
+def before(tmp_path):
+    (tmp_path / "rec_for_you.parquet").write_bytes(b"shelf")
+    tables = {"rec_for_you.parquet": {"sha256": sha256_of(tmp_path / "rec_for_you.parquet")}}
+    write_json(tmp_path / "manifest.json", {"tables": tables})
+    return PublishedNight(date(2015, 3, 31), 1, tmp_path)
+
+
+def test_a_whole_night_before_is_compared_with(before):
+    assert steps._whole(before, Progress("door_shelves")) is before
+
+
+def test_a_damaged_night_before_is_no_measure_and_that_is_said(before, capsys):
+    (before.path / "rec_for_you.parquet").write_bytes(b"shelg")
+    assert steps._whole(before, Progress("door_shelves")) is None
+    assert "rec_for_you.parquet: its sha256" in capsys.readouterr().out
