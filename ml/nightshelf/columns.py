@@ -16,7 +16,12 @@ EVENT_TYPES = (
     "refund",
     "review",
     "impression",
+    "login",
 )
+"""A login says only who a visitor is: it carries both ids, and no item."""
+
+WITHOUT_ITEM = ("search", "checkout", "login")
+"""Events about no single item: a search is for words, a checkout for a whole cart."""
 
 EVENTS = {
     "event_id": "VARCHAR",
@@ -35,9 +40,13 @@ EVENTS = {
     "position": "INTEGER",
     "query": "VARCHAR",
     "coupon": "VARCHAR",
+    "traffic": "VARCHAR",
     "source": "VARCHAR",
 }
-"""The input contract for events: column → DuckDB type. Times are UTC."""
+"""The input contract for events: column → DuckDB type. Times are UTC. `traffic` is what the source
+itself says of who acted: internal, bot, test; null for a shopper."""
+
+TRAFFIC = ("internal", "bot", "test")
 
 ITEMS = {
     "item_id": "VARCHAR",
@@ -60,8 +69,19 @@ ITEMS = {
 }
 """The input contract for the catalogue. `updated_at` null means: true at every time."""
 
-PROVENANCE = {"file_id": "VARCHAR", "row_number": "BIGINT"}
-"""Where a raw row came from: the ledger's file and the row in it, counted from 1."""
+CATEGORIES = {
+    "category_id": "VARCHAR",
+    "parent_id": "VARCHAR",
+    "title": "VARCHAR",
+    "updated_at": "TIMESTAMP",
+}
+"""The input contract for a category tree: an item's category_path may be the id of a category in it."""
+
+CONTRACTS = {"events": EVENTS, "items": ITEMS, "categories": CATEGORIES}
+
+PROVENANCE = {"file_id": "VARCHAR", "row_number": "BIGINT", "element": "INTEGER"}
+"""Where a raw row came from: the ledger's file, the record in it, and which element of the record's
+list (a GA4 event has several items); both counted from 1, and element 1 where there is no list."""
 
 SHELF = {
     "night": "DATE",

@@ -9,17 +9,14 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from nightshelf.columns import EVENT_TYPES, EVENTS, ITEMS, PROVENANCE
+from nightshelf.columns import CONTRACTS, EVENT_TYPES, PROVENANCE
 from nightshelf.errors import SettingsError
+from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.paths import Home
 
 OUR_COLUMNS = (*PROVENANCE, "line")
 """Names that the reader gives to columns of its own."""
 Share = Annotated[float, Field(ge=0, le=1)]
-AdapterName = Literal[
-    "complete_journey", "complete_journey_products", "online_retail", "online_retail_items",
-    "column_map",
-]  # fmt: skip
 
 
 class Strict(BaseModel):
@@ -31,19 +28,33 @@ class Source(Strict):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     """Stands in the ledger and in the `source` column of every event."""
-    adapter: AdapterName
+    adapter: str
+    """The schema of its files: one of docs/inputs, or `column_map`."""
     path: str
     """A glob below `landing`, such as `orders/*.csv.gz`."""
-    kind: Literal["events", "items"] = "events"
+    kind: Literal["events", "items", "categories"] = "events"
     """Only for `column_map`: the other adapters know what they read."""
     columns: dict[str, str] = {}
-    """Only for `column_map`: contract column → the file's column."""
+    """Only for `column_map`: contract column → the file's column. In JSON Lines and Parquet a path:
+    `user.id` steps into an object, `lines[].sku` into the elements of a list, a row each."""
     constants: dict[str, str] = {}
     """Only for `column_map`: contract column → one value for every row."""
     event_types: dict[str, str] = {}
     """Only for `column_map`: the file's event name → the contract's event type."""
+    values: dict[str, dict[str, str]] = {}
+    """Only for `column_map`: contract column → the file's value → the contract's value."""
+    leave_aside: list[str] = []
+    """Only for `column_map`: event names that are known and of no use to shelves (a scroll)."""
     time_unit: Literal["text", "s", "ms", "us"] = "text"
     """How times are written: text (ISO 8601), or a number of seconds, ms or µs since 1970."""
+
+    @field_validator("adapter")
+    @classmethod
+    def _known_adapter(cls, name: str) -> str:
+        known = (*adapters(), COLUMN_MAP)
+        if name not in known:
+            raise ValueError(f"'{name}' is no adapter; known: {', '.join(known)}")
+        return name
 
     @field_validator("path")
     @classmethod
@@ -73,30 +84,55 @@ class Source(Strict):
 
     @model_validator(mode="after")
     def _column_map_is_complete(self) -> Source:
-        if self.adapter != "column_map":
-            extra = [k for k in ("columns", "constants", "event_types") if getattr(self, k)]
+        if self.adapter != COLUMN_MAP:
+            own = ("columns", "constants", "event_types", "values", "leave_aside")
+            extra = [k for k in own if getattr(self, k)]
             if extra:
-                raise ValueError(f"`{extra[0]}` belongs to adapter 'column_map' only")
+                raise ValueError(f"`{extra[0]}` belongs to adapter '{COLUMN_MAP}' only")
             return self
-        contract = EVENTS if self.kind == "events" else ITEMS
-        for name in (*self.columns, *self.constants):
-            if name not in contract:
-                raise ValueError(
-                    f"'{name}' is no column of {self.kind}; known: {', '.join(contract)}"
-                )
-        needed = {"event_type", "occurred_at", "item_id"} if self.kind == "events" else {"item_id"}
-        missing = needed - set(self.columns) - set(self.constants)
+        given = {*self.columns, *self.constants}
+        for name in (*self.columns, *self.constants, *self.values):
+            if name not in CONTRACTS[self.kind]:
+                known = ", ".join(CONTRACTS[self.kind])
+                raise ValueError(f"'{name}' is no column of {self.kind}; known: {known}")
+        missing = NEEDED[self.kind] - given
         if missing:
             raise ValueError(f"columns or constants must give {', '.join(sorted(missing))}")
-        who = {"user_id", "anonymous_id", "session_id"}
-        if self.kind == "events" and not who & (set(self.columns) | set(self.constants)):
+        if self.kind == "events" and not WHO & given:
             raise ValueError("columns must give one of user_id, anonymous_id, session_id")
-        unknown = set(self.event_types.values()) - set(EVENT_TYPES)
-        if unknown:
-            raise ValueError(
-                f"event_types: '{sorted(unknown)[0]}' is no event type; known: {', '.join(EVENT_TYPES)}"
-            )
+        _check_lists(self.columns)
+        _check_names(self)
         return self
+
+
+NEEDED = {
+    "events": {"event_type", "occurred_at", "item_id"},
+    "items": {"item_id"},
+    "categories": {"category_id"},
+}
+WHO = {"user_id", "anonymous_id", "session_id"}
+
+
+def _check_lists(columns: dict[str, str]) -> None:
+    lists = sorted({c.split("[].")[0] for c in columns.values() if "[]." in c})
+    if len(lists) > 1:
+        raise ValueError(
+            f"columns step into two lists, {lists[0]}[] and {lists[1]}[]; one row has one element"
+        )
+
+
+def _check_names(source: Source) -> None:
+    """Value maps translate what a column gives, and event types lead into the closed list."""
+    for name in source.values:
+        if name not in source.columns:
+            raise ValueError(f"values: columns does not give '{name}'")
+    if (source.event_types or source.leave_aside) and "event_type" not in source.columns:
+        raise ValueError("event_types and leave_aside translate a column: columns must give event_type")
+    names = {**source.event_types, **source.values.get("event_type", {})}
+    unknown = sorted(set(names.values()) - set(EVENT_TYPES))
+    if unknown:
+        known = ", ".join(EVENT_TYPES)
+        raise ValueError(f"event_types: '{unknown[0]}' is no event type; known: {known}")
 
 
 class Events(Strict):
@@ -130,6 +166,13 @@ class Cleaning(Strict):
     """A line of more pieces than this is a booking error, not a purchase."""
     max_price: Annotated[float, Field(gt=0)] = 100_000.0
     """A unit price above this is a booking error."""
+    internal_ids: list[str] = []
+    """Ids of users and visitors who are the shop's own: staff, monitoring, test accounts."""
+    max_views_per_day: Annotated[int, Field(gt=0)] = 2_000
+    """A visitor who looks more often than this on one day is a robot: one look every 40 seconds,
+    day and night. Looks are views, list views, clicks, searches and impressions."""
+    max_views_per_minute: Annotated[int, Field(gt=0)] = 60
+    """One look a second, for a minute, is no reader."""
 
     @field_validator("product_id_pattern")
     @classmethod

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nightshelf.columns import EVENTS, ITEMS
+from nightshelf.columns import CONTRACTS
+
+ELEMENT = "[]."
+"""Begins the name of a column that is looked up in an element of the unfolded list."""
 
 
 @dataclass(frozen=True)
@@ -14,19 +17,42 @@ class Adapter:
 
     A contract column without an expression is null. Values stay text here: the contract casts
     them, so that one place decides what a bad value is.
+
+    In JSON Lines, and in Parquet that an adapter unfolds, a column is a path: `geo.country` steps
+    into objects, `[].item_id` into the element at hand; a value that is itself an object or a list
+    is its JSON text. In CSV, and in flat Parquet, a column is a column of that name.
     """
 
-    kind: Literal["events", "items"]
+    kind: Literal["events", "items", "categories"]
     required: tuple[str, ...]
     """Columns that a file must have; a file without one is of another schema and is refused."""
     expressions: dict[str, str]
     optional: tuple[str, ...] = field(default=())
     """Columns that expressions may name though a file may lack them; then they are null."""
-    time_unit: str = "text"
+    time_unit: Literal["text", "s", "ms", "us"] = "text"
+    """How occurred_at is written. `text` is ISO 8601; without an offset it is in the shop's zone."""
+    unfold: str | None = None
+    """SQL over `line`, the record as JSON, that gives JSON[]: one row an element. A record without
+    elements is one row, with every `[].` column null. None: a record is a row."""
+    aside: str | None = None
+    """SQL condition: rows that the source means and the contract has no use for (a scroll, a ping).
+    They are quarantined as `not_for_shelves`, counted apart, and never close a door."""
+    claims: bool = False
+    """Items only: titles are what order lines happen to say, not a catalogue's word."""
 
     @property
     def contract(self) -> dict[str, str]:
-        return EVENTS if self.kind == "events" else ITEMS
+        return CONTRACTS[self.kind]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that the expressions may name, once."""
+        return tuple(dict.fromkeys((*self.required, *self.optional)))
+
+    @property
+    def is_nested(self) -> bool:
+        """Are records read as JSON, whatever the file's format is?"""
+        return self.unfold is not None or any("." in c for c in self.columns)
 
 
 def quoted(name: str) -> str:
@@ -37,3 +63,24 @@ def quoted(name: str) -> str:
 def literal(value: str) -> str:
     """An SQL string literal."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def named(column: str, key: str, value: str) -> str:
+    """SQL for a value in a list of {key, value} pairs, such as GA4's event_params.
+
+    `column` is a column with the list's JSON text; `value` is the path below the pair that holds
+    the value, such as `value.string_value`.
+    """
+    pairs = f"json_extract({quoted(column)}, '$[*]')"
+    return (
+        f"json_extract_string(list_filter({pairs}, lambda pair:"
+        f" json_extract_string(pair, '$.key') = {literal(key)})[1], {literal('$.' + value)})"
+    )
+
+
+def translated(expression: str, names: dict[str, str], otherwise: str | None = None) -> str:
+    """SQL for a value under the contract's name; capitals and blanks around it do not matter."""
+    whens = " ".join(
+        f"when {literal(theirs.lower())} then {literal(ours)}" for theirs, ours in names.items()
+    )
+    return f"case lower(trim({expression})) {whens} else {otherwise or expression} end"

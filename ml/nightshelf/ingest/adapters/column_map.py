@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-from nightshelf.ingest.adapters.base import Adapter, literal, quoted
+from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, quoted, translated
 from nightshelf.settings import Source
 
 
 def column_map(source: Source) -> Adapter:
-    expressions = {contract: quoted(theirs) for contract, theirs in source.columns.items()}
-    expressions |= {contract: literal(value) for contract, value in source.constants.items()}
+    """`lines[].sku` steps into the list `lines` of a JSON record: one row an element."""
+    lists = {c.split("[].")[0] for c in source.columns.values() if "[]." in c}
+    paths = {contract: _path(theirs) for contract, theirs in source.columns.items()}
+    expressions = {contract: quoted(path) for contract, path in paths.items()}
+    for contract, names in source.values.items():
+        expressions[contract] = translated(expressions[contract], names)
     if source.event_types and "event_type" in source.columns:
-        expressions["event_type"] = _translated(expressions["event_type"], source.event_types)
+        expressions["event_type"] = translated(expressions["event_type"], source.event_types)
+    expressions |= {contract: literal(value) for contract, value in source.constants.items()}
     return Adapter(
         kind=source.kind,
-        required=tuple(dict.fromkeys(source.columns.values())),
+        required=tuple(dict.fromkeys(paths.values())),
         expressions=expressions,
         time_unit=source.time_unit,
+        unfold=_elements(lists.pop()) if lists else None,
+        aside=_aside(source, paths),
     )
 
 
-def _translated(expression: str, names: dict[str, str]) -> str:
-    whens = " ".join(
-        f"when {literal(theirs.lower())} then {literal(ours)}" for theirs, ours in names.items()
-    )
-    return f"case lower(trim({expression})) {whens} else {expression} end"
+def _path(theirs: str) -> str:
+    return ELEMENT + theirs.split("[].", 1)[1] if "[]." in theirs else theirs
+
+
+def _elements(path: str) -> str:
+    from nightshelf.ingest.readers import pointer
+
+    return f"json_extract(line, {literal(pointer(path) + '[*]')})"
+
+
+def _aside(source: Source, paths: dict[str, str]) -> str | None:
+    if not source.leave_aside:
+        return None
+    names = ", ".join(literal(n.lower()) for n in source.leave_aside)
+    return f"lower(trim({quoted(paths['event_type'])})) in ({names})"

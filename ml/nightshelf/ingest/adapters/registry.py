@@ -1,19 +1,21 @@
-"""Which adapter a source names."""
+"""Which adapter a source names: every module of `schemas/` says in `ADAPTERS` what it reads."""
 
 from __future__ import annotations
 
-from nightshelf.ingest.adapters import complete_journey, online_retail
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from nightshelf.ingest.adapters import schemas
 from nightshelf.ingest.adapters.base import Adapter
-from nightshelf.ingest.adapters.column_map import column_map
-from nightshelf.settings import Source
 
-ADAPTERS = {
-    "complete_journey": complete_journey.EVENTS,
-    "complete_journey_products": complete_journey.ITEMS,
-    "online_retail": online_retail.EVENTS,
-    "online_retail_items": online_retail.ITEMS,
-}
+COLUMN_MAP = "column_map"
 
 
-def adapter_for(source: Source) -> Adapter:
-    return column_map(source) if source.adapter == "column_map" else ADAPTERS[source.adapter]
+@cache
+def adapters() -> dict[str, Adapter]:
+    """Name → adapter, of all modules in `schemas/`."""
+    found: dict[str, Adapter] = {}
+    for module in sorted(m.name for m in iter_modules(schemas.__path__)):
+        found |= import_module(f"{schemas.__name__}.{module}").ADAPTERS
+    return found

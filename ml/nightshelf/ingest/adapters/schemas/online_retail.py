@@ -32,6 +32,7 @@ EVENTS = Adapter(
 # The shop exports no catalogue: each line's description is a claim about its item at that time.
 ITEMS = Adapter(
     kind="items",
+    claims=True,
     required=(*LINE, "Description"),
     expressions={
         "item_id": STOCK_CODE,
@@ -42,3 +43,5 @@ ITEMS = Adapter(
         "updated_at": "InvoiceDate",
     },
 )
+
+ADAPTERS = {"online_retail": EVENTS, "online_retail_items": ITEMS}

@@ -45,3 +45,5 @@ ITEMS = Adapter(
         "brand": "concat_ws(' ', brand, manufacturer_id)",
     },
 )
+
+ADAPTERS = {"complete_journey": EVENTS, "complete_journey_products": ITEMS}
