@@ -51,6 +51,9 @@ def _variables(shop: Shop, night: Night) -> dict:
         "product_id_pattern": shop.cleaning.product_id_pattern,
         "max_quantity": shop.cleaning.max_quantity,
         "max_price": shop.cleaning.max_price,
+        "internal_ids": shop.cleaning.internal_ids,
+        "max_views_per_day": shop.cleaning.max_views_per_day,
+        "max_views_per_minute": shop.cleaning.max_views_per_minute,
         **shop.placements.model_dump(),
     }
 
