@@ -1,11 +1,6 @@
 {# The rules that a single event shows by itself, each said once: the rule's model lists the events,
    int_events_cleaned names the first rule that applies. #}
 
-{# Of the shop's own people: the source says so, or the shop file names the id. #}
-{% macro is_internal(user='user_id', visitor='visitor_id', traffic='traffic') -%}
-    (coalesce({{ traffic }} in ('internal', 'test'), false) or {{ has_internal_id(user, visitor) }})
-{%- endmacro %}
-
 {# The shop file's `internal_ids` name this user or this visitor. #}
 {% macro has_internal_id(user, visitor) -%}
     {%- if var('internal_ids') -%}
@@ -14,6 +9,11 @@
     coalesce({{ user }} in ({{ ids | join(', ') }}), false)
     or coalesce({{ visitor }} in ({{ ids | join(', ') }}), false)
     {%- else -%} false {%- endif -%}
+{%- endmacro %}
+
+{# Of the shop's own people: the source says so, or the shop file names the id. #}
+{% macro is_internal(user='user_id', visitor='visitor_id', traffic='traffic') -%}
+    (coalesce({{ traffic }} in ('internal', 'test'), false) or {{ has_internal_id(user, visitor) }})
 {%- endmacro %}
 
 {# Postage, fees, bookings: an id that is no product's. #}
