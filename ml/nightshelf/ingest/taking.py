@@ -81,6 +81,28 @@ class Taking:
                 if self._rows >= ROWS_AT_ONCE or self._refused_bytes() >= REFUSED_AT_ONCE:
                     self._flush()
 
+    def add(self, piece: Slice) -> None:
+        """One slice more, of files that are known to be whole."""
+        self._add(piece, ())
+
+    def carry_over(self, accepted: str, misfits: str) -> None:
+        """SQL for rows that were typed before, and for misfits, both under their new file id."""
+        self._db.execute(
+            "create or replace temp table fresh as select *, null::varchar as reason,"
+            f" null::varchar as line from ({accepted})"
+        )
+        self._count()
+        self._part(is_json=False)
+        self._db.execute(f"insert into misfits {misfits}")
+
+    def find_raw_text(self, texts: str) -> None:
+        """Raw text for refused rows that lack it: SQL for (row_number, line, raw)."""
+        self._db.execute(f"""
+            insert into refused
+            select p.file_id, p.row_number, p.element, texts.line, p.reason, texts.raw
+            from pending as p join ({texts}) as texts using (row_number);
+            truncate pending""")
+
     def finish(self, files: Sequence[Identified]) -> Written:
         """Finds the raw text of refused rows, writes the rest, and syncs all of it."""
         for file, file_id in files:
