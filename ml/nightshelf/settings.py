@@ -127,7 +127,9 @@ def _check_names(source: Source) -> None:
         if name not in source.columns:
             raise ValueError(f"values: columns does not give '{name}'")
     if (source.event_types or source.leave_aside) and "event_type" not in source.columns:
-        raise ValueError("event_types and leave_aside translate a column: columns must give event_type")
+        raise ValueError(
+            "event_types and leave_aside translate a column: columns must give event_type"
+        )
     names = {**source.event_types, **source.values.get("event_type", {})}
     unknown = sorted(set(names.values()) - set(EVENT_TYPES))
     if unknown:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -69,13 +71,31 @@ def named(column: str, key: str, value: str) -> str:
     """SQL for a value in a list of {key, value} pairs, such as GA4's event_params.
 
     `column` is a column with the list's JSON text; `value` is the path below the pair that holds
-    the value, such as `value.string_value`.
+    the value, such as `value.string_value`. Null where the text is no such list. The list is
+    parsed once for all keys with one path: naming each pair by a JSON path costs five times that.
     """
-    pairs = f"json_extract({quoted(column)}, '$[*]')"
-    return (
-        f"json_extract_string(list_filter({pairs}, lambda pair:"
-        f" json_extract_string(pair, '$.key') = {literal(key)})[1], {literal('$.' + value)})"
-    )
+    shape = '"VARCHAR"'
+    for step in reversed(value.split(".")):
+        shape = f"{{{json.dumps(step)}: {shape}}}"
+    pair = f'[{{"key": "VARCHAR", {shape[1:]}]'
+    found = f"list_filter(from_json({quoted(column)}, {literal(pair)}), lambda pair: pair.key = {literal(key)})"
+    return f"try({found}[1].{value})"
+
+
+def first(column: str, path: str = "") -> str:
+    """SQL for the first of a list that a column holds as JSON text, or for what `path` names in it."""
+    return f"try(json_extract_string({quoted(column)}, {literal('$[0]' + path)}))"
+
+
+def one_of(expression: str, names: Iterable[str]) -> str:
+    """SQL: is it one of these names? Capitals and blanks around it do not matter."""
+    listed = ", ".join(literal(name.lower()) for name in names)
+    return f"coalesce(lower(trim({expression})) in ({listed}), false)"
+
+
+def id_of_element(event_id: str) -> str:
+    """SQL for an id of each row of an unfolded record; the first element keeps the record's own."""
+    return f"{event_id} || case when element > 1 then '/' || element else '' end"
 
 
 def translated(expression: str, names: dict[str, str], otherwise: str | None = None) -> str:
