@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from nightshelf.columns import EVENTS, ITEMS, PROVENANCE
+from nightshelf.columns import CONTRACTS, PROVENANCE
 from nightshelf.errors import InputError, StorageError
+from nightshelf.ingest.adapters import adapters
 from nightshelf.ingest.adapters.base import literal, quoted
 from nightshelf.ingest.ledger import Ledger, Part
 from nightshelf.night import Night
@@ -24,23 +25,26 @@ from nightshelf.warehouse import connect, in_memory
 def pin(attempt: Attempt, night: Night) -> None:
     """Makes schema `raw` in the attempt's file. Raises InputError if the logs do not reach the night."""
     ledger = Ledger(attempt.shop.ledger)
-    replaced = ledger.replaced_ids()
     parts = ledger.parts()
-    lost = [p.path for p in parts if not (attempt.shop.raw / p.path).exists()]
-    if lost:
-        raise StorageError(
-            f"{len(lost)} files that the ledger names are gone from {attempt.shop.raw}: {lost[0]}",
-            f"Restore them, or move {ledger.path} away: what lies in landing/ is then taken again.",
-        )
+    _refuse_lost(parts, attempt.shop, ledger)
     with connect(attempt.database, read_only=False) as db:
         db.execute("create schema if not exists raw")
-        _view(
-            db, "events", EVENTS, [p for p in parts if p.kind == "events"], attempt.shop, replaced
-        )
-        _view(db, "items", ITEMS, [p for p in parts if p.kind == "items"], attempt.shop, replaced)
+        for kind, contract in CONTRACTS.items():
+            of_kind = [p for p in parts if p.kind == kind]
+            _view(db, kind, contract, of_kind, attempt.shop, ledger.replaced_ids())
         _pin_files(db, ledger)
+        _pin_facts(db, ledger)
         _pin_days(db, ledger, night)
         _check_reach(db, night)
+
+
+def _refuse_lost(parts: list[Part], shop: ShopHome, ledger: Ledger) -> None:
+    lost = [p.path for p in parts if not (shop.raw / p.path).exists()]
+    if lost:
+        raise StorageError(
+            f"{len(lost)} files that the ledger names are gone from {shop.raw}: {lost[0]}",
+            f"Restore them, or move {ledger.path} away: what lies in landing/ is then taken again.",
+        )
 
 
 def _view(
@@ -66,31 +70,47 @@ def _view(
     )
 
 
+FILES = {
+    "file_id": "varchar", "name": "varchar", "source": "varchar", "adapter": "varchar",
+    "kind": "varchar", "is_claim": "boolean", "sha256": "varchar", "records": "bigint",
+    "rows_read": "bigint", "accepted": "bigint", "quarantined": "bigint", "set_aside": "bigint",
+}  # fmt: skip
+"""raw.files: one row per current landing file of the ledger."""
+
+
 def _pin_files(db: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
-    db.execute("""
-        create or replace table raw.files (file_id varchar, name varchar, source varchar,
-            kind varchar, sha256 varchar, rows_read bigint, accepted bigint, quarantined bigint)""")
+    columns = ", ".join(f"{name} {kind}" for name, kind in FILES.items())
+    db.execute(f"create or replace table raw.files ({columns})")
+    known = adapters()
     rows = [
-        (f.file_id, f.name, f.source, f.kind, f.sha256, f.rows_read, f.accepted, f.quarantined)
+        tuple(
+            f.adapter in known and known[f.adapter].claims if c == "is_claim" else getattr(f, c)
+            for c in FILES
+        )
         for f in ledger.files()
     ]
     if rows:
-        db.executemany("insert into raw.files values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        marks = ", ".join("?" * len(FILES))
+        db.executemany(f"insert into raw.files values ({marks})", rows)
+
+
+def _sessions_are_visitors(ledger: Ledger) -> bool:
+    """No event of the whole log names a user or a visitor: then sessions stand for them."""
+    return not any(f.with_visitor for f in ledger.files() if f.kind == "events")
+
+
+def _pin_facts(db: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
+    db.execute("create or replace table raw.facts (sessions_are_visitors boolean)")
+    db.execute("insert into raw.facts values (?)", [_sessions_are_visitors(ledger)])
 
 
 def _pin_days(db: duckdb.DuckDBPyConnection, ledger: Ledger, night: Night) -> None:
-    """(occurred_on, fingerprint): a day's fingerprint changes when a file touches it or leaves it,
-    and when the shop's time zone does, since dates are taken in it."""
-    parts = [p for p in ledger.parts() if p.kind == "events"]
-    left: dict[str, list[str]] = {}
-    for file in ledger.files(current=False):
-        if file.replaced_by is not None:
-            left.setdefault(file.chunk, []).append(file.file_id)
-    days: dict[str, list[str]] = {}
-    for part in parts:
-        days.setdefault(part.occurred_on, []).extend([part.path, *sorted(left.get(part.chunk, []))])
+    """(occurred_on, fingerprint): a day's fingerprint changes when a file brings events to it or
+    takes them away, when the shop's time zone does, since dates are taken in it, and when sessions
+    begin or cease to stand for visitors."""
+    same = [night.zone.key, str(_sessions_are_visitors(ledger))]
+    rows = [(day, _fingerprint([*same, *files])) for day, files in sorted(ledger.days().items())]
     db.execute("create or replace table raw.days (occurred_on date, fingerprint varchar)")
-    rows = [(day, _fingerprint([night.zone.key, *names])) for day, names in sorted(days.items())]
     if rows:
         db.executemany("insert into raw.days values (?, ?)", rows)
 

@@ -4,32 +4,52 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from nightshelf.columns import EVENT_TYPES
+from nightshelf.columns import EVENT_TYPES, TRAFFIC, WITHOUT_ITEM
 from nightshelf.ingest.adapters.base import Adapter, literal, quoted
 
-REASONS = {
+OF_THE_FILE = {
     "wrong_column_count": "the row has more or fewer values than the header has columns",
     "not_utf8": "the row holds bytes that are not UTF-8",
     "bad_quotes": "text stands behind a closing quote; a quote inside a value is written twice",
     "not_json": "the line is not one JSON object",
+    "too_long": "the row is longer than 128 MB, or an id in it than 64 kB",
+    "nul_byte": "a value holds a NUL, which no database takes as text",
+}
+"""What is wrong with the text itself: mended where the file is made."""
+
+OF_THE_MAPPING = {
+    "not_for_shelves": "the source means it, and no shelf is made of it: a scroll, a ping",
     "missing_item_id": "no item id",
     "missing_user": "none of user_id, anonymous_id, session_id",
+    "missing_category_id": "no category id",
     "missing_event_type": "no event type",
     "unknown_event_type": "an event type that the contract does not know",
     "missing_time": "no time",
     "bad_time": "a time that cannot be read, or lies before 1990 or after 2100",
     "bad_number": "a quantity, price, position or truth value that is none",
+    "unknown_traffic": "traffic that is none of internal, bot, test",
 }
+"""What the source's adapter made of it: may be mended in the shop file, and replayed."""
+
+REASONS = OF_THE_FILE | OF_THE_MAPPING
 """The closed list of quarantine reasons. A row gets the first that applies, in this order."""
 
-_WITHOUT_ITEM = "('search', 'checkout')"  # events about no single item
+SET_ASIDE = "not_for_shelves"
+"""The one reason that is no fault. It is counted apart and closes no door."""
+
+LONGEST_ROW = 128 << 20
+LONGEST_ID = 64 << 10
+"""Bytes. Longer than any key that a database or a browser would take."""
+
+IDS = ("event_id", "user_id", "anonymous_id", "session_id", "item_id", "variant_id", "order_id",
+       "list_id", "parent_id", "category_id")  # fmt: skip
 
 
 def typed(adapter: Adapter, source: str, zone: ZoneInfo) -> str:
-    """SQL over `source_rows(file_id, row_number, <columns> VARCHAR)`.
+    """SQL over `source_rows(file_id, row_number, element, <columns> VARCHAR)`.
 
-    Returns one row per source row: the contract's typed columns, file_id, row_number, and
-    `reason`, null where the row is accepted.
+    Returns one row per source row: the contract's typed columns, provenance, and `reason`, null
+    where the row is accepted.
     """
     text = ",\n        ".join(
         f"nullif(trim(({adapter.expressions.get(c, 'null')})::varchar), '') as {quoted(c)}"
@@ -37,8 +57,16 @@ def typed(adapter: Adapter, source: str, zone: ZoneInfo) -> str:
         if c != "source"
     )
     time = _time(adapter.time_unit, zone)
-    select = _events(source, time) if adapter.kind == "events" else _items(time)
-    return f"with texts as (\n    select {text},\n        file_id, row_number\n    from source_rows\n)\n{select}"
+    select = {"events": _events, "items": _items, "categories": _categories}[adapter.kind]
+    aside = adapter.aside or "false"
+    return f"""with texts as (
+    select
+        {text},
+        file_id, row_number, element,
+        coalesce({aside}, false) as is_aside
+    from source_rows
+)
+{select(adapter, source, time)}"""
 
 
 def _time(unit: str, zone: ZoneInfo) -> str:
@@ -57,14 +85,29 @@ def _time(unit: str, zone: ZoneInfo) -> str:
     )
 
 
-def _events(source: str, time: str) -> str:
+def _texts_are_whole(contract: dict[str, str], written: dict[str, str]) -> str:
+    """SQL for the reasons that the values' own text gives. `written`: column → where its text is."""
+    texts = [written.get(c, quoted(c)) for c, kind in contract.items() if c != "source"]
+    ids = [quoted(c) for c in IDS if c in contract]
+    return f"""when is_aside then '{SET_ASIDE}'
+        when contains(concat({", ".join(texts)}), chr(0)) then 'nul_byte'
+        when greatest({", ".join(f"coalesce(strlen({i}), 0)" for i in ids)}) > {LONGEST_ID} then 'too_long'"""
+
+
+def _events(adapter: Adapter, source: str, time: str) -> str:
     plausible = "occurred_at between timestamp '1990-01-01' and timestamp '2100-01-01'"
-    types = ", ".join(literal(t) for t in EVENT_TYPES)
+    written = {c: f"{c}_text" for c in ("quantity", "price", "position")} | {
+        "occurred_at": "time_text"
+    }
+    # Elements of one record may be alike to the letter, and are two for all that.
+    element = ", element" if adapter.unfold else ""
+    own_id = "event_id || ':' || element" if adapter.unfold else "event_id"
     return f"""
 , casts as (
     select
-        texts.* exclude (occurred_at, event_type, quantity, price, position),
+        texts.* exclude (occurred_at, event_type, quantity, price, position, traffic),
         lower(event_type) as event_type,
+        lower(traffic) as traffic,
         {time.format(c="occurred_at")} as occurred_at,
         -- Pieces are counted; weighed goods (0.482 kg) count as one piece, also when taken back.
         case when abs(try_cast(quantity as double)) between 1e-9 and 1
@@ -77,29 +120,31 @@ def _events(source: str, time: str) -> str:
     from texts
 )
 select
-    coalesce(event_id, left(md5(concat_ws(chr(31), {literal(source)}, event_type, occurred_at,
+    coalesce({own_id}, left(md5(concat_ws(chr(31), {literal(source)}, event_type, occurred_at,
         coalesce(user_id, ''), coalesce(anonymous_id, ''), coalesce(session_id, ''),
         item_id, coalesce(variant_id, ''), quantity, price, coalesce(order_id, ''),
-        coalesce(list_id, ''), position)), 16)) as event_id,
+        coalesce(list_id, ''), position{element})), 16)) as event_id,
     event_type, occurred_at, user_id, anonymous_id, session_id, item_id, variant_id, quantity,
-    price, currency, order_id, list_id, position, query, coupon, {literal(source)} as source,
-    file_id, row_number,
+    price, currency, order_id, list_id, position, query, coupon, traffic,
+    {literal(source)} as source, file_id, row_number, element,
     case
-        when item_id is null and coalesce(event_type, '') not in {_WITHOUT_ITEM}
+        {_texts_are_whole(adapter.contract, written)}
+        when item_id is null and coalesce(event_type, '') not in {WITHOUT_ITEM}
             then 'missing_item_id'
         when coalesce(user_id, anonymous_id, session_id) is null then 'missing_user'
         when event_type is null then 'missing_event_type'
-        when event_type not in ({types}) then 'unknown_event_type'
+        when event_type not in {EVENT_TYPES} then 'unknown_event_type'
         when time_text is null then 'missing_time'
         when occurred_at is null or not {plausible} then 'bad_time'
         when (quantity_text is not null and quantity is null)
             or (price_text is not null and price is null)
             or (position_text is not null and position is null) then 'bad_number'
+        when traffic not in {TRAFFIC} then 'unknown_traffic'
     end as reason
 from casts"""
 
 
-def _items(time: str) -> str:
+def _items(adapter: Adapter, source: str, time: str) -> str:
     def at(column: str) -> str:
         return time.format(c=column)
 
@@ -109,8 +154,9 @@ select
     try_cast(price as decimal(18,4)) as price, try_cast(list_price as decimal(18,4)) as list_price,
     currency, try_cast(in_stock as boolean) as in_stock, try_cast(stock_qty as bigint) as stock_qty,
     {at("available_from")} as available_from, {at("available_until")} as available_until,
-    tags, url, image_url, {at("updated_at")} as updated_at, file_id, row_number,
+    tags, url, image_url, {at("updated_at")} as updated_at, file_id, row_number, element,
     case
+        {_texts_are_whole(adapter.contract, {})}
         when item_id is null then 'missing_item_id'
         when (updated_at is not null and {at("updated_at")} is null)
             or (available_from is not null and {at("available_from")} is null)
@@ -119,5 +165,18 @@ select
             or (list_price is not null and try_cast(list_price as decimal(18,4)) is null)
             or (in_stock is not null and try_cast(in_stock as boolean) is null)
             or (stock_qty is not null and try_cast(stock_qty as bigint) is null) then 'bad_number'
+    end as reason
+from texts"""
+
+
+def _categories(adapter: Adapter, source: str, time: str) -> str:
+    updated = time.format(c="updated_at")
+    return f"""
+select
+    category_id, parent_id, title, {updated} as updated_at, file_id, row_number, element,
+    case
+        {_texts_are_whole(adapter.contract, {})}
+        when category_id is null then 'missing_category_id'
+        when updated_at is not null and {updated} is null then 'bad_time'
     end as reason
 from texts"""

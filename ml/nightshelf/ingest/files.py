@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import gzip
 import hashlib
 import io
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +20,12 @@ from nightshelf.errors import InputError
 
 BLOCK = 1 << 20
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+PACKED = {".gz": "gzip", ".zst": "zstd"}
+MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PAR1": "parquet", b"PK\x03\x04": "zip"}
+"""How contents begin that are no text."""
+ON_THE_WAY = (".part", ".partial", ".tmp", ".filepart", ".crdownload")
+"""How tools that copy name what they have not copied whole."""
+AGAIN = "Copy the file again from where it was made, then rerun."
 
 
 @dataclass(frozen=True)
@@ -27,10 +35,16 @@ class LandingFile:
     path: Path
     name: str
     format: str
+    packing: str | None
+    """gzip, zstd, or None."""
     sha256: str
     size: int
     header: tuple[str, ...] | None
-    """Column names; None for JSONL, where each line has its own."""
+    """Column names; None for JSON Lines, where each line has its own."""
+    content_size: int
+    """Bytes once unpacked."""
+    lines: int
+    """Line feeds once unpacked."""
     ends_with_newline: bool
     seen: tuple[int, int]
     """Size and time of change when it was read through."""
@@ -40,26 +54,49 @@ class LandingFile:
         return _seen(self.path) != self.seen
 
 
-def inspect(path: Path, name: str) -> LandingFile:
-    """Hashes the file, decompresses it once to see that it is whole, and reads its column names.
+def is_on_the_way(path: Path) -> bool:
+    """Is the file still being written? By its name, or because somebody has it open for writing.
 
-    Raises InputError for an empty file, a cut or damaged gzip stream, and an unknown ending.
+    Linux grants a read lease only on a file that nobody has open for writing. Where leases are not
+    to be had (another owner's file, NFS), `has_changed` has the last word.
     """
-    fmt = _format(path, name)
+    if path.name.startswith(".") or path.name.endswith(ON_THE_WAY):
+        return True
+    try:
+        with path.open("rb") as file:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except (OSError, AttributeError):  # no leases here, or not on this system
+        return False
+    return False
+
+
+def inspect(path: Path, name: str) -> LandingFile:
+    """Hashes the file, unpacks it once to see that it is whole, and reads its column names.
+
+    Raises InputError for an empty file, a cut or damaged stream, an ending that is unknown and
+    contents that are not what the ending says.
+    """
+    fmt, packing = _format(path, name)
     try:
         seen = _seen(path)
-        sha256, size, last = _scan(path, name, gzipped=path.suffix == ".gz")
+        _check_magic(path, name, fmt, packing)
+        found = _scan(path, name, packing)
     except OSError as error:
         raise InputError(
             f"{name}: cannot be read ({error.strerror}).", "Let this user read it, then rerun."
         ) from None
-    if last is None:
+    if found.last is None:
         raise InputError(
             f"{name}: the file is empty, it has not even a header.",
             "Copy it again; if there were truly no events, leave the header line in it.",
         )
-    header = _columns(path, name, fmt)
-    return LandingFile(path, name, fmt, sha256, size, header, last == b"\n", seen)
+    return LandingFile(
+        path, name, fmt, packing, found.sha256, seen[0], _columns(path, name, fmt),
+        found.bytes, found.lines, found.last == b"\n", seen,
+    )  # fmt: skip
 
 
 def _seen(path: Path) -> tuple[int, int]:
@@ -67,65 +104,110 @@ def _seen(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _format(path: Path, name: str) -> str:
-    ending = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    if ending not in FORMATS or path.name.endswith(".parquet.gz"):
+def _format(path: Path, name: str) -> tuple[str, str | None]:
+    packing = PACKED.get(path.suffix)
+    ending = Path(path.stem).suffix if packing else path.suffix
+    if ending not in FORMATS or (packing and FORMATS[ending] == "parquet"):
         raise InputError(
             f"{name}: cannot tell what kind of file '{path.name}' is.",
-            "Name it .csv, .jsonl or .parquet (the first two also .gz), or narrow the source's path.",
+            "Name it .csv, .jsonl or .parquet (the first two also .gz or .zst), or narrow the"
+            " source's path.",
         )
-    return FORMATS[ending]
+    return FORMATS[ending], packing
 
 
-def _scan(path: Path, name: str, gzipped: bool) -> tuple[str, int, bytes | None]:
-    """sha256 and size of the bytes as they lie, and the last byte of the content (None if empty)."""
-    digest, size, content = hashlib.sha256(), 0, _Content(name, gzipped)
+def _check_magic(path: Path, name: str, fmt: str, packing: str | None) -> None:
+    """A file whose first bytes are another kind's than its ending says."""
+    with path.open("rb") as file:
+        begins = file.read(4)
+    is_kind = next((k for magic, k in MAGIC.items() if begins.startswith(magic)), "text")
+    said = packing or ("parquet" if fmt == "parquet" else "text")
+    if begins and is_kind != said and not (said == "parquet" and is_kind == "text"):
+        raise InputError(
+            f"{name}: its ending says {said}, its first bytes are {is_kind}.",
+            "Give it the ending of what it is (.gz, .zst, .parquet; unpack a .zip), then rerun.",
+        )
+
+
+class _Scan:
+    """Follows a file's content block by block: its hash as it lies, its bytes and lines unpacked."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self.bytes = self.lines = 0
+        self.last: bytes | None = None
+        """The last byte of the content; None if there is none."""
+
+    def raw(self, block: bytes) -> None:
+        self._digest.update(block)
+
+    def content(self, block: bytes) -> None:
+        if block:
+            self.bytes += len(block)
+            self.lines += block.count(b"\n")
+            self.last = block[-1:]
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _scan(path: Path, name: str, packing: str | None) -> _Scan:
+    found = _Scan()
+    if packing == "zstd":
+        _scan_zstd(path, name, found)
+        return found
+    gzipped = _Gzip(name, found) if packing else None
     with path.open("rb") as file:
         while block := file.read(BLOCK):
-            digest.update(block)
-            size += len(block)
-            content.feed(block)
-    return digest.hexdigest(), size, content.close(size)
+            found.raw(block)
+            gzipped.feed(block) if gzipped else found.content(block)
+    if gzipped:
+        gzipped.close()
+    return found
 
 
-class _Content:
-    """Follows a file's content through gzip members, checking their sums, counting lines."""
+def _scan_zstd(path: Path, name: str, found: _Scan) -> None:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            found.raw(block)
+    if not path.stat().st_size:
+        return
+    try:
+        with pa.input_stream(str(path), compression="zstd") as unpacked:
+            while block := unpacked.read(BLOCK):
+                found.content(block)
+    except (OSError, pa.ArrowException) as error:
+        what = "ends early" if "runcated" in str(error) else f"is damaged ({error})"
+        raise _cut(name, "zstd", what, found.lines) from None
 
-    def __init__(self, name: str, gzipped: bool) -> None:
-        self.name, self.gzipped = name, gzipped
-        self.last: bytes | None = None
-        self.lines = 0
-        self.member = None
+
+class _Gzip:
+    """Unpacks gzip members one behind the other, checking their sums."""
+
+    def __init__(self, name: str, found: _Scan) -> None:
+        self._name, self._found, self._member = name, found, None
 
     def feed(self, block: bytes) -> None:
-        if not self.gzipped:
-            return self._see(block)
         while block:
-            self.member = self.member or zlib.decompressobj(wbits=31)
+            self._member = self._member or zlib.decompressobj(wbits=31)
             try:
-                self._see(self.member.decompress(block))
+                self._found.content(self._member.decompress(block))
             except zlib.error as error:
-                raise self._cut(f"is damaged ({error})") from None
-            block = self.member.unused_data
-            if self.member.eof:
-                self.member = None
-        return None
+                raise _cut(self._name, "gzip", f"is damaged ({error})", self._found.lines) from None
+            block = self._member.unused_data
+            if self._member.eof:
+                self._member = None
 
-    def close(self, size: int) -> bytes | None:
-        if self.member is not None:
-            raise self._cut("ends early")
-        return self.last
+    def close(self) -> None:
+        if self._member is not None:
+            raise _cut(self._name, "gzip", "ends early", self._found.lines)
 
-    def _see(self, content: bytes) -> None:
-        if content:
-            self.last = content[-1:]
-            self.lines += content.count(b"\n")
 
-    def _cut(self, what: str) -> InputError:
-        return InputError(
-            f"{self.name}: the gzip stream {what} after line {self.lines}; nothing of it was taken.",
-            "Copy the file again from where it was made, then rerun.",
-        )
+def _cut(name: str, packing: str, what: str, lines: int) -> InputError:
+    return InputError(
+        f"{name}: the {packing} stream {what} after line {lines}; nothing of it was taken.", AGAIN
+    )
 
 
 def open_text(path: Path) -> io.TextIOBase:
@@ -136,7 +218,27 @@ def open_text(path: Path) -> io.TextIOBase:
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    packing = PACKED.get(path.suffix)
+    if packing == "gzip":
+        return gzip.open(path, "rb")
+    if packing == "zstd":
+        return io.BufferedReader(_Readable(pa.input_stream(str(path), compression="zstd")))
+    return path.open("rb")
+
+
+class _Readable(io.RawIOBase):
+    """A pyarrow stream as one of Python's, so that it can be read by line."""
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        block = self._stream.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
 
 
 def _columns(path: Path, name: str, fmt: str) -> tuple[str, ...] | None:
@@ -154,8 +256,9 @@ def _columns(path: Path, name: str, fmt: str) -> tuple[str, ...] | None:
 
 
 def _csv_columns(path: Path, name: str) -> tuple[str, ...]:
+    csv.field_size_limit(1 << 30)
     with open_text(path) as text:
-        header = [column.strip() for column in next(csv.reader(text), ())]
+        header = [column.strip() for column in next(csv.reader(_unpadded(text)), ())]
     if not any(header):
         raise InputError(
             f"{name}, row 1: no column names.", "Export the file with its header line."
@@ -166,13 +269,17 @@ def _csv_columns(path: Path, name: str) -> tuple[str, ...]:
     return tuple(c or f"column {n}" for n, c in enumerate(header, start=1))
 
 
+def _unpadded(text: io.TextIOBase) -> Iterator[str]:
+    """Lines without the NULs that Python's csv does not take in a header."""
+    return (line.replace("\0", "") for line in text)
+
+
 def _parquet_columns(path: Path, name: str) -> tuple[str, ...]:
     try:
         return tuple(pq.read_schema(path).names)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
-            f"{name}: not a whole Parquet file ({str(error).splitlines()[0]}).",
-            "Copy the file again from where it was made, then rerun.",
+            f"{name}: not a whole Parquet file ({str(error).splitlines()[0]}).", AGAIN
         ) from None
 
 

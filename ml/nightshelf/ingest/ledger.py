@@ -1,4 +1,4 @@
-"""The ledger: one row per landing file taken, and one per Parquet part it went into.
+"""The ledger: one row per landing file taken, its rows by day, and the Parquet parts they went into.
 
 SQLite, because a commit there is one fsynced transaction and readers never block. A part that the
 ledger does not name does not exist: whatever a killed ingest left behind is swept by the next one.
@@ -7,49 +7,69 @@ ledger does not name does not exist: whatever a killed ingest left behind is swe
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 from nightshelf.errors import StorageError
 
-SCHEMA = """
+VERSION = 2
+SCHEMA = f"""
 create table if not exists files (
     file_id text primary key,       -- of a name, its content and how the source reads it
-    source text not null, kind text not null, name text not null, sha256 text not null,
-    size integer not null, rows_read integer not null, accepted integer not null,
-    quarantined integer not null, chunk text not null,
+    source text not null, adapter text not null, kind text not null, name text not null,
+    sha256 text not null, size integer not null,
+    records integer not null,       -- of the file: a CSV row, a JSON line, a Parquet row
+    rows_read integer not null, accepted integer not null, quarantined integer not null,
+    set_aside integer not null,     -- of the quarantined: no fault, of no use to shelves
+    with_visitor integer not null,  -- of the accepted: names a user or a visitor
+    header text,                    -- column names as JSON; null for JSON Lines
+    chunk text not null,
     replaced_by text,               -- the file of the same name that restated this one
-    check (rows_read = accepted + quarantined)
+    check (rows_read = accepted + quarantined and set_aside <= quarantined)
 );
+create table if not exists days (
+    file_id text not null, occurred_on text not null, rows integer not null,
+    primary key (file_id, occurred_on)
+) without rowid;
 create table if not exists parts (
     path text primary key,          -- relative to raw/
     kind text not null, occurred_on text, chunk text not null, rows integer not null
 );
+pragma user_version = {VERSION};
 """
 
 
 @dataclass(frozen=True)
 class LedgerFile:
-    """One landing file as taken. `rows_read = accepted + quarantined`, which SQLite checks too."""
+    """One landing file as taken. `rows_read = accepted + quarantined`, which SQLite checks too.
+
+    A record that holds a list of items is as many rows as the list is long, so `rows_read` may be
+    above `records`.
+    """
 
     file_id: str
     source: str
+    adapter: str
     kind: str
     name: str
     sha256: str
     size: int
+    records: int
     rows_read: int
     accepted: int
     quarantined: int
+    set_aside: int
+    with_visitor: int
+    header: str | None
     chunk: str
     replaced_by: str | None = None
 
 
 @dataclass(frozen=True)
 class Part:
-    """One Parquet file below raw/; `occurred_on` is the UTC day of its events, None for items."""
+    """One Parquet file below raw/; `occurred_on` is the UTC day of its events, None for others."""
 
     path: str
     kind: str
@@ -58,12 +78,26 @@ class Part:
     rows: int
 
 
+Days = Mapping[str, Mapping[str, int]]
+"""File id → UTC day → accepted events."""
+
+
 class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._connect() as db:
+            self._refuse_another_version(db)
             db.executescript(SCHEMA)
+
+    def _refuse_another_version(self, db: sqlite3.Connection) -> None:
+        found = db.execute("pragma user_version").fetchone()[0]
+        begun = db.execute("select count(*) from sqlite_master").fetchone()[0]
+        if begun and found != VERSION:
+            raise StorageError(
+                f"The ledger {self.path} is of version {found}; this Nightshelf writes {VERSION}.",
+                "Move the shop's folder away: what lies in landing/ is then taken again.",
+            )
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
@@ -82,13 +116,15 @@ class Ledger:
         finally:
             db.close()
 
-    def commit(self, files: Sequence[LedgerFile], parts: Sequence[Part]) -> None:
+    def commit(self, files: Sequence[LedgerFile], days: Days, parts: Sequence[Part]) -> None:
         """Takes files and parts in, and marks what they restate, in one transaction."""
         with self._connect() as db:
             for file in files:
                 _replace_by(db, file)
             _insert(db, "files", files)
             _insert(db, "parts", parts)
+            rows = [(f, day, n) for f, by_day in days.items() for day, n in by_day.items()]
+            db.executemany("insert into days values (?, ?, ?)", rows)
 
     def reinstate(self, files: Sequence[LedgerFile]) -> list[LedgerFile]:
         """Contents that were restated and have come back: their rows are still on the disk."""
@@ -100,22 +136,37 @@ class Ledger:
 
     def files(self, current: bool = True) -> list[LedgerFile]:
         where = " where replaced_by is null" if current else ""
+        order = " order by source, name, file_id"
         with self._connect() as db:
             return [
-                LedgerFile(*r)
-                for r in db.execute(
-                    _select(LedgerFile, "files") + where + " order by source, name, file_id"
-                )
-            ]  # noqa: E501
+                LedgerFile(*r) for r in db.execute(_select(LedgerFile, "files") + where + order)
+            ]
 
-    def parts(self) -> list[Part]:
+    def parts(self, current: bool = True) -> list[Part]:
+        """Parts that hold rows of a current file, or all."""
+        where = " where chunk in (select chunk from files where replaced_by is null)"
         with self._connect() as db:
-            return [Part(*r) for r in db.execute(_select(Part, "parts") + " order by path")]
+            sql = _select(Part, "parts") + (where if current else "") + " order by path"
+            return [Part(*r) for r in db.execute(sql)]
+
+    def days(self) -> dict[str, list[str]]:
+        """UTC day → ids of the current files with events on it, sorted."""
+        found: dict[str, list[str]] = {}
+        with self._connect() as db:
+            for day, file_id in db.execute("""
+                select occurred_on, file_id from days join files using (file_id)
+                where replaced_by is null order by occurred_on, file_id"""):
+                found.setdefault(day, []).append(file_id)
+        return found
 
     def replaced_ids(self) -> set[str]:
+        """Files whose rows no night may see, among the parts that a night reads."""
         with self._connect() as db:
             return {
-                r[0] for r in db.execute("select file_id from files where replaced_by is not null")
+                r[0]
+                for r in db.execute("""
+                    select file_id from files where replaced_by is not null
+                        and chunk in (select chunk from files where replaced_by is null)""")
             }
 
 

@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-import duckdb
-
 from nightshelf.errors import InputError
 from nightshelf.ingest.adapters import adapter_for
 from nightshelf.ingest.adapters.base import Adapter
 from nightshelf.ingest.contract import typed
-from nightshelf.ingest.files import LandingFile, inspect
-from nightshelf.ingest.ledger import Ledger, LedgerFile, Part
-from nightshelf.ingest.readers import read
+from nightshelf.ingest.files import LandingFile, inspect, is_on_the_way
+from nightshelf.ingest.ledger import Ledger, LedgerFile
+from nightshelf.ingest.readers import (
+    Identified,
+    Unreadable,
+    careful_slices,
+    check_columns,
+    fast_slices,
+)
+from nightshelf.ingest.taking import Taking, Written, no_rows
 from nightshelf.paths import ShopHome
 from nightshelf.progress import Progress
 from nightshelf.settings import Shop, Source
-from nightshelf.storage import sync_directory, sync_file
 from nightshelf.warehouse import cores, in_memory
 
 CHUNK_BYTES = 64 << 20
-"""Bytes of landing files in one chunk: some 5 million gzipped lines at most, about 1 GB."""
+"""Bytes of landing files in one chunk; a larger file is a chunk of its own."""
 SMALLEST_CHUNK_BYTES = 1 << 20
 """Below this a second chunk costs more than a second core saves."""
-PARQUET = "format parquet, parquet_version v2, compression zstd"
-
-
-Identified = tuple[LandingFile, str]
-"""A landing file and its id in the ledger."""
+SHOWN_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,39 @@ class Taken:
     accepted: int
     quarantined: int
     restated: tuple[str, ...]
+    left: tuple[str, ...] = ()
+    """Files that were still being written: left for the next run."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one source is read, and what its ingest has met so far."""
+
+    source: Source
+    adapter: Adapter
+    sql: str
+    home: ShopHome
+    ledger: Ledger
+    known: dict[str, LedgerFile]
+    """The source's current files, by name."""
+    refused: list[InputError]
+    left: list[str]
+    progress: Progress
+
+    def file_id(self, name: str, sha256: str) -> str:
+        """One file may feed two sources, two files of one content are two, and a file that is read
+        by another mapping is another taking."""
+        whole = f"{self.source.name}\0{name}\0{sha256}\0{self.sql}"
+        return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def reading_of(
+    source: Source, shop: Shop, home: ShopHome, ledger: Ledger, progress: Progress
+) -> Reading:
+    adapter = adapter_for(source)
+    known = {f.name: f for f in ledger.files() if f.source == source.name}
+    sql = typed(adapter, source.name, shop.zone)
+    return Reading(source, adapter, sql, home, ledger, known, [], [], progress)
 
 
 def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Taken:
@@ -55,92 +89,118 @@ def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Tak
     Files that cannot be taken whole are all named in one InputError, after the good ones are in.
     """
     ledger = Ledger(home.ledger)
-    _sweep(home, ledger)
-    known = {(f.source, f.name): f for f in ledger.files()}
-    earlier = {f.file_id: f for f in ledger.files(current=False)}
-    refused: list[InputError] = []
+    sweep(home, ledger)
+    readings = [reading_of(s, shop, home, ledger, progress) for s in shop.sources]
     taken: list[LedgerFile] = []
+    restated: list[str] = []
     unchanged = 0
-    for source in shop.sources:
-        adapter = adapter_for(source)
-        sql = typed(adapter, source.name, shop.zone)
-        found = _found(source, landing, known, refused, progress)
-        new, same = _new_files(source, sql, found, landing, known, refused, progress)
+    for reading in readings:
+        new, same = _new_files(reading, landing)
         unchanged += same
-        again = [earlier[i] for _, i in new if i in earlier]
-        taken += ledger.reinstate(again)
-        unknown = [(f, i) for f, i in new if i not in earlier]
-        _tell_unended(unknown, progress)
-        work = _Work(source, adapter, sql, home, ledger, refused)
-        for files in _side_by_side(work, list(_chunks(unknown))):
-            taken += files
-            progress.advance(f"{source.name}: {len(taken):,} files taken")
+        found = list(_take_new(reading, new))
+        taken += found
+        restated += [f.name for f in found if f.name in reading.known]
+    _tell_strangers(shop, landing, progress)
+    refused = [e for r in readings for e in r.refused]
     if refused:
         raise _together(refused, len(taken))
-    restated = tuple(f.name for f in taken if (f.source, f.name) in known)
     return Taken(
         len(taken),
         unchanged,
         sum(f.rows_read for f in taken),
         sum(f.accepted for f in taken),
         sum(f.quarantined for f in taken),
-        restated,
+        tuple(restated),
+        tuple(name for r in readings for name in r.left),
     )
 
 
-def _found(
-    source: Source,
-    landing: Path,
-    known: dict[tuple[str, str], LedgerFile],
-    refused: list[InputError],
-    progress: Progress,
-) -> list[Path]:
+def _new_files(reading: Reading, landing: Path) -> tuple[list[Identified], int]:
+    """Files whose content or mapping is new, and the number of those that are known."""
+    new, same = [], 0
+    paths = _found(reading, landing)
+    for done, path in enumerate(paths, start=1):
+        name = path.relative_to(landing).as_posix()
+        if is_on_the_way(path):
+            _leave(reading, name)
+            continue
+        try:
+            file = inspect(path, name)
+        except InputError as error:
+            reading.refused.append(error)
+            continue
+        file_id = reading.file_id(name, file.sha256)
+        before = reading.known.get(name)
+        if before and before.file_id == file_id:
+            same += 1
+        else:
+            new.append((file, file_id))
+        reading.progress.advance(
+            f"{reading.source.name}: {done:,} of {len(paths):,} files read through"
+        )
+    return new, same
+
+
+def _found(reading: Reading, landing: Path) -> list[Path]:
     """The source's files. None at all is an error, unless they were taken and then cleared away."""
-    paths = sorted(p for p in landing.glob(source.path) if p.is_file())
-    if not paths and any(of == source.name for of, _ in known):
-        progress.say(f"Source '{source.name}' has no file left; what was taken is kept.")
-    elif not paths:
-        refused.append(
+    paths = sorted(p for p in landing.glob(reading.source.path) if p.is_file())
+    gone = sorted(set(reading.known) - {p.relative_to(landing).as_posix() for p in paths})
+    if gone:
+        reading.progress.say(
+            f"Source '{reading.source.name}': {len(gone):,} files are gone from landing/ since they"
+            f" were taken ({_some(gone)}); their rows are kept."
+        )
+    if not paths and not gone:
+        reading.refused.append(
             InputError(
-                f"Source '{source.name}': no file matches {landing / source.path}.",
+                f"Source '{reading.source.name}': no file matches {landing / reading.source.path}.",
                 "Put the exports there, or mend `path` or `landing` in the shop file.",
             )
         )
     return paths
 
 
-def _new_files(
-    source: Source,
-    sql: str,
-    paths: list[Path],
-    landing: Path,
-    known: dict[tuple[str, str], LedgerFile],
-    refused: list[InputError],
-    progress: Progress,
-) -> tuple[list[Identified], int]:
-    new, same = [], 0
-    for done, path in enumerate(paths):
-        name = path.relative_to(landing).as_posix()
-        try:
-            file = inspect(path, name)
-        except InputError as error:
-            refused.append(error)
-            continue
-        file_id = _file_id(source, sql, file)
-        before = known.get((source.name, name))
-        if before and before.file_id == file_id:
-            same += 1
-        else:
-            new.append((file, file_id))
-        progress.advance(f"{source.name}: {done + 1:,} of {len(paths):,} files read through")
-    return new, same
+def _leave(reading: Reading, name: str) -> None:
+    reading.left.append(name)
+    reading.progress.say(f"{name} is still being written; it is left for the next run.")
 
 
-def _file_id(source: Source, sql: str, file: LandingFile) -> str:
-    """One file may feed two sources, two files of one content are two, and a file that is read by
-    another mapping is another taking."""
-    whole = f"{source.name}\0{file.name}\0{file.sha256}\0{sql}"
-    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN_NAMES
+    return ", ".join(names[:SHOWN_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _tell_strangers(shop: Shop, landing: Path, progress: Progress) -> None:
+    """Files below landing/ that no source asks for."""
+    asked = {p for s in shop.sources for p in landing.glob(s.path)}
+    files = (p for p in landing.rglob("*") if p.is_file() and not p.name.startswith("."))
+    strangers = sorted(p.relative_to(landing).as_posix() for p in files if p not in asked)
+    if strangers:
+        progress.say(
+            f"Warning: {len(strangers):,} files in landing/ match no source of the shop file"
+            f" ({_some(strangers)}); nothing of them was taken."
+        )
+
+
+def _take_new(reading: Reading, new: list[Identified]) -> Iterator[LedgerFile]:
+    """What came back is reinstated; what is unknown is read, chunks side by side."""
+    earlier = {f.file_id: f for f in reading.ledger.files(current=False)}
+    yield from reading.ledger.reinstate([earlier[i] for _, i in new if i in earlier])
+    unknown = [(f, i) for f, i in new if i not in earlier]
+    _tell_unended(unknown, reading.progress)
+    chunks = list(_chunks(unknown))
+    if not chunks:
+        return
+    workers = min(len(chunks), cores())
+    take = partial(_take, reading, max(cores() // workers, 1))
+    n_taken = 0
+    with ThreadPoolExecutor(workers) as pool:
+        for files in pool.map(take, chunks):
+            n_taken += len(files)
+            reading.progress.advance(
+                f"{reading.source.name}: {n_taken:,} of {len(unknown):,} files taken"
+            )
+            yield from files
 
 
 def _tell_unended(files: list[Identified], progress: Progress) -> None:
@@ -154,7 +214,7 @@ def _chunks(files: list[Identified]) -> Iterator[list[Identified]]:
     """Files of one format and header, in name order; as many chunks as cores, or more if large."""
     share = sum(f.size for f, _ in files) // cores() + 1
     limit = min(CHUNK_BYTES, max(SMALLEST_CHUNK_BYTES, share))
-    for _, group in groupby(files, key=lambda f: (f[0].format, f[0].header)):
+    for _, group in groupby(files, key=lambda f: (f[0].format, f[0].packing, f[0].header)):
         chunk: list[Identified] = []
         for file in group:
             if chunk and sum(f.size for f, _ in chunk) + file[0].size > limit:
@@ -164,152 +224,82 @@ def _chunks(files: list[Identified]) -> Iterator[list[Identified]]:
         yield chunk
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What taking a chunk of one source's files needs."""
-
-    source: Source
-    adapter: Adapter
-    sql: str
-    home: ShopHome
-    ledger: Ledger
-    refused: list[InputError]
-
-
-def _side_by_side(work: _Work, chunks: list[list[Identified]]) -> Iterator[list[LedgerFile]]:
-    """Chunks in threads, one core each: much of reading text runs on one core only."""
-    with ThreadPoolExecutor(cores()) as pool:
-        yield from pool.map(partial(_take, work), chunks)
-
-
-def _take(work: _Work, files: list[Identified]) -> list[LedgerFile]:
-    """One chunk; if a file in it is refused, the others are taken one by one."""
+def _take(reading: Reading, threads: int, files: list[Identified]) -> list[LedgerFile]:
+    """One chunk. A file that is refused, or that DuckDB cannot read, is parted from the others by
+    halving: few chunks grow out of one bad file."""
     try:
-        return _take_whole(work, files)
+        return _take_whole(reading, threads, files)
+    except _Left as left:
+        _leave(reading, left.name)
+        rest = [(f, i) for f, i in files if f.name != left.name]
+        return _take(reading, threads, rest) if rest else []
     except InputError as error:
         if len(files) == 1:
-            work.refused.append(error)
+            reading.refused.append(error)
             return []
-    return [taken for file in files for taken in _take(work, [file])]
+    except Unreadable:
+        pass
+    half = len(files) // 2
+    return _take(reading, threads, files[:half]) + _take(reading, threads, files[half:])
 
 
-def _take_whole(work: _Work, files: list[Identified]) -> list[LedgerFile]:
+class _Left(Exception):
+    """The file changed while it was read."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _take_whole(reading: Reading, threads: int, files: list[Identified]) -> list[LedgerFile]:
+    """Raises Unreadable only for several files: one alone is read with care."""
     chunk = hashlib.sha256("".join(i for _, i in files).encode()).hexdigest()[:16]
-    with in_memory(work.home, threads=1) as db:
-        read(db, work.adapter, files)
-        db.execute(f"create temp table typed as {work.sql}")
-        counts = _counts(db)
-        _refuse_changed(files)
-        parts = _write_accepted(db, work.adapter, work.home, chunk)
-        _write_quarantine(db, work.home, chunk)
-    rows = [_row(work, f, i, counts.get(i, (0, 0)), chunk) for f, i in files]
-    work.ledger.commit(rows, parts)
+    for file, _ in files:
+        check_columns(reading.adapter, file)
+    with (
+        in_memory(reading.home, threads=threads) as db,
+        in_memory(reading.home, threads=1) as source,
+    ):
+        try:
+            taking = Taking(db, reading.adapter, reading.sql, reading.home, chunk)
+            taking.add_all(fast_slices(source, reading.adapter, files), files)
+        except Unreadable:
+            if len(files) > 1:
+                raise
+            taking = Taking(db, reading.adapter, reading.sql, reading.home, chunk)
+            taking.add_all(careful_slices(reading.adapter, *files[0]), files)
+        written = taking.finish(files)
+    _leave_changed(files)
+    rows = [ledger_row(reading, f, i, written, chunk) for f, i in files]
+    reading.ledger.commit(rows, written.days, written.parts)
     return rows
 
 
-def _refuse_changed(files: list[Identified]) -> None:
+def _leave_changed(files: list[Identified]) -> None:
     for file, _ in files:
         if file.has_changed():
-            raise InputError(
-                f"{file.name}: it changed while it was read; nothing of it was taken.",
-                "Let the copy finish, then rerun.",
-            )
+            raise _Left(file.name)
 
 
-def _row(
-    work: _Work, file: LandingFile, file_id: str, counts: tuple[int, int], chunk: str
+def ledger_row(
+    reading: Reading, file: LandingFile, file_id: str, written: Written, chunk: str
 ) -> LedgerFile:
-    accepted, quarantined = counts
+    n = no_rows(written.counts, file_id)
     return LedgerFile(
-        file_id, work.source.name, work.adapter.kind, file.name, file.sha256, file.size,
-        accepted + quarantined, accepted, quarantined, chunk,
+        file_id, reading.source.name, reading.source.adapter, reading.adapter.kind, file.name,
+        file.sha256, file.size, n["records"], n["accepted"] + n["quarantined"], n["accepted"],
+        n["quarantined"], n["set_aside"], n["with_visitor"],
+        None if file.header is None else json.dumps(file.header, ensure_ascii=False), chunk,
     )  # fmt: skip
 
 
-def _counts(db: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, int]]:
-    rows = db.execute("""
-        select file_id, count(*) filter (reason is null), count(*) filter (reason is not null)
-        from (select file_id, reason from typed union all select file_id, reason from misfits)
-        group by all""").fetchall()
-    return {file_id: (accepted, quarantined) for file_id, accepted, quarantined in rows}
-
-
-def _write_accepted(
-    db: duckdb.DuckDBPyConnection, adapter: Adapter, home: ShopHome, chunk: str
-) -> list[Part]:
-    """Events by UTC day, so that a night reads the days it needs; items in one part."""
-    folder = home.raw / adapter.kind / chunk
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    if adapter.kind == "items":
-        path = folder / "items.parquet"
-        db.execute(
-            f"copy (select * exclude (reason) from typed where reason is null"
-            f" order by file_id, row_number) to ({_path(path)}) ({PARQUET})"
-        )
-    else:
-        db.execute(
-            "copy (select * exclude (reason), occurred_at::date as day from typed"
-            f" where reason is null) to ({_path(folder)})"
-            f" ({PARQUET}, partition_by (day), filename_pattern 'part-{{i}}')"
-        )
-    return [_part(db, path, adapter, home, chunk) for path in _synced(folder)]
-
-
-def _path(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def _synced(folder: Path) -> list[Path]:
-    """Every Parquet file below `folder`, with its content and its names on the disk."""
-    files = sorted(folder.rglob("*.parquet"))
-    for file in files:
-        sync_file(file)
-    for directory in {f.parent for f in files} | {folder, folder.parent}:
-        sync_directory(directory)
-    return files
-
-
-def _part(
-    db: duckdb.DuckDBPyConnection, path: Path, adapter: Adapter, home: ShopHome, chunk: str
-) -> Part:
-    rows = db.execute("select count(*) from read_parquet(?)", [str(path)]).fetchall()[0][0]
-    day = path.parent.name.removeprefix("day=") if adapter.kind == "events" else None
-    return Part(path.relative_to(home.raw).as_posix(), adapter.kind, day, chunk, rows)
-
-
-def _write_quarantine(db: duckdb.DuckDBPyConnection, home: ShopHome, chunk: str) -> None:
-    """(file_id, row_number, reason, raw) of every refused row of the chunk; no file if none is."""
-    db.execute("""
-        create temp table refused as
-        select file_id, row_number, reason, raw from misfits
-        union all
-        select s.file_id, s.row_number, t.reason,
-            json_merge_patch(to_json(s), '{"file_id": null, "row_number": null}')::varchar
-        from typed t join source_rows s using (file_id, row_number)
-        where t.reason is not null""")
-    if not db.execute("select count(*) from refused").fetchall()[0][0]:
-        return
-    home.quarantine.mkdir(parents=True, exist_ok=True)
-    path = home.quarantine / f"{chunk}.parquet"
-    db.execute(f"copy (from refused order by file_id, row_number) to ({_path(path)}) ({PARQUET})")
-    sync_file(path)
-    sync_directory(home.quarantine)
-
-
-def _sweep(home: ShopHome, ledger: Ledger) -> None:
+def sweep(home: ShopHome, ledger: Ledger) -> None:
     """Removes what a killed ingest left behind: chunks on the disk that the ledger does not name."""
     named = {f.chunk for f in ledger.files(current=False)}
-    left = [
-        p
-        for kind in ("events", "items")
-        for p in (home.raw / kind).glob("*")
-        if p.name not in named
-    ]
-    for folder in left:
-        shutil.rmtree(folder)
+    for folder in home.raw.glob("*/*"):
+        if folder.name not in named:
+            shutil.rmtree(folder)
     for path in home.quarantine.glob("*.parquet"):
-        if path.stem not in named:
+        if path.stem.split("-")[0] not in named:
             path.unlink()
 
 

@@ -1,0 +1,252 @@
+"""One chunk of landing files on its way to the disk: typed a slice at a time, written now and then.
+
+What is in memory is a slice and some hundred thousand typed rows, however large the files are.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from nightshelf.ingest.adapters.base import Adapter, literal
+from nightshelf.ingest.careful import cut
+from nightshelf.ingest.contract import SET_ASIDE
+from nightshelf.ingest.ledger import Part
+from nightshelf.ingest.raw_text import add_raw_text
+from nightshelf.ingest.readers import Identified, Misfit, Slice, from_json
+from nightshelf.paths import ShopHome
+from nightshelf.storage import sync_directory, sync_file
+
+PARQUET = "format parquet, parquet_version v2, compression zstd"
+ROWS_AT_ONCE = 1_000_000
+"""Typed rows in memory before they are written: some 300 MB. Fewer make more files a day."""
+REFUSED_AT_ONCE = 256 << 20
+"""Bytes of refused rows' text in memory before they are written."""
+COUNTED = ("records", "accepted", "quarantined", "set_aside", "with_visitor")
+
+SCHEMA = """
+create or replace table misfits
+    (file_id varchar, row_number bigint, element integer, line bigint, reason varchar, raw varchar);
+create or replace table refused as from misfits;
+create or replace table pending
+    (file_id varchar, row_number bigint, element integer, reason varchar);
+"""
+
+
+@dataclass
+class Written:
+    """What a chunk left on the disk, and what it counted."""
+
+    counts: dict[str, Counter] = field(default_factory=lambda: defaultdict(Counter))
+    """File id → of COUNTED."""
+    days: dict[str, Counter] = field(default_factory=lambda: defaultdict(Counter))
+    """File id → UTC day → accepted events."""
+    parts: list[Part] = field(default_factory=list)
+
+
+class Taking:
+    """Takes slices of one format in; `finish` says what became of them."""
+
+    def __init__(
+        self, db: duckdb.DuckDBPyConnection, adapter: Adapter, sql: str, home: ShopHome, chunk: str
+    ) -> None:
+        self._db, self._adapter, self._sql, self._home, self.chunk = db, adapter, sql, home, chunk
+        self._folder = home.raw / adapter.kind / chunk
+        self._written = Written()
+        self._flushes = self._rows = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        for left in self._home.quarantine.glob(f"{self.chunk}-*.parquet"):
+            left.unlink()
+        self._db.execute(SCHEMA)
+        self._db.execute("drop table if exists typed")
+
+    def add_all(self, slices: Iterable[Slice], files: Sequence[Identified]) -> None:
+        """Raises InputError for a JSON file that was cut in its last line."""
+        for piece in slices:
+            self._add(piece, files)
+            if self._rows >= ROWS_AT_ONCE or self._refused_bytes() >= REFUSED_AT_ONCE:
+                self._flush()
+        self._flush()
+
+    def finish(self, files: Sequence[Identified]) -> Written:
+        """Finds the raw text of refused rows, writes the rest, and syncs all of it."""
+        for file, file_id in files:
+            if self._n("pending", file_id):
+                records = self._written.counts[file_id]["records"]
+                add_raw_text(self._db, file, file_id, records)
+        self._flush()
+        self._sync()
+        return self._written
+
+    def _n(self, table: str, file_id: str) -> int:
+        found = self._db.execute(f"select count(*) from {table} where file_id = ?", [file_id])
+        return found.fetchall()[0][0]
+
+    def _add(self, piece: Slice, files: Sequence[Identified]) -> None:
+        self._add_misfits(piece.misfits)
+        self._db.register("slice", piece.rows)
+        is_json = "line" in piece.rows.column_names
+        if is_json:
+            self._part_lines(files)
+            rows = from_json(self._adapter)
+        else:
+            rows = "select *, 1::integer as element from slice"
+        self._db.execute(f"create or replace temp view source_rows as {rows}")
+        self._type(is_json)
+        self._db.unregister("slice")
+
+    def _add_misfits(self, misfits: Sequence[Misfit]) -> None:
+        if misfits:
+            names = ("file_id", "row_number", "element", "line", "reason", "raw")
+            columns = dict(zip(names, map(list, zip(*misfits, strict=True)), strict=True))
+            self._db.register("found_misfits", pa.table(columns))
+            self._db.execute("insert into misfits from found_misfits")
+            self._db.unregister("found_misfits")
+
+    def _part_lines(self, files: Sequence[Identified]) -> None:
+        """`lines`: the slice's JSON objects. Blank lines are no rows; the rest are misfits."""
+        self._db.execute("""
+            create or replace temp table judged as
+            select *,
+                -- Not `and`: DuckDB may evaluate both sides, and json_type raises at what is no JSON.
+                case when json_valid(line) then json_type(line) = 'OBJECT' else false end as is_object
+            from slice where coalesce(trim(line, e' \\t\\r'), '') <> ''""")
+        self._refuse_cut(files)
+        self._db.execute("""
+            insert into misfits
+            select file_id, row_number, 1, row_number, 'not_json', line from judged
+            where not is_object""")
+        self._db.execute("create or replace temp view lines as from judged where is_object")
+
+    def _refuse_cut(self, files: Sequence[Identified]) -> None:
+        unended = {i: f for f, i in files if f.format == "jsonl" and not f.ends_with_newline}
+        if not unended:
+            return
+        for file_id, row_number, is_object in self._db.execute("""
+            select file_id, max(row_number), max_by(is_object, row_number) from judged
+            group by file_id""").fetchall():
+            file = unended.get(file_id)
+            if file and not is_object and row_number == file.lines + 1:
+                raise cut(file, row_number, "its JSON is not whole, no line end")
+
+    def _type(self, is_json: bool) -> None:
+        exists = self._db.execute(
+            "select count(*) from duckdb_tables() where table_name = 'typed'"
+        ).fetchall()[0][0]
+        begin = "insert into typed" if exists else "create table typed as"
+        self._db.execute("create or replace temp table fresh as " + self._sql)
+        self._keep_refused(is_json)
+        self._count()
+        self._db.execute(f"{begin} select * exclude (reason) from fresh where reason is null")
+        self._rows = self._db.execute("select count(*) from typed").fetchall()[0][0]
+
+    def _keep_refused(self, is_json: bool) -> None:
+        """JSON has its text at hand; other formats are looked at again when the file is through."""
+        if is_json:
+            self._db.execute("""
+                insert into refused
+                select f.file_id, f.row_number, f.element, f.row_number, f.reason, j.line
+                from fresh as f join judged as j using (file_id, row_number)
+                where f.reason is not null""")
+        else:
+            self._db.execute("""
+                insert into pending select file_id, row_number, element, reason from fresh
+                where reason is not null""")
+
+    def _count(self) -> None:
+        visitor = "coalesce(user_id, anonymous_id)" if self._adapter.kind == "events" else "null"
+        for file_id, *counts in self._db.execute(f"""
+            select file_id, count(*) filter (element = 1), count(*) filter (reason is null),
+                count(*) filter (reason is not null),
+                count(*) filter (reason = {literal(SET_ASIDE)}),
+                count({visitor}) filter (reason is null)
+            from fresh group by file_id""").fetchall():
+            self._written.counts[file_id].update(dict(zip(COUNTED, counts, strict=True)))
+        if self._adapter.kind == "events":
+            for file_id, day, n in self._db.execute("""
+                select file_id, occurred_at::date::varchar, count(*) from fresh
+                where reason is null group by all""").fetchall():
+                self._written.days[file_id][day] += n
+
+    def _refused_bytes(self) -> int:
+        found = self._db.execute("select coalesce(sum(strlen(raw)), 0) from refused")
+        return found.fetchall()[0][0]
+
+    def _flush(self) -> None:
+        self._flushes += 1
+        self._write_accepted()
+        self._write_refused()
+
+    def _write_accepted(self) -> None:
+        """Events by UTC day, so that a night reads the days it needs; others in one part."""
+        if not self._rows:
+            return
+        folder = self._folder / str(self._flushes)
+        folder.mkdir(parents=True)
+        if self._adapter.kind == "events":
+            self._db.execute(
+                "copy (select *, occurred_at::date as day from typed) to"
+                f" ({_path(folder)}) ({PARQUET}, partition_by (day), filename_pattern 'part-{{i}}')"
+            )
+        else:
+            path = folder / f"{self._adapter.kind}.parquet"
+            self._db.execute(
+                f"copy (from typed order by file_id, row_number, element) to ({_path(path)}) ({PARQUET})"
+            )
+        self._db.execute("truncate typed")
+        self._rows = 0
+        for path in sorted(folder.rglob("*.parquet")):
+            self._written.parts.append(self._part(path))
+
+    def _part(self, path: Path) -> Part:
+        rows = self._db.execute("select count(*) from read_parquet(?)", [str(path)])
+        day = path.parent.name.removeprefix("day=") if self._adapter.kind == "events" else None
+        name = path.relative_to(self._home.raw).as_posix()
+        return Part(name, self._adapter.kind, day, self.chunk, rows.fetchall()[0][0])
+
+    def _write_refused(self) -> None:
+        """Misfits are counted here: they never were typed."""
+        for file_id, n in self._db.execute(
+            "select file_id, count(*) from misfits group by file_id"
+        ).fetchall():
+            self._written.counts[file_id].update({"records": n, "quarantined": n})
+        self._db.execute("insert into refused from misfits; truncate misfits")
+        if not self._db.execute("select count(*) from refused").fetchall()[0][0]:
+            return
+        self._home.quarantine.mkdir(parents=True, exist_ok=True)
+        path = self._home.quarantine / f"{self.chunk}-{self._flushes}.parquet"
+        self._db.execute(
+            "copy (from refused order by file_id, row_number, element)"
+            f" to ({_path(path)}) ({PARQUET})"
+        )
+        self._db.execute("truncate refused")
+
+    def _sync(self) -> None:
+        """Contents and names are on the disk before the ledger names them."""
+        files = sorted(self._folder.rglob("*.parquet"))
+        refused = sorted(self._home.quarantine.glob(f"{self.chunk}-*.parquet"))
+        for file in (*files, *refused):
+            sync_file(file)
+        folders = {p for f in files for p in (f.parent, f.parent.parent)}
+        for folder in (*folders, *({self._folder, self._folder.parent} if files else ())):
+            sync_directory(folder)
+        if refused:
+            sync_directory(self._home.quarantine)
+
+
+def _path(path: Path) -> str:
+    return literal(str(path))
+
+
+def no_rows(counts: Mapping[str, Counter], file_id: str) -> Counter:
+    """A file of a header alone was counted nowhere."""
+    return counts.get(file_id, Counter())
