@@ -67,6 +67,14 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def json_in(column: str) -> str:
+    """SQL for a column's JSON text, null where the text is none: a file may say "none" for a list.
+
+    Not `try` around what reads it: DuckDB evaluates an expression that stands twice outside of it.
+    """
+    return f"case when json_valid({quoted(column)}) then {quoted(column)} end"
+
+
 def named(column: str, key: str, value: str) -> str:
     """SQL for a value in a list of {key, value} pairs, such as GA4's event_params.
 
@@ -78,24 +86,25 @@ def named(column: str, key: str, value: str) -> str:
     for step in reversed(value.split(".")):
         shape = f"{{{json.dumps(step)}: {shape}}}"
     pair = f'[{{"key": "VARCHAR", {shape[1:]}]'
-    found = f"list_filter(from_json({quoted(column)}, {literal(pair)}), lambda pair: pair.key = {literal(key)})"
-    return f"try({found}[1].{value})"
+    pairs = f"from_json({json_in(column)}, {literal(pair)})"
+    return f"list_filter({pairs}, lambda pair: pair.key = {literal(key)})[1].{value}"
 
 
 def first(column: str, path: str = "") -> str:
     """SQL for the first of a list that a column holds as JSON text, or for what `path` names in it."""
-    return f"try(json_extract_string({quoted(column)}, {literal('$[0]' + path)}))"
+    return f"json_extract_string({json_in(column)}, {literal('$[0]' + path)})"
+
+
+def joined(column: str, separator: str) -> str:
+    """SQL for the texts of a list that a column holds as JSON text."""
+    texts = f"json_extract_string({json_in(column)}, '$[*]')"
+    return f"nullif(array_to_string({texts}, {literal(separator)}), '')"
 
 
 def one_of(expression: str, names: Iterable[str]) -> str:
     """SQL: is it one of these names? Capitals and blanks around it do not matter."""
     listed = ", ".join(literal(name.lower()) for name in names)
     return f"coalesce(lower(trim({expression})) in ({listed}), false)"
-
-
-def id_of_element(event_id: str) -> str:
-    """SQL for an id of each row of an unfolded record; the first element keeps the record's own."""
-    return f"{event_id} || case when element > 1 then '/' || element else '' end"
 
 
 def translated(expression: str, names: dict[str, str], otherwise: str | None = None) -> str:

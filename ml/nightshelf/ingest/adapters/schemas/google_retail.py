@@ -4,7 +4,7 @@ One object a line, in the API's own camelCase. An event lists its products in `p
 row a product. There is no event id.
 """
 
-from nightshelf.ingest.adapters.base import Adapter, first, one_of, translated
+from nightshelf.ingest.adapters.base import Adapter, first, joined, one_of, translated
 
 NAMES = {
     "detail-page-view": "view",
@@ -97,7 +97,7 @@ PRODUCTS = Adapter(
         "stock_qty": "availableQuantity",
         "available_from": "availableTime",
         "available_until": "expireTime",
-        "tags": "try(array_to_string(json_extract_string(tags, '$[*]'), ', '))",
+        "tags": joined("tags", ", "),
         "url": "uri",
         "image_url": first("images", ".uri"),
     },

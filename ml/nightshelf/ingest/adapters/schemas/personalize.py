@@ -25,10 +25,9 @@ NAMES = {
 EVENTS = Adapter(
     kind="events",
     required=("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE"),
-    optional=("EVENT_ID", "RECOMMENDATION_ID"),
+    optional=("RECOMMENDATION_ID",),
     time_unit="s",
     expressions={
-        "event_id": "EVENT_ID",
         "event_type": translated(
             "regexp_replace(EVENT_TYPE, '[^A-Za-z]', '', 'g')", NAMES, otherwise="EVENT_TYPE"
         ),
@@ -47,7 +46,7 @@ def _first(column: str) -> str:
 
 LEVELS = ("CATEGORY_L1", "CATEGORY_L2", "CATEGORY_L3")
 
-# Personalize has no title: an item is called by its id, unless the shop added a column.
+# Personalize asks for no title; many shops add one.
 ITEMS = Adapter(
     kind="items",
     required=("ITEM_ID",),
@@ -64,7 +63,7 @@ ITEMS = Adapter(
     time_unit="s",
     expressions={
         "item_id": "ITEM_ID",
-        "title": "coalesce(TITLE, ITEM_NAME, ITEM_ID)",
+        "title": "coalesce(TITLE, ITEM_NAME)",
         "description": "PRODUCT_DESCRIPTION",
         "category_path": f"nullif(concat_ws(' > ', {', '.join(map(_first, LEVELS))}), '')",
         "brand": "BRAND",

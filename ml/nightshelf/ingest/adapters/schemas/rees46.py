@@ -26,7 +26,7 @@ EVENTS = Adapter(
 
 LEAF = "replace(string_split(category_code, '.')[-1], '_', ' ')"
 
-# The files have no titles: an item is called by its brand and kind, else by its id.
+# The files have no titles: an item is called by its brand and kind. A price of 0 is an unknown one.
 ITEMS = Adapter(
     kind="items",
     claims=True,
@@ -34,10 +34,10 @@ ITEMS = Adapter(
     optional=("category_code", "brand"),
     expressions={
         "item_id": "product_id",
-        "title": f"coalesce(nullif(trim(concat_ws(' ', brand, {LEAF})), ''), product_id)",
+        "title": f"concat_ws(' ', brand, {LEAF})",
         "category_path": "coalesce(nullif(replace(category_code, '.', ' > '), ''), category_id)",
         "brand": "brand",
-        "price": "price",
+        "price": "case when try_cast(price as double) > 0 then price end",
         "updated_at": "event_time",
     },
 )

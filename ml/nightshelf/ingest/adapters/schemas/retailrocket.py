@@ -36,7 +36,6 @@ SAMPLE = Adapter(
     },
 )
 
-# Items have no titles: a category's row calls the item by its id, for a title brings a category in.
 PROPERTIES = Adapter(
     kind="items",
     required=("timestamp", "itemid", "property", "value"),
@@ -44,7 +43,6 @@ PROPERTIES = Adapter(
     time_unit="ms",
     expressions={
         "item_id": "itemid",
-        "title": "case when property = 'categoryid' then itemid end",
         "category_path": "case when property = 'categoryid' then value end",
         "in_stock": "case when property = 'available' then value end",
         "updated_at": '"timestamp"',

@@ -4,7 +4,7 @@ One call a line. A call about one product has it in `properties`, a call about s
 `properties.products`: one row a product. An identify says who a visitor is: a login.
 """
 
-from nightshelf.ingest.adapters.base import Adapter, id_of_element, one_of, translated
+from nightshelf.ingest.adapters.base import Adapter, one_of, translated
 
 NAMES = {
     "Product Viewed": "view",
@@ -76,7 +76,7 @@ EVENTS = Adapter(
     aside=f"{one_of('type', ('page', 'screen', 'group'))} or {one_of('event', NOT_FOR_SHELVES)}"
     f' or ({WHO_CALLS} and "userId" is null)',
     expressions={
-        "event_id": id_of_element('"messageId"'),
+        "event_id": '"messageId"',
         "event_type": f"case when {WHO_CALLS} then 'login' else {translated('event', NAMES)} end",
         "occurred_at": TIME,
         "user_id": '"userId"',
@@ -87,7 +87,7 @@ EVENTS = Adapter(
         "variant_id": _product("variant"),
         "quantity": _product("quantity"),
         "price": _product("price"),
-        "currency": '"properties.currency"',
+        "currency": 'upper("properties.currency")',
         "order_id": '"properties.order_id"',
         "list_id": '"properties.list_id"',
         "position": _product("position"),
@@ -117,7 +117,7 @@ ITEMS = Adapter(
         "category_path": f"regexp_replace({_product('category')}, '\\s*[/>]\\s*', ' > ', 'g')",
         "brand": _product("brand"),
         "price": _product("price"),
-        "currency": '"properties.currency"',
+        "currency": 'upper("properties.currency")',
         "url": _product("url"),
         "image_url": _product("image_url"),
         "updated_at": TIME,

@@ -5,7 +5,7 @@ cancelled, one refund a line item for the pieces that no refund covers. A guest 
 then the order stands for the visit. Test orders say so.
 """
 
-from nightshelf.ingest.adapters.base import Adapter
+from nightshelf.ingest.adapters.base import Adapter, first, json_in
 
 LINES = "json_extract(line, '$.line_items[*]')"
 REFUNDED = "json_extract(line, '$.refunds[*].refund_line_items[*]')"
@@ -62,12 +62,12 @@ ORDERS = Adapter(
         "price": '"[].item.price"',
         "currency": "currency",
         "order_id": "id",
-        "coupon": "try(json_extract_string(discount_codes, '$[0].code'))",
+        "coupon": first("discount_codes", ".code"),
         "traffic": "case when test = 'true' then 'test' end",
     },
 )
 
-VARIANTS = "json_extract(variants, '$[*]')"
+VARIANTS = f"json_extract({json_in('variants')}, '$[*]')"
 
 
 def _of(key: str, cast: str = "varchar") -> str:
@@ -103,11 +103,11 @@ PRODUCTS = Adapter(
         "description": "regexp_replace(body_html, '<[^>]*>', ' ', 'g')",
         "category_path": "product_type",
         "brand": "vendor",
-        "price": f"try({CHEAPEST}.price)",
-        "list_price": f"try({CHEAPEST}.before)",
-        "in_stock": f"coalesce(status, 'active') = 'active' and published_at is not null and try({ON_SALE})",
-        "stock_qty": "try(list_sum(list_transform("
-        f"{VARIANTS}, lambda v: {_of('inventory_quantity', 'bigint')})))",
+        "price": f"{CHEAPEST}.price",
+        "list_price": f"{CHEAPEST}.before",
+        "in_stock": f"coalesce(status, 'active') = 'active' and published_at is not null and {ON_SALE}",
+        "stock_qty": "list_sum(list_transform("
+        f"{VARIANTS}, lambda v: {_of('inventory_quantity', 'bigint')}))",
         "available_from": "published_at",
         "tags": "tags",
         "image_url": '"image.src"',

@@ -4,7 +4,7 @@ An e-commerce action says what was done, the product context with what: one row 
 UTC, with or without saying so. Bots are known by the IAB and the YAUAA enrichment, where they run.
 """
 
-from nightshelf.ingest.adapters.base import Adapter, first, id_of_element, one_of, translated
+from nightshelf.ingest.adapters.base import Adapter, first, joined, one_of, translated
 
 SHOP = "contexts_com_snowplowanalytics_snowplow_ecommerce_"
 PRODUCTS, ORDER, REFUND, USER = (
@@ -67,7 +67,7 @@ EVENTS = Adapter(
     unfold=f"json_extract(line, '$.{PRODUCTS}[*]')",
     aside=one_of(WHAT, NOT_FOR_SHELVES),
     expressions={
-        "event_id": id_of_element("event_id"),
+        "event_id": "event_id",
         "event_type": translated(WHAT, NAMES),
         "occurred_at": IN_UTC,
         "user_id": f"coalesce(user_id, {first(USER, '.id')})",
@@ -81,7 +81,7 @@ EVENTS = Adapter(
         "order_id": f"coalesce({first(ORDER, '.transaction_id')}, {first(REFUND, '.transaction_id')})",
         "list_id": f'"{ACTION}.name"',
         "position": '"[].position"',
-        "query": f"""try(array_to_string(json_extract_string("{SEARCH}.terms", '$[*]'), ' '))""",
+        "query": joined(f"{SEARCH}.terms", " "),
         "coupon": first(ORDER, ".discount_code"),
         "traffic": f"case when {BOT} then 'bot' end",
     },
