@@ -51,5 +51,7 @@ def test_every_adapter_has_a_page_with_an_example():
 @pytest.mark.parametrize("page", FIXTURES, ids=name)
 def test_a_fixture_has_rows_for_each_source_and_a_page_of_its_name(page):
     example = Example.read(page)
-    assert {s["name"] for s in example.sources} == {s for s, verb in example.tables if verb == "gives"}
+    assert {s["name"] for s in example.sources} == {
+        s for s, verb in example.tables if verb == "gives"
+    }
     assert (PROJECT / "docs" / "inputs" / f"{page.parent.name}.md").exists()
