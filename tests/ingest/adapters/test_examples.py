@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,9 @@ def adapters_on(pages: list[Path]) -> set[str]:
     return {source["adapter"] for page in pages for source in Example.read(page).sources}
 
 
-@pytest.mark.parametrize("page", [*FIXTURES, *PAGES], ids=name)
-def test_landing_files_become_the_rows_that_the_page_shows_and_no_others(page, tmp_path):
+def assert_true(page: Path, root: Path) -> None:
     example = Example.read(page)
-    landing = example.land(tmp_path)
+    landing = example.land(root)
     for source in landing.shop.sources:
         kind = adapter_for(source).kind
         table = example.tables.get((source.name, "gives"), NOTHING)
@@ -38,6 +38,21 @@ def test_landing_files_become_the_rows_that_the_page_shows_and_no_others(page, t
         assert {c: v for row in rows for c, v in row.items() if c in silent and v is not None} == {}
         reasons = example.tables.get((source.name, "refuses"), NOTHING).rows
         assert refused(landing, source.name) == reasons
+
+
+@pytest.mark.parametrize("page", [*FIXTURES, *PAGES], ids=name)
+def test_landing_files_become_the_rows_that_the_page_shows_and_no_others(page, tmp_path):
+    assert_true(page, tmp_path)
+
+
+def test_the_adapter_that_the_docs_add_is_whole(tmp_path, monkeypatch):
+    page = PROJECT / "docs" / "inputs" / "README.md"
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S)
+    module: dict = {}
+    exec(code, module)
+    for adapter, sentence in module["ADAPTERS"].items():
+        monkeypatch.setitem(adapters(), adapter, sentence)
+    assert_true(page, tmp_path)
 
 
 def test_every_adapter_has_a_fixture():
