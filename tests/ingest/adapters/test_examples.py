@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -48,9 +49,9 @@ def test_landing_files_become_the_rows_that_the_page_shows_and_no_others(page, t
 def test_the_adapter_that_the_docs_add_is_whole(tmp_path, monkeypatch):
     page = PROJECT / "docs" / "inputs" / "README.md"
     (code,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S)
-    module: dict = {}
-    exec(code, module)
-    for adapter, sentence in module["ADAPTERS"].items():
+    module = tmp_path / "wishes.py"
+    module.write_text(code)
+    for adapter, sentence in run_path(str(module))["ADAPTERS"].items():
         monkeypatch.setitem(adapters(), adapter, sentence)
     assert_true(page, tmp_path)
 

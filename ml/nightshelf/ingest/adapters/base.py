@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -75,19 +74,18 @@ def json_in(column: str) -> str:
     return f"case when json_valid({quoted(column)}) then {quoted(column)} end"
 
 
-def named(column: str, key: str, value: str) -> str:
+def named(column: str, key: str, *values: str) -> str:
     """SQL for a value in a list of {key, value} pairs, such as GA4's event_params.
 
-    `column` is a column with the list's JSON text; `value` is the path below the pair that holds
-    the value, such as `value.string_value`. Null where the text is no such list. The list is
-    parsed once for all keys with one path: naming each pair by a JSON path costs five times that.
+    `column` is a column with the list's JSON text; `values` are the names below `value` under which
+    it may stand, the first that is there counts. Null where the text is no such list. The list is
+    parsed once for all keys with the same names: a JSON path for each pair costs five times that.
     """
-    shape = '"VARCHAR"'
-    for step in reversed(value.split(".")):
-        shape = f"{{{json.dumps(step)}: {shape}}}"
-    pair = f'[{{"key": "VARCHAR", {shape[1:]}]'
-    pairs = f"from_json({json_in(column)}, {literal(pair)})"
-    return f"list_filter({pairs}, lambda pair: pair.key = {literal(key)})[1].{value}"
+    fields = ", ".join(f'"{value}": "VARCHAR"' for value in values)
+    shape = literal(f'[{{"key": "VARCHAR", "value": {{{fields}}}}}]')
+    pairs = f"from_json({json_in(column)}, {shape})"
+    found = f"list_filter({pairs}, lambda pair: pair.key = {literal(key)})[1].value"
+    return f"coalesce({', '.join(f'{found}.{value}' for value in values)})"
 
 
 def first(column: str, path: str = "") -> str:

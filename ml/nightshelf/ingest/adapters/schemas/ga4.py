@@ -49,12 +49,8 @@ def _set(column: str) -> str:
     return f"nullif({quoted(column)}, '(not set)')"
 
 
-def _text(key: str) -> str:
-    return named("event_params", key, "value.string_value")
-
-
-def _number(key: str) -> str:
-    return named("event_params", key, "value.int_value")
+def _param(key: str) -> str:
+    return named("event_params", key, "string_value", "int_value")
 
 
 ITEM_ID = _set("[].item_id")
@@ -88,19 +84,19 @@ EVENTS = Adapter(
         "anonymous_id": "user_pseudo_id",
         # Without consent nobody is named; then the order keeps a basket's items together.
         "session_id": f"case when {WHO} is null then {ORDER_ID}"
-        f" else {WHO} || '.' || {_number('ga_session_id')} end",
+        f" else {WHO} || '.' || {_param('ga_session_id')} end",
         "item_id": ITEM_ID,
         "variant_id": _set("[].item_variant"),
         "quantity": _set("[].quantity"),
         "price": _set("[].price"),
-        "currency": _text("currency"),
+        "currency": _param("currency"),
         "order_id": ORDER_ID,
         "list_id": f"coalesce({_set('[].item_list_id')}, {_set('[].item_list_name')})",
         "position": _set("[].item_list_index"),
-        "query": _text("search_term"),
-        "coupon": f"coalesce({_set('[].coupon')}, {_text('coupon')})",
-        "traffic": f"case when {one_of(_text('traffic_type'), ('internal', 'developer'))}"
-        f" or {_number('debug_mode')} = '1' then 'internal' end",
+        "query": _param("search_term"),
+        "coupon": f"coalesce({_set('[].coupon')}, {_param('coupon')})",
+        "traffic": f"case when {one_of(_param('traffic_type'), ('internal', 'developer'))}"
+        f" or {_param('debug_mode')} = '1' then 'internal' end",
     },
 )
 
