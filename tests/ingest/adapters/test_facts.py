@@ -56,6 +56,7 @@ def test_nonsense_in_any_field_is_a_row_and_never_a_crash(name, tmp_path):
     lines = [
         "{" + ", ".join(f"{json.dumps(f)}: {value}" for f in fields) + "}" for value in NONSENSE
     ]
+    lines += ["word", '{"id": 1, "line_items": [', "[1, 2]", "{}"]
     # One field at a time, too: a line that is aside at once proves nothing.
     lines += [f"{{{json.dumps(f)}: {value}}}" for f in fields for value in NONSENSE]
     landing = landing_of(tmp_path, name, "*.jsonl")

@@ -79,7 +79,7 @@ def named(column: str, key: str, *values: str) -> str:
 
     `column` is a column with the list's JSON text; `values` are the names below `value` under which
     it may stand, the first that is there counts. Null where the text is no such list. The list is
-    parsed once for all keys with the same names: a JSON path for each pair costs five times that.
+    parsed once for all keys with the same names: a JSON path for each pair costs several times that.
     """
     fields = ", ".join(f'"{value}": "VARCHAR"' for value in values)
     shape = literal(f'[{{"key": "VARCHAR", "value": {{{fields}}}}}]')
