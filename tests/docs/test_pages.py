@@ -7,7 +7,6 @@ import re
 import textwrap
 import tomllib
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
@@ -19,9 +18,9 @@ from expectations import DOORS
 from nightshelf.cli import app
 from nightshelf.columns import EVENT_TYPES, EVENTS, ITEMS, SHELF, SHELVES
 from nightshelf.errors import NightshelfError
+from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.ingest.contract import REASONS
 from nightshelf.settings import (
-    AdapterName,
     Cleaning,
     Doors,
     Events,
@@ -125,9 +124,9 @@ def test_every_key_of_a_shop_file_is_documented_with_its_default():
     assert {key: cells[0] for key, cells in told.items()} == keys_of_a_shop_file()
 
 
-def test_every_adapter_is_documented():
-    told = named(section(page("data-contract.md"), "## Adapters"))
-    assert tuple(told) == get_args(AdapterName)
+def test_every_adapter_stands_in_the_table_of_inputs_once():
+    told = re.findall(r"^\| \[.*?\]\(\w+\.md\) \| (.*?) \|", page("inputs/README.md"), re.M)
+    assert sorted(", ".join(told).replace("`", "").split(", ")) == sorted([*adapters(), COLUMN_MAP])
 
 
 def test_every_reason_of_quarantine_is_documented_in_the_code_s_order():
