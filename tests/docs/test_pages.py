@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from expectations import DOORS
 from nightshelf.cli import app
-from nightshelf.columns import EVENT_TYPES, EVENTS, ITEMS, SHELF, SHELVES
+from nightshelf.columns import CATEGORIES, EVENT_TYPES, EVENTS, ITEMS, SHELF, SHELVES
 from nightshelf.errors import NightshelfError
 from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.ingest.contract import REASONS
@@ -78,7 +78,8 @@ def test_the_example_of_a_command_is_one_that_it_takes(name):
 
 
 def test_every_column_of_the_contract_is_documented_with_its_type():
-    for heading, contract in (("## Events", EVENTS), ("## Items", ITEMS)):
+    tables = {"## Events": EVENTS, "## Items": ITEMS, "## Categories": CATEGORIES}
+    for heading, contract in tables.items():
         found = {
             n: cells[0] for n, cells in named(section(page("data-contract.md"), heading)).items()
         }

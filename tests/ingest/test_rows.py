@@ -169,7 +169,7 @@ def test_a_line_that_is_not_json_is_one_bad_row(landing):
 
 
 def test_a_row_has_the_first_reason_that_applies(landing):
-    landing.put("a.csv", ["never,,,many,NaN,gift"])
+    landing.put("a.csv", ["never,,,many,NaN,sale"])
     landing.ingest()
     assert landing.quarantine() == [(1, "missing_item_id")]
 
