@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from nightshelf.ingest.adapters.base import Adapter, literal
+from nightshelf.columns import PROVENANCE
+from nightshelf.ingest.adapters.base import Adapter, literal, quoted
 from nightshelf.ingest.careful import cut
 from nightshelf.ingest.contract import SET_ASIDE
 from nightshelf.ingest.ledger import Part
@@ -26,8 +28,8 @@ from nightshelf.storage import sync_directory, sync_file
 PARQUET = "format parquet, parquet_version v2, compression zstd"
 ROWS_AT_ONCE = 1_000_000
 """Typed rows in memory before they are written: some 300 MB. Fewer make more files a day."""
-REFUSED_AT_ONCE = 256 << 20
-"""Bytes of refused rows' text in memory before they are written."""
+BYTES_AT_ONCE = 512 << 20
+"""Bytes of text read before what was refused of it is written."""
 COUNTED = ("records", "accepted", "quarantined", "set_aside", "with_visitor")
 
 SCHEMA = """
@@ -37,6 +39,9 @@ create or replace table refused as from misfits;
 create or replace table pending
     (file_id varchar, row_number bigint, element integer, reason varchar);
 """
+
+
+FLAT = "select *, 1::integer as element, true as is_object, null::varchar as line from slice"
 
 
 @dataclass
@@ -59,7 +64,8 @@ class Taking:
         self._db, self._adapter, self._sql, self._home, self.chunk = db, adapter, sql, home, chunk
         self._folder = home.raw / adapter.kind / chunk
         self._written = Written()
-        self._flushes = self._rows = 0
+        self._flushes = self._rows = self._bytes = 0
+        self._is_json = False
         self._begin()
 
     def _begin(self) -> None:
@@ -67,18 +73,50 @@ class Taking:
         for left in self._home.quarantine.glob(f"{self.chunk}-*.parquet"):
             left.unlink()
         self._db.execute(SCHEMA)
-        self._db.execute("drop table if exists typed")
+        columns = self._adapter.contract | PROVENANCE | {"reason": "VARCHAR", "line": "VARCHAR"}
+        named = ", ".join(f"{quoted(c)} {kind}" for c, kind in columns.items())
+        self._db.execute(f"create or replace table typed ({named})")
 
-    def add_all(self, slices: Iterable[Slice], files: Sequence[Identified]) -> None:
+    def add_all(self, slices: Generator[Slice, None, None], files: Sequence[Identified]) -> None:
         """Raises InputError for a JSON file that was cut in its last line."""
-        for piece in slices:
-            self._add(piece, files)
-            if self._rows >= ROWS_AT_ONCE or self._refused_bytes() >= REFUSED_AT_ONCE:
-                self._flush()
+        with closing(slices):
+            for piece in slices:
+                self.add(piece)
+                if self._rows >= ROWS_AT_ONCE or self._bytes >= BYTES_AT_ONCE:
+                    self._flush(files)
+
+    def add(self, piece: Slice) -> None:
+        """Types a slice. JSON keeps the text of what is refused; other formats are looked at again
+        when the file is through."""
+        self._is_json = "line" in piece.rows.column_names
+        self._db.register("slice", piece.rows)
+        rows = from_json(self._adapter) if self._is_json else FLAT
+        self._db.execute(f"create or replace temp view source_rows as {rows}")
+        typed = self._db.execute(f"insert into typed by name {self._sql}")
+        self._rows += typed.fetchall()[0][0]
+        self._bytes += piece.rows.nbytes
+        self._db.unregister("slice")
+        self._add_misfits(piece.misfits)
+
+    def carry_over(self, accepted: str, misfits: str) -> None:
+        """SQL for rows that were typed before, and for misfits, both under their new file id."""
         self._flush()
+        rows = self._db.execute(f"insert into typed by name {accepted}")
+        self._rows += rows.fetchall()[0][0]
+        self._db.execute(f"insert into misfits {misfits}")
+
+    def find_raw_text(self, texts: str) -> None:
+        """Raw text for refused rows that lack it: SQL for (row_number, line, raw)."""
+        self._flush()
+        self._db.execute(f"""
+            insert into refused
+            select p.file_id, p.row_number, p.element, texts.line, p.reason, texts.raw
+            from pending as p join ({texts}) as texts using (row_number);
+            truncate pending""")
 
     def finish(self, files: Sequence[Identified]) -> Written:
         """Finds the raw text of refused rows, writes the rest, and syncs all of it."""
+        self._flush(files)
         for file, file_id in files:
             if self._n("pending", file_id):
                 records = self._written.counts[file_id]["records"]
@@ -91,19 +129,6 @@ class Taking:
         found = self._db.execute(f"select count(*) from {table} where file_id = ?", [file_id])
         return found.fetchall()[0][0]
 
-    def _add(self, piece: Slice, files: Sequence[Identified]) -> None:
-        self._add_misfits(piece.misfits)
-        self._db.register("slice", piece.rows)
-        is_json = "line" in piece.rows.column_names
-        if is_json:
-            self._part_lines(files)
-            rows = from_json(self._adapter)
-        else:
-            rows = "select *, 1::integer as element from slice"
-        self._db.execute(f"create or replace temp view source_rows as {rows}")
-        self._type(is_json)
-        self._db.unregister("slice")
-
     def _add_misfits(self, misfits: Sequence[Misfit]) -> None:
         if misfits:
             names = ("file_id", "row_number", "element", "line", "reason", "raw")
@@ -112,55 +137,16 @@ class Taking:
             self._db.execute("insert into misfits from found_misfits")
             self._db.unregister("found_misfits")
 
-    def _part_lines(self, files: Sequence[Identified]) -> None:
-        """`lines`: the slice's JSON objects. Blank lines are no rows; the rest are misfits."""
-        self._db.execute("""
-            create or replace temp table judged as
-            select *,
-                -- Not `and`: DuckDB may evaluate both sides, and json_type raises at what is no JSON.
-                case when json_valid(line) then json_type(line) = 'OBJECT' else false end as is_object
-            from slice where coalesce(trim(line, e' \\t\\r'), '') <> ''""")
-        self._refuse_cut(files)
-        self._db.execute("""
-            insert into misfits
-            select file_id, row_number, 1, row_number, 'not_json', line from judged
-            where not is_object""")
-        self._db.execute("create or replace temp view lines as from judged where is_object")
-
     def _refuse_cut(self, files: Sequence[Identified]) -> None:
         unended = {i: f for f, i in files if f.format == "jsonl" and not f.ends_with_newline}
         if not unended:
             return
         for file_id, row_number, is_object in self._db.execute("""
-            select file_id, max(row_number), max_by(is_object, row_number) from judged
-            group by file_id""").fetchall():
+            select file_id, max(row_number), max_by(reason is distinct from 'not_json', row_number)
+            from typed group by file_id""").fetchall():
             file = unended.get(file_id)
             if file and not is_object and row_number == file.lines + 1:
                 raise cut(file, row_number, "its JSON is not whole, no line end")
-
-    def _type(self, is_json: bool) -> None:
-        exists = self._db.execute(
-            "select count(*) from duckdb_tables() where table_name = 'typed'"
-        ).fetchall()[0][0]
-        begin = "insert into typed" if exists else "create table typed as"
-        self._db.execute("create or replace temp table fresh as " + self._sql)
-        self._keep_refused(is_json)
-        self._count()
-        self._db.execute(f"{begin} select * exclude (reason) from fresh where reason is null")
-        self._rows = self._db.execute("select count(*) from typed").fetchall()[0][0]
-
-    def _keep_refused(self, is_json: bool) -> None:
-        """JSON has its text at hand; other formats are looked at again when the file is through."""
-        if is_json:
-            self._db.execute("""
-                insert into refused
-                select f.file_id, f.row_number, f.element, f.row_number, f.reason, j.line
-                from fresh as f join judged as j using (file_id, row_number)
-                where f.reason is not null""")
-        else:
-            self._db.execute("""
-                insert into pending select file_id, row_number, element, reason from fresh
-                where reason is not null""")
 
     def _count(self) -> None:
         visitor = "coalesce(user_id, anonymous_id)" if self._adapter.kind == "events" else "null"
@@ -169,45 +155,54 @@ class Taking:
                 count(*) filter (reason is not null),
                 count(*) filter (reason = {literal(SET_ASIDE)}),
                 count({visitor}) filter (reason is null)
-            from fresh group by file_id""").fetchall():
+            from typed group by file_id""").fetchall():
             self._written.counts[file_id].update(dict(zip(COUNTED, counts, strict=True)))
         if self._adapter.kind == "events":
             for file_id, day, n in self._db.execute("""
-                select file_id, occurred_at::date::varchar, count(*) from fresh
+                select file_id, occurred_at::date::varchar, count(*) from typed
                 where reason is null group by all""").fetchall():
                 self._written.days[file_id][day] += n
 
-    def _refused_bytes(self) -> int:
-        found = self._db.execute("select coalesce(sum(strlen(raw)), 0) from refused")
-        return found.fetchall()[0][0]
-
-    def _flush(self) -> None:
+    def _flush(self, files: Sequence[Identified] = ()) -> None:
         self._flushes += 1
+        self._refuse_cut(files)
+        self._count()
         self._write_accepted()
+        self._part_refused()
+        self._db.execute("truncate typed")
+        self._rows = self._bytes = 0
         self._write_refused()
+
+    def _part_refused(self) -> None:
+        if self._is_json:
+            self._db.execute("""
+                insert into refused select file_id, row_number, element, row_number, reason, line
+                from typed where reason is not null""")
+        else:
+            self._db.execute("""
+                insert into pending select file_id, row_number, element, reason
+                from typed where reason is not null""")
 
     def _write_accepted(self) -> None:
         """Events by UTC day, so that a night reads the days it needs; others in one part."""
-        if not self._rows:
+        if not self._db.execute("select exists (from typed where reason is null)").fetchall()[0][0]:
             return
         folder = self._folder / str(self._flushes)
         folder.mkdir(parents=True)
+        accepted = "* exclude (reason, line){} from typed where reason is null"
         if self._adapter.kind == "events":
-            self._db.execute(
-                "copy (select *, occurred_at::date as day from typed) to"
-                f" ({_path(folder)}) ({PARQUET}, partition_by (day), filename_pattern 'part-{{i}}')"
+            rows = accepted.format(", occurred_at::date as day")
+            target = (
+                f"{_path(folder)} ({PARQUET}, partition_by (day), filename_pattern 'part-{{i}}')"
             )
         else:
-            path = folder / f"{self._adapter.kind}.parquet"
-            self._db.execute(
-                f"copy (from typed order by file_id, row_number, element) to ({_path(path)}) ({PARQUET})"
-            )
-        self._db.execute("truncate typed")
-        self._rows = 0
+            rows = accepted.format("") + " order by file_id, row_number, element"
+            target = f"{_path(folder / f'{self._adapter.kind}.parquet')} ({PARQUET})"
+        self._db.execute(f"copy (select {rows}) to {target}")
         for path in sorted(folder.rglob("*.parquet")):
-            self._written.parts.append(self._part(path))
+            self._written.parts.append(self._named(path))
 
-    def _part(self, path: Path) -> Part:
+    def _named(self, path: Path) -> Part:
         rows = self._db.execute("select count(*) from read_parquet(?)", [str(path)])
         day = path.parent.name.removeprefix("day=") if self._adapter.kind == "events" else None
         name = path.relative_to(self._home.raw).as_posix()
