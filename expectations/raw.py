@@ -8,7 +8,7 @@ from expectations import DoorContext, Rule
 from expectations.declare import columns_rule, figures_rule, literal, not_empty_rule, rows_rule
 from nightshelf.columns import EVENT_TYPES, EVENTS, ITEMS, PROVENANCE
 
-WITHOUT_ITEM = ("search", "checkout")
+WITHOUT_ITEM = ("search", "checkout", "login")
 """A search is for words and a checkout for a whole cart: neither names one item."""
 
 FILE_COLUMNS = {

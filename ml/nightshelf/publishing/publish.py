@@ -23,7 +23,7 @@ from nightshelf.publishing.nights import PublishedNight, current, damage, publis
 from nightshelf.storage import read_json, sha256_of, sync_directory, sync_file, write_json
 from nightshelf.warehouse import connect
 
-TABLES = (*SHELVES, "rpt_events", "rpt_shelves")
+TABLES = (*SHELVES, "rpt_events", "rpt_cleaning", "rpt_shelves")
 """What is published: the shelves, and the two reports that count them."""
 PUBLISH_LOCK_SECONDS = 120
 
