@@ -224,7 +224,9 @@ def _plant_visitors(made: Log, noon: datetime) -> None:
         when = noon + timedelta(seconds=n)
         made.add("n_robots", "look", when, "", item_id(n), device=CRAWLER)
     made.add("n_robots", "sale", noon, "user 21", "item 38", made_by="bot")
-    made.add("n_internal", "sale", f"{noon + timedelta(hours=1)}", "user 21", "item 38", made_by="Test")
+    made.add(
+        "n_internal", "sale", f"{noon + timedelta(hours=1)}", "user 21", "item 38", made_by="Test"
+    )
     made.add("n_internal", "sale", noon, STAFF, "item 38")
 
 
