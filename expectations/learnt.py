@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from expectations import Rule
 from expectations.declare import literal, rows_rule
 
-__all__ = ["MEASURES", "RULES", "Measure", "learnt_rules"]
+__all__ = ["HOURS", "MEASURES", "RULES", "VOLUME", "Measure", "learnt_rules"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Measure:
     up: float | None = None
     needs_past: bool = False
     """Compares a day with those before it: it is learnt from days that have two weeks behind them."""
+    luck: float = 1.0
+    """How far one event's figure lies from the next one's, on the scale: what chance may do."""
 
 
 VOLUME = "days_have_their_usual_volume"
@@ -53,7 +55,7 @@ MEASURES = (
     Measure("price_level", PRICES, "log", down=0.92, up=0.92),
     Measure("strange_prices", "items_keep_their_price", "share", up=0.5),
     # ln(1 + pieces): all ones is 0.69, all noughts 0, all thousands 6.9.
-    Measure("quantity_level", "quantities_keep_their_level", "log", down=0.4, up=0.7),
+    Measure("quantity_level", "quantities_keep_their_level", "log", down=0.4, up=0.7, luck=0.4),
     # A sale doubles the purchases among the events.
     Measure("event_type", "event_types_keep_their_mix", "share", down=0.25, up=0.35),
     Measure("category", "categories_keep_their_mix", "share", down=0.25, up=0.4),
@@ -70,9 +72,10 @@ MEASURES = (
     Measure("repeated", "few_rows_are_repeated", "share", up=0.3),
     Measure("copied", "days_are_not_copies", "share", up=0.4, needs_past=True),
     # The largest distance between two cumulative shares: three hours' shift is about 0.2.
-    Measure("shape", HOURS, "plain", up=0.12),
-    # An hour with a tenth of its share, where chance and the shop's own days allow the judgement.
-    Measure("hour", HOURS, "share", down=1.0),
+    Measure("shape", HOURS, "plain", up=0.12, luck=0.5),
+    # An hour with a tenth of its share, where chance and the shop's own days allow the judgement: a
+    # visit's events all lie in one hour.
+    Measure("hour", HOURS, "share", down=1.0, luck=2.0),
 )
 
 CUT = "Compare the day's files with last week's; deliver the rest, ingest again. "
@@ -154,7 +157,9 @@ RULES = {
     ),
     HOURS: (
         "A day that moved or lacks an hour has a wrong time zone, or lost a file.",
-        "Compare the day's hours with the zone in the shop file and with the export's. " + LAWFUL,
+        "Compare the day's hours with the zone in the shop file and with the export's. "
+        + HOLIDAY
+        + LAWFUL,
     ),
 }
 """Rule → why we refuse, and what to do."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import duckdb
 
 from expectations import DoorContext
-from expectations.learnt import MEASURES
+from expectations.learnt import HOURS, MEASURES, VOLUME
 from nightshelf.doors.profile.text import literal, values
 
 LEARNT_DAYS = 56
@@ -104,12 +104,14 @@ def _all_days() -> str:
 
 
 def _bands(context: DoorContext) -> str:
-    measures = values((m.name, m.rule, m.scale, m.down, m.up, m.needs_past) for m in MEASURES)
+    measures = values(
+        (m.name, m.rule, m.scale, m.down, m.up, m.needs_past, m.luck) for m in MEASURES
+    )
     quiet = ", ".join(literal(day) for day in context.quiet_nights()) or "NULL"
     return f"""
-        WITH measures(measure, rule, scale, down, up, needs_past) AS (VALUES {measures}),
+        WITH measures(measure, rule, scale, down, up, needs_past, luck) AS (VALUES {measures}),
         figures AS (
-            SELECT day, measure, key, coalesce(level, 0) AS level, value, n, rule, scale, down::DOUBLE AS down, up::DOUBLE AS up, needs_past,
+            SELECT day, measure, key, coalesce(level, 0) AS level, value, n, rule, scale, down::DOUBLE AS down, up::DOUBLE AS up, needs_past, luck,
                 CASE scale WHEN 'share' THEN asin(sqrt(greatest(0, least(1, value)))) ELSE value END
                     AS y
             FROM raw.day_profile JOIN measures USING (measure)
@@ -137,7 +139,8 @@ def _bands(context: DoorContext) -> str:
             SELECT figures.*, coalesce(learnt_from, 0) AS learnt_from,
                 coalesce(on_weekday.centre, overall) AS centre,
                 {SPREADS} * coalesce(spread, 0) AS strays,
-                CASE scale WHEN 'share' THEN 0.5 ELSE 1 END * {SPREADS} * sqrt({CLUSTER} / n) AS chance
+                CASE scale WHEN 'share' THEN 0.5 ELSE 1 END * {SPREADS} * sqrt({CLUSTER} / n) * luck
+                    AS chance
             FROM figures JOIN raw.judged_days USING (day)
             LEFT JOIN learnt USING (measure, key) LEFT JOIN on_weekday USING (measure, key, weekday)
         ),
@@ -146,7 +149,7 @@ def _bands(context: DoorContext) -> str:
                     CASE scale WHEN 'share' THEN least(down, 0.7 * centre) ELSE down END) AS lower,
                 centre + greatest(strays, chance, up) AS upper,
                 learnt_from >= {FEWEST_DAYS} AS is_learnt,
-                rule = 'days_have_their_usual_volume'
+                rule IN ('{VOLUME}', '{HOURS}')
                     AND coalesce({literal(context.night)} - day IN ({quiet}), false) AS is_quiet
             FROM limits
         ),
@@ -155,7 +158,7 @@ def _bands(context: DoorContext) -> str:
                 is_quiet, {_shown("y")} AS observed, {_shown("centre")} AS usual,
                 CASE WHEN down IS NOT NULL AND is_learnt AND NOT is_quiet
                     THEN {_shown("lower")} END AS learnt_low,
-                CASE WHEN up IS NOT NULL AND is_learnt THEN {_shown("upper")} END AS high
+                CASE WHEN up IS NOT NULL AND is_learnt AND NOT is_quiet THEN {_shown("upper")} END AS high
             FROM angles
         ),
         judged AS (
@@ -181,4 +184,3 @@ def _shown(y: str) -> str:
         f" CASE measure WHEN 'quantity_level' THEN exp({y}) - 1 ELSE exp({y} + level) END"
         f" ELSE {y} END"
     )
-

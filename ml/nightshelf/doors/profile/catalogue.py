@@ -61,7 +61,7 @@ _FIGURES = """
         avg(has.in_stock::INTEGER) AS in_stock,
         avg(ln(has.price::DOUBLE)) FILTER (has.price > 0) AS price_level,
         avg(ln(has.price::DOUBLE) - ln_price) FILTER (has.price > 0) AS price_to_events,
-        (SELECT sum(n) FILTER (item_id IN (SELECT item_id FROM newest)) / sum(n) FROM sold)
+        (SELECT coalesce(sum(n) FILTER (item_id IN (SELECT item_id FROM newest)), 0) / sum(n) FROM sold)
             AS sold_items_known
     FROM newest LEFT JOIN sold USING (item_id)
 """

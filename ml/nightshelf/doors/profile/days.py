@@ -52,7 +52,9 @@ def _window(context: DoorContext) -> str:
 
 
 def _into(db: duckdb.DuckDBPyConnection, select: str) -> None:
-    db.execute(f"INSERT INTO raw.day_profile BY NAME {select}")
+    db.execute(
+        f"INSERT INTO raw.day_profile BY NAME SELECT * FROM ({select}) WHERE value IS NOT NULL"
+    )
 
 
 def _by_hour(db: duckdb.DuckDBPyConnection, window: str, context: DoorContext) -> None:
@@ -88,27 +90,37 @@ def _judged(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
 
 
 def _volume(db: duckdb.DuckDBPyConnection) -> None:
-    _into(db, "SELECT day, 'events' AS measure, '' AS key, sum(n) AS value, sum(n) AS n"
-              " FROM hourly GROUP BY day")  # fmt: skip
-    for column in FILLED:
-        _into(db, f"""
-            SELECT day, 'filled' AS measure, event_type || '.{column}' AS key,
-                sum({column}) / sum(n) AS value, sum(n) AS n
-            FROM hourly GROUP BY day, event_type""")  # fmt: skip
+    """What a sum over the day's hours gives: its size, its signs, and by type what is filled."""
     _into(db, """
-        SELECT day, 'marked_traffic' AS measure, '' AS key, sum(traffic) / sum(n) AS value,
-            sum(n) AS n FROM hourly GROUP BY day""")  # fmt: skip
+        WITH days AS (
+            SELECT day, sum(n) AS events, sum(traffic) AS traffic, sum(n_negative) AS negative,
+                sum(price) AS priced
+            FROM hourly GROUP BY day
+        )
+        SELECT day, unnest(['events', 'marked_traffic', 'negative_prices']) AS measure, '' AS key,
+            unnest([events, traffic / events, negative / nullif(priced, 0)]) AS value,
+            unnest([events, events, priced]) AS n
+        FROM days""")  # fmt: skip
+    names = ", ".join(map(literal, FILLED))
+    sums = ", ".join(f"sum({column})" for column in FILLED)
+    _into(db, f"""
+        WITH types AS (
+            SELECT day, event_type, sum(n) AS n, [{names}] AS names, [{sums}] AS filled
+            FROM hourly GROUP BY day, event_type
+        )
+        SELECT day, 'filled' AS measure, event_type || '.' || unnest(names) AS key,
+            unnest(filled) / n AS value, n
+        FROM types""")  # fmt: skip
     _into(db, """
-        SELECT day, 'negative_prices' AS measure, '' AS key, sum(n_negative) / sum(price) AS value,
-            sum(price) AS n FROM hourly GROUP BY day HAVING sum(price) > 0""")  # fmt: skip
-    _into(db, """
-        SELECT day, 'price_level' AS measure, event_type AS key, sum(ln_price) / sum(n_priced) AS value,
-            sum(n_priced) AS n FROM hourly GROUP BY day, event_type HAVING sum(n_priced) > 0
-    """)  # fmt: skip
-    _into(db, """
-        SELECT day, 'quantity_level' AS measure, event_type AS key,
-            sum(ln_quantity) / sum(quantity) AS value, sum(quantity) AS n
-        FROM hourly GROUP BY day, event_type HAVING sum(quantity) > 0""")  # fmt: skip
+        WITH types AS (
+            SELECT day, event_type, sum(n_priced) AS n_priced, sum(quantity) AS n_quantity,
+                sum(ln_price) AS ln_price, sum(ln_quantity) AS ln_quantity
+            FROM hourly GROUP BY day, event_type
+        )
+        SELECT day, unnest(['price_level', 'quantity_level']) AS measure, event_type AS key,
+            unnest([ln_price / nullif(n_priced, 0), ln_quantity / nullif(n_quantity, 0)]) AS value,
+            unnest([n_priced, n_quantity]) AS n
+        FROM types""")  # fmt: skip
 
 
 def _mix(db: duckdb.DuckDBPyConnection) -> None:
@@ -156,8 +168,9 @@ def _known(db: duckdb.DuckDBPyConnection) -> None:
     _into(db, """
         WITH first AS (SELECT item_id, max(day) AS first_day FROM itemly GROUP BY item_id)
         SELECT day, 'known_items' AS measure, '' AS key,
-            sum(n) FILTER (first_day > day OR item_id IN (SELECT item_id FROM catalogue)) / sum(n)
-                AS value, sum(n) AS n
+            coalesce(sum(n) FILTER (
+                first_day > day OR item_id IN (SELECT item_id FROM catalogue)
+            ), 0) / sum(n) AS value, sum(n) AS n
         FROM itemly JOIN first USING (item_id) GROUP BY day""")  # fmt: skip
     _into(db, "SELECT day, 'top_item' AS measure, '' AS key, max(n) / sum(n) AS value, sum(n) AS n"
               " FROM itemly GROUP BY day")  # fmt: skip
@@ -197,8 +210,8 @@ def _item_prices(db: duckdb.DuckDBPyConnection) -> None:
             SELECT day, sum(shift * n_priced) / sum(n_priced) AS day_shift FROM apart GROUP BY day
         )
         SELECT day, 'strange_prices' AS measure, '' AS key,
-            sum(n_priced) FILTER (abs(shift - day_shift) > ln(2)) / sum(n_priced) AS value,
-            sum(n_priced) AS n
+            coalesce(sum(n_priced) FILTER (abs(shift - day_shift) > ln(2)), 0) / sum(n_priced)
+                AS value, sum(n_priced) AS n
         FROM apart JOIN common USING (day) GROUP BY day""")  # fmt: skip
 
 
@@ -208,29 +221,37 @@ def _by_visitor(db: duckdb.DuckDBPyConnection, window: str) -> None:
         SELECT day, {VISITOR} AS visitor, count(*) AS n
         FROM {window} WHERE {VISITOR} IS NOT NULL GROUP BY ALL
     """)
-    _into(db, "SELECT day, 'top_visitor' AS measure, '' AS key, max(n) / sum(n) AS value,"
-              " sum(n) AS n FROM visitorly GROUP BY day")  # fmt: skip
-    _into(db, "SELECT day, 'events_per_visitor' AS measure, '' AS key, ln(sum(n) / count(*)) AS value,"
-              " sum(n) AS n FROM visitorly GROUP BY day")  # fmt: skip
-    _into(db, "SELECT day, 'visitors' AS measure, '' AS key, ln(count(*) / sum(n)) AS value,"
-              " sum(n) AS n FROM visitorly GROUP BY day")  # fmt: skip
+    _into(db, """
+        WITH days AS (
+            SELECT day, sum(n) AS n, max(n) AS most, count(*) AS visitors FROM visitorly GROUP BY day
+        )
+        SELECT day, unnest(['top_visitor', 'events_per_visitor', 'visitors']) AS measure, '' AS key,
+            unnest([most / n, ln(n / visitors), ln(visitors / n)]) AS value, n
+        FROM days""")  # fmt: skip
     _into(db, """
         WITH first AS (SELECT visitor, max(day) AS first_day FROM visitorly GROUP BY visitor)
         SELECT day, 'returning_users' AS measure, '' AS key,
             coalesce(sum(n) FILTER (first_day > day), 0) / sum(n) AS value, sum(n) AS n
         FROM visitorly JOIN first USING (visitor) WHERE visitor[1] = 'u' GROUP BY day
     """)  # fmt: skip
-    for name, counted, where in (
-        ("sessions", "session_id", "true"),
-        ("orders", "order_id", "event_type = 'purchase'"),
-        ("moments", "occurred_at", "true"),
-    ):
-        _into(db, f"""
-            SELECT day, '{name}' AS measure, '' AS key,
-                ln(least(approx_count_distinct({counted}), count({counted})) / count({counted})) AS value,
-                count({counted}) AS n
-            FROM {window} WHERE {counted} IS NOT NULL AND {where} GROUP BY day
-        """)  # fmt: skip
+    _ids(db, window)
+
+
+def _ids(db: duckdb.DuckDBPyConnection, window: str) -> None:
+    """How many different ids, and moments, there are to each: the logarithm of a share, estimated."""
+    _into(db, f"""
+        WITH days AS (
+            SELECT day, count(session_id) AS n_sessions, count(order_id) AS n_orders, count(*) AS n,
+                approx_count_distinct(session_id) AS sessions,
+                approx_count_distinct(order_id) AS orders,
+                approx_count_distinct(occurred_at) AS moments
+            FROM {window} GROUP BY day
+        )
+        SELECT day, unnest(['sessions', 'orders', 'moments']) AS measure, '' AS key,
+            ln(least(1, unnest([sessions / nullif(n_sessions, 0), orders / nullif(n_orders, 0),
+                moments / n]))) AS value,
+            unnest([n_sessions, n_orders, n]) AS n
+        FROM days""")  # fmt: skip
 
 
 def _by_content(db: duckdb.DuckDBPyConnection, window: str) -> None:
