@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from nightshelf.columns import EVENT_TYPES, TRAFFIC, WITHOUT_ITEM
-from nightshelf.ingest.adapters.base import Adapter, literal, quoted
+from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, quoted
 
 OF_THE_FILE = {
     "wrong_column_count": "the row has more or fewer values than the header has columns",
@@ -41,15 +41,19 @@ LONGEST_ROW = 128 << 20
 LONGEST_ID = 64 << 10
 """Bytes. Longer than any key that a database or a browser would take."""
 
+ABOUT_AN_ITEM = tuple(t for t in EVENT_TYPES if t not in WITHOUT_ITEM)
+"""Of a type that is unknown nobody can say whether it lacks an item."""
+
 IDS = ("event_id", "user_id", "anonymous_id", "session_id", "item_id", "variant_id", "order_id",
        "list_id", "parent_id", "category_id")  # fmt: skip
 
 
 def typed(adapter: Adapter, source: str, zone: ZoneInfo) -> str:
-    """SQL over `source_rows(file_id, row_number, element, <columns> VARCHAR)`.
+    """SQL over `source_rows(file_id, row_number, element, <columns> VARCHAR, is_object, line)`.
 
-    Returns one row per source row: the contract's typed columns, provenance, and `reason`, null
-    where the row is accepted.
+    `line` is the text of a JSON record, null for other formats; `is_object` is false where it is
+    none. Returns one row per source row: the contract's typed columns, provenance, `reason`, null
+    where the row is accepted, and `line` where it is not.
     """
     text = ",\n        ".join(
         f"nullif(trim(({adapter.expressions.get(c, 'null')})::varchar), '') as {quoted(c)}"
@@ -62,11 +66,14 @@ def typed(adapter: Adapter, source: str, zone: ZoneInfo) -> str:
     return f"""with texts as (
     select
         {text},
-        file_id, row_number, element,
+        file_id, row_number, element, is_object, line,
         coalesce({aside}, false) as is_aside
     from source_rows
+),
+judged as ({select(adapter, source, time)}
 )
-{select(adapter, source, time)}"""
+select * exclude (line), case when reason is not null then line end as line
+from judged"""
 
 
 def _time(unit: str, zone: ZoneInfo) -> str:
@@ -89,7 +96,8 @@ def _texts_are_whole(contract: dict[str, str], written: dict[str, str]) -> str:
     """SQL for the reasons that the values' own text gives. `written`: column → where its text is."""
     texts = [written.get(c, quoted(c)) for c, kind in contract.items() if c != "source"]
     ids = [quoted(c) for c in IDS if c in contract]
-    return f"""when is_aside then '{SET_ASIDE}'
+    return f"""when not is_object then 'not_json'
+        when is_aside then '{SET_ASIDE}'
         when contains(concat({", ".join(texts)}), chr(0)) then 'nul_byte'
         when greatest({", ".join(f"coalesce(strlen({i}), 0)" for i in ids)}) > {LONGEST_ID} then 'too_long'"""
 
@@ -101,9 +109,11 @@ def _events(adapter: Adapter, source: str, time: str) -> str:
     }
     # Elements of one record may be alike to the letter, and are two for all that.
     element = ", element" if adapter.unfold else ""
-    own_id = "event_id || ':' || element" if adapter.unfold else "event_id"
+    # An id that was looked up in the element is the element's own, wherever in the list it stands.
+    shared = adapter.unfold and ELEMENT not in adapter.expressions.get("event_id", "")
+    own_id = "event_id || ':' || element" if shared else "event_id"
     return f"""
-, casts as (
+with casts as (
     select
         texts.* exclude (occurred_at, event_type, quantity, price, position, traffic),
         lower(event_type) as event_type,
@@ -126,10 +136,10 @@ select
         coalesce(list_id, ''), position{element})), 16)) as event_id,
     event_type, occurred_at, user_id, anonymous_id, session_id, item_id, variant_id, quantity,
     price, currency, order_id, list_id, position, query, coupon, traffic,
-    {literal(source)} as source, file_id, row_number, element,
+    {literal(source)} as source, file_id, row_number, element, line,
     case
         {_texts_are_whole(adapter.contract, written)}
-        when item_id is null and coalesce(event_type, '') not in {WITHOUT_ITEM}
+        when item_id is null and coalesce(event_type in {ABOUT_AN_ITEM}, true)
             then 'missing_item_id'
         when coalesce(user_id, anonymous_id, session_id) is null then 'missing_user'
         when event_type is null then 'missing_event_type'
@@ -154,7 +164,7 @@ select
     try_cast(price as decimal(18,4)) as price, try_cast(list_price as decimal(18,4)) as list_price,
     currency, try_cast(in_stock as boolean) as in_stock, try_cast(stock_qty as bigint) as stock_qty,
     {at("available_from")} as available_from, {at("available_until")} as available_until,
-    tags, url, image_url, {at("updated_at")} as updated_at, file_id, row_number, element,
+    tags, url, image_url, {at("updated_at")} as updated_at, file_id, row_number, element, line,
     case
         {_texts_are_whole(adapter.contract, {})}
         when item_id is null then 'missing_item_id'
@@ -173,7 +183,7 @@ def _categories(adapter: Adapter, source: str, time: str) -> str:
     updated = time.format(c="updated_at")
     return f"""
 select
-    category_id, parent_id, title, {updated} as updated_at, file_id, row_number, element,
+    category_id, parent_id, title, {updated} as updated_at, file_id, row_number, element, line,
     case
         {_texts_are_whole(adapter.contract, {})}
         when category_id is null then 'missing_category_id'
