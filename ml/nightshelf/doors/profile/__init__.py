@@ -28,8 +28,7 @@ TABLES = ("log_profile", "judged_days", "day_profile", "day_bands", "catalogue_p
 def make(database: Path, context: DoorContext) -> None:
     """Writes the tables in one short connection. Raises duckdb.Error, and leaves none of them then."""
     with connect(database, read_only=False) as db:
-        for table in TABLES:
-            db.execute(f"drop table if exists raw.{table}")
+        _clear(db)
         with _all_or_none(db):
             measure(db, context)
 
@@ -41,10 +40,16 @@ def feeds(sql: str) -> bool:
 
 def measure(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
     """The same on an open connection."""
+    _clear(db)
     log.make(db, context)
     days.make(db, context)
     bands.make(db, context)
     catalogue.make(db, context)
+
+
+def _clear(db: duckdb.DuckDBPyConnection) -> None:
+    for table in TABLES:
+        db.execute(f"drop table if exists raw.{table}")
 
 
 class _all_or_none:

@@ -79,13 +79,13 @@ def _by_hour(db: duckdb.DuckDBPyConnection, window: str, context: DoorContext) -
 
 
 def _judged(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
-    """raw.judged_days: the last day with events, and those of the last four weeks to which files
-    brought events that the last published night did not have."""
+    """raw.judged_days: the last day with events, and those of the last four weeks of which a tenth or
+    more came with files that the last published night did not have. Less cannot move a figure."""
     db.execute(f"""
         CREATE TABLE raw.judged_days AS
         SELECT day, (day + {6 - context.night.weekday()}) % 7 AS weekday, sum(n)::BIGINT AS events
         FROM hourly GROUP BY day
-        HAVING day = (SELECT min(day) FROM hourly) OR (sum(n_new) > 0 AND day <= 28)
+        HAVING day = (SELECT min(day) FROM hourly) OR (day <= 28 AND sum(n_new) >= 0.1 * sum(n))
     """)
 
 
