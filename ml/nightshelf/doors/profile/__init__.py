@@ -2,6 +2,7 @@
 
 raw.log_profile        one row: the whole log
 raw.day_profile        one row per (day, measure, key): the last nine weeks, day by day
+raw.log_refused        one row per row of it that broke a promise
 raw.judged_days        one row per day that is new to this night
 raw.day_bands          one row per (judged day, measure, key): the figure beside its learnt band
 raw.catalogue_profile  one row per measure: the catalogue beside the last published nights'
@@ -22,7 +23,14 @@ from nightshelf.warehouse import connect
 
 __all__ = ["TABLES", "feeds", "make", "measure"]
 
-TABLES = ("log_profile", "judged_days", "day_profile", "day_bands", "catalogue_profile")
+TABLES = (
+    "log_profile",
+    "log_refused",
+    "judged_days",
+    "day_profile",
+    "day_bands",
+    "catalogue_profile",
+)
 
 
 def make(database: Path, context: DoorContext) -> None:
