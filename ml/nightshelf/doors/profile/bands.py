@@ -56,9 +56,9 @@ def _volume(db: duckdb.DuckDBPyConnection) -> None:
     """
     db.execute("""
         INSERT INTO raw.day_profile BY NAME
-        WITH sizes AS (SELECT day, ln(value) AS size, n FROM raw.day_profile WHERE measure = 'events'),
+        WITH sizes AS (SELECT day, ln(value) AS size FROM raw.day_profile WHERE measure = 'events'),
         levels AS (
-            SELECT today.day, any_value(today.size) AS size, any_value(today.n) AS n,
+            SELECT today.day, any_value(today.size) AS size,
                 least(median(before.size) FILTER (before.day <= today.day + 7), median(before.size))
                     AS level
             FROM sizes AS today
@@ -66,7 +66,9 @@ def _volume(db: duckdb.DuckDBPyConnection) -> None:
             WHERE before.day IN (SELECT day FROM learnt_days)
             GROUP BY today.day
         )
-        SELECT day, 'volume' AS measure, '' AS key, size - level AS value, n, level FROM levels
+        SELECT day, 'volume' AS measure, '' AS key, size - level AS value,
+            exp(level)::BIGINT AS n, level
+        FROM levels
     """)
 
 
@@ -108,6 +110,7 @@ def _bands(context: DoorContext) -> str:
         (m.name, m.rule, m.scale, m.down, m.up, m.needs_past, m.luck) for m in MEASURES
     )
     quiet = ", ".join(literal(day) for day in context.quiet_nights()) or "NULL"
+    share = context.min_volume_share  # not asked of shops so small that chance does as much
     return f"""
         WITH measures(measure, rule, scale, down, up, needs_past, luck) AS (VALUES {measures}),
         figures AS (
@@ -155,15 +158,15 @@ def _bands(context: DoorContext) -> str:
         ),
         shown AS (
             SELECT rule, {literal(context.night)} - day AS day, measure, key, n, learnt_from, is_learnt,
-                is_quiet, {_shown("y")} AS observed, {_shown("centre")} AS usual,
+                is_quiet, chance, {_shown("y")} AS observed, {_shown("centre")} AS usual,
                 CASE WHEN down IS NOT NULL AND is_learnt AND NOT is_quiet
                     THEN {_shown("lower")} END AS learnt_low,
                 CASE WHEN up IS NOT NULL AND is_learnt AND NOT is_quiet THEN {_shown("upper")} END AS high
             FROM angles
         ),
         judged AS (
-            SELECT *, CASE WHEN measure = 'volume' AND NOT is_quiet
-                THEN greatest(learnt_low, {context.min_volume_share} * usual) ELSE learnt_low END AS low
+            SELECT *, CASE WHEN measure = 'volume' AND NOT is_quiet AND exp(-chance) > {share}
+                THEN greatest(learnt_low, {share} * usual) ELSE learnt_low END AS low
             FROM shown
         )
         SELECT rule, day, measure, key, round(observed, 4) AS observed, round(low, 4) AS low,
