@@ -26,7 +26,7 @@ class Clickstream:
     night: date = date(2026, 5, 31)
     growth_per_week: float = 0.0
     dips: tuple[int, ...] = ()
-    """Days before the night that lose a third of their visits, as a bank holiday does."""
+    """Days before the night that lose more than a quarter of their visits, as a bank holiday does."""
     sale: tuple[int, ...] = ()
     """Days before the night with three times the visits, more purchases, and a third off."""
     closed_weekday: int | None = None
@@ -80,7 +80,7 @@ def _visits(shop: Clickstream) -> str:
             SELECT d::INTEGER AS d, {day} AS day, coalesce(d IN ({listed["sale"]}), false) AS is_sale,
                 round({usual} * [1.0, 0.95, 0.95, 1.0, 1.1, 1.25, 0.9][isodow(day)]
                     * pow(1 + {shop.growth_per_week}, -d / 7.0)
-                    * CASE WHEN d IN ({listed["dips"]}) THEN 0.67 ELSE 1 END
+                    * CASE WHEN d IN ({listed["dips"]}) THEN 0.72 ELSE 1 END
                     * CASE WHEN is_sale THEN 3 ELSE 1 END
                     * exp(0.1 * (u('a', d, 0) + u('b', d, 0) + u('c', d, 0) - 1.5) * 2)
                     + sqrt({usual}) * (u('e', d, 0) + u('f', d, 0) + u('g', d, 0) - 1.5) * 2
