@@ -280,7 +280,35 @@ def _against_last_night(context: DoorContext) -> list[Rule]:
             reason="A shelf of half the length lost a source of candidates.",
             **rest,
         ),
+        *([_is_not_last_nights(context)] if _has_lists_of_before(context) else []),
     ]
+
+
+def _has_lists_of_before(context: DoorContext) -> bool:
+    lists = context.previous / "rec_for_you.parquet"
+    return "rec_for_you" in context.shelves and lists.exists()
+
+
+def _is_not_last_nights(context: DoorContext) -> Rule:
+    """A second attempt at a published night has its lists, as it should: only an older night counts.
+    Below 20 users it may be chance."""
+    path = literal(str(context.previous / "rec_for_you.parquet"))
+    line = "context_id, rank, item_id, score"
+    return figures_rule(
+        "shelves_are_not_last_nights",
+        "recommendations.rec_for_you",
+        f"""
+        WITH before AS (SELECT {line}, night FROM read_parquet({path}))
+        SELECT count(DISTINCT context_id) AS users, count(*) AS lines,
+            count(*) FILTER (({line}) IN (SELECT ({line}) FROM before)) AS same_lines,
+            (SELECT max(night) FROM before) AS last_night
+        FROM {{batch}} WHERE context_type = 'user'
+        """,
+        f"users < 20 OR same_lines < lines OR last_night >= {literal(context.night)}",
+        reason="Scores decay from night to night; lists that stand to the last digit were not made "
+        "tonight.",
+        next_step="Look for the scores that the shelves were built from: attempts/<night>/<n>/scores.",
+    )
 
 
 def _shrunk(context: DoorContext, measure: str, share: float) -> str:

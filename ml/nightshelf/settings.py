@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -17,6 +18,7 @@ from nightshelf.paths import Home
 OUR_COLUMNS = (*PROVENANCE, "line")
 """Names that the reader gives to columns of its own."""
 Share = Annotated[float, Field(ge=0, le=1)]
+Day = Annotated[str, Field(pattern=r"^(\d{4}-)?\d{2}-\d{2}$")]
 
 
 class Strict(BaseModel):
@@ -195,7 +197,26 @@ class Doors(Strict):
     max_days_behind: Annotated[int, Field(ge=0)] = 3
     """How many days the newest event may lie before `as_of`."""
     min_volume_share: Share = 0.2
-    """Yesterday's events against the median of the same weekday over four weeks."""
+    """A day's events against what is usual on its weekday, however wide the learnt band is."""
+    quiet_days: list[Day] = ["12-24", "12-25", "12-26", "12-31", "01-01"]
+    """Days that may be as small as they like: MM-DD each year, or one YYYY-MM-DD."""
+    learn_from: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    """The first day that bands are learnt from: the day of a change that is meant (a new id, a new
+    currency unit). Until there are 14 such days, the fixed limits alone hold."""
+
+    @field_validator("quiet_days")
+    @classmethod
+    def _days(cls, days: list[str]) -> list[str]:
+        for day in days:
+            date.fromisoformat(day if len(day) == 10 else f"2024-{day}")
+        return days
+
+    @field_validator("learn_from")
+    @classmethod
+    def _date(cls, day: str | None) -> str | None:
+        if day is not None:
+            date.fromisoformat(day)
+        return day
 
 
 class Placements(Strict):

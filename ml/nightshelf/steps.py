@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightshelf.columns import SHELVES
 from nightshelf.errors import InputError, SettingsError
@@ -21,6 +21,9 @@ from nightshelf.progress import Progress, console, progress
 from nightshelf.publishing.nights import PublishedNight, damage
 from nightshelf.settings import Shop, load_shop
 from nightshelf.storage import read_json, write_json
+
+if TYPE_CHECKING:
+    from expectations import DoorContext
 
 
 @dataclass(frozen=True)
@@ -148,25 +151,36 @@ def ingest(run: Run) -> None:
 
 
 def gate(run: Run, door: str) -> None:
-    from expectations import DoorContext
     from nightshelf.doors.run import check
     from nightshelf.publishing.publish import previous_night
 
     with _stage(run, f"door_{door}") as (shown, record):
         before = _whole(previous_night(run.attempt), shown)
-        doors = run.shop.doors
-        context = DoorContext(
-            night=run.night.date,
-            as_of_utc=run.night.instant,
-            previous=before.path if before else None,
-            shelves=fed_shelves(run.attempt) if door == "shelves" else SHELVES,
-            max_lag_days=doors.max_days_behind,
-            max_quarantined_share=doors.max_quarantined_share,
-            max_anonymous_share=doors.max_anonymous_share,
-            min_volume_share=doors.min_volume_share,
-        )
-        result = check(door, run.attempt, context, shown.advance)
+        result = check(door, run.attempt, _door_context(run, door, before), shown.advance)
         record["told"] = f"{len(result.rules)} expectations hold"
+
+
+def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorContext:
+    """The night, the shop's own limits, and what the last published nights were."""
+    from expectations import DoorContext
+    from nightshelf.doors.before import catalogues, new_files
+
+    doors = run.shop.doors
+    return DoorContext(
+        night=run.night.date,
+        as_of_utc=run.night.instant,
+        zone=run.night.zone,
+        previous=before.path if before else None,
+        shelves=fed_shelves(run.attempt) if door == "shelves" else SHELVES,
+        new_files=new_files(run.attempt, before) if before else None,
+        catalogue_before=catalogues(run.attempt.shop, run.night.date),
+        quiet_days=tuple(doors.quiet_days),
+        learn_from=date.fromisoformat(doors.learn_from) if doors.learn_from else None,
+        max_lag_days=doors.max_days_behind,
+        max_quarantined_share=doors.max_quarantined_share,
+        max_anonymous_share=doors.max_anonymous_share,
+        min_volume_share=doors.min_volume_share,
+    )
 
 
 def _whole(before: PublishedNight | None, shown: Progress) -> PublishedNight | None:
@@ -262,6 +276,7 @@ def shelve(run: Run) -> None:
 
 
 def publish(run: Run) -> None:
+    from nightshelf.doors.before import catalogue_of
     from nightshelf.publishing.publish import inputs_of
     from nightshelf.publishing.publish import publish as put_out
     from nightshelf.transform import manifest_hash
@@ -270,6 +285,7 @@ def publish(run: Run) -> None:
         more = {
             "shop": run.shop.name,
             "inputs": inputs_of(run.attempt),
+            "catalogue": catalogue_of(run.attempt),
             "models": read_json(run.attempt.root / "decision.json"),
             "dbt_manifest_sha256": manifest_hash(run.attempt),
         }
