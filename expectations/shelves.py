@@ -197,7 +197,9 @@ def _against_the_marts(context: DoorContext) -> list[Rule]:
     if "rec_discover" in context.shelves:
         rules.append(_discover_is_new())
     if "rec_for_you" in context.shelves:
-        rules += [_one_item_does_not_lead(context), _users_are_served(context)]
+        rules.append(_users_are_served(context))
+        if context.is_personal:
+            rules.append(_one_item_does_not_lead(context))
     return rules
 
 

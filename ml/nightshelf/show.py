@@ -20,6 +20,7 @@ from nightshelf.publishing.nights import (
     published,
     require_whole,
 )
+from nightshelf.readiness import Placement, Readiness, read_readiness
 from nightshelf.settings import load_shop
 from nightshelf.steps import Run, stage_records
 from nightshelf.storage import read_json
@@ -33,6 +34,7 @@ SHOWN_ITEMS = 5
 def show_night(run: Run) -> None:
     """Stages, quality, three users' shelves, where the tables are, what to do next."""
     _show_stages(run)
+    _show_readiness_of(run)
     _show_quality(run)
     now = current(run.attempt.shop)
     if now is None or not run.attempt.published.exists():
@@ -78,6 +80,45 @@ def _show_stages(run: Run) -> None:
     table.add_section()
     table.add_row("together", f"{sum(r['seconds'] for r in records):.1f}", "", "", "")
     console.print(table)
+
+
+def _show_readiness_of(run: Run) -> None:
+    if any(r["stage"] == "features" for r in stage_records(run.attempt)):
+        show_readiness(read_readiness(run.attempt))
+
+
+def show_readiness(found: Readiness) -> None:
+    """A row per placement, then what is lacking and what that costs."""
+    table = Table(
+        title="Readiness: what each placement needs, and what the data has",
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
+    for name in ("placement", "has", "wanted", "of what", "published"):
+        table.add_column(name, justify="right" if name in ("has", "wanted") else "left")
+    for p in found.placements:
+        name = p.placement.removeprefix("rec_").replace("_", " ")
+        table.add_row(name, f"{p.has:,}", f"{p.wanted:,}", p.needs, _published(p))
+    console.print(table)
+    for p in found.placements:
+        if not p.is_ready:
+            console.print(f"  {p.told}", markup=False)
+    gaps = [g for g in found.gaps if g.costs]
+    if gaps:
+        console.print("\nWhat the log lacks, and what that costs", style="bold")
+    for g in gaps:
+        console.print(f"  {g.told}", markup=False)
+    console.print()
+
+
+def _published(placement: Placement) -> str:
+    return {
+        None: "as meant",
+        "popularity": "popular items",
+        "category": "pairs, then the category",
+        "nothing": "what there is",
+    }[placement.published_instead]
 
 
 def _show_quality(run: Run) -> None:
