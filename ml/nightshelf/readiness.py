@@ -105,29 +105,32 @@ def refuse_without_target(shop: Shop, night: Night, attempt: Attempt) -> None:
     """Raises InputError where the event that shelves are made to bring about never happened."""
     target = shop.events.target
     with connect(attempt.database) as db:
-        found = db.execute(
-            "select exists (from marts.fct_interactions where event_type = ?)", [target]
-        ).fetchall()[0][0]
-        types = db.execute("""
-            select event_type, count(*) as n from intermediate.int_events_cleaned
-            where dropped_by is null and user_id is not null and item_id is not null
-            group by event_type order by n desc, event_type""").fetchall()
-    if found:
-        return
-    there = ", ".join(f"{name} {n:,}" for name, n in types)
+        if db.execute("from marts.fct_interactions where event_type = ?", [target]).fetchone():
+            return
+        types = db.execute(
+            "select event_type, count(*) as n from raw.events"
+            " where item_id is not null and occurred_at < ?"
+            " group by event_type order by n desc, event_type",
+            [night.instant.replace(tzinfo=None)],
+        ).fetchall()
+    there = ", ".join(f"{name} {n:,}" for name, n in types) or "none"
     raise InputError(
-        f"No '{target}' of a user and an item before {night.date}, and `events.target` is"
-        f" '{target}'. " + (f"There are: {there}." if there else "There are no other events either."),
+        f"Shelves are made to bring about a '{target}' (`events.target`), and no user has one before"
+        f" {night.date}. Events about items before it: {there}.",
         _way_out(target, [name for name, _ in types]),
     )
 
 
 def _way_out(target: str, types: list[str]) -> str:
-    """Targets stand in the order of their nearness to a purchase."""
-    usable = next((t for t in get_args(Events.model_fields["target"].annotation) if t in types), None)
-    if usable is None:
-        return "Look at `cleaning` in the shop file, and at rpt_events: which rule drops the events?"
+    # Targets stand in the order of their nearness to a purchase.
+    known = get_args(Events.model_fields["target"].annotation)
+    usable = next((t for t in known if t in types), None)
+    if usable is None or target in types:
+        return (
+            "Look at rpt_events: which rule of `cleaning` drops them, or do they name no user?"
+            " Mend the shop file."
+        )
     return (
-        f"Set `target = \"{usable}\"` under [events] in the shop file, or map the shop's name for"
+        f'Set `target = "{usable}"` under [events] in the shop file, or map the shop\'s name for'
         f" '{target}' in `event_types` of its source."
     )
