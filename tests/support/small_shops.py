@@ -43,7 +43,9 @@ class SmallShop:
                 for n in range(2 + user % 2):
                     item = 2 * _dice(user, day, n, sides=(self.n_items + 1) // 2) + user % 2
                     for step, kind in enumerate(self.kinds):
-                        yield self._event(kind, user, visit, day, 10 * n + step, item % self.n_items)
+                        yield self._event(
+                            kind, user, visit, day, 10 * n + step, item % self.n_items
+                        )
 
     def _days(self, user: int) -> Iterator[date]:
         day = NIGHT - timedelta(days=self.n_days)

@@ -45,14 +45,14 @@ gaps as (
         n as of_all,
         case when (select sessions_are_visitors from {{ source('raw', 'facts') }})
             then 'sessions stand for visitors, so nobody is known again at the next visit'
-            else 'the others make baskets only' end as cost
+            else 'an event without one makes baskets only' end as cost
     from n_events
     union all
     select 2, 'event ids', 'events with an id of their own', n_with_id, n,
         'copies are found by their content, so two equal lines count once'
     from n_events
     union all
-    select 3, 'views', 'views and clicks', n_views, null, 'taste is learnt from what was taken, not from what was looked at'
+    select 3, 'views', 'views or clicks', n_views, null, 'taste is learnt from what was taken, not from what was looked at'
     from n_events
     union all
     select 4, 'carts', 'cart additions', n_carts, null, 'what was wanted and not taken is not seen'
@@ -62,21 +62,21 @@ gaps as (
     from n_events
     union all
     select 6, 'orders', 'purchases that name their order', n_with_order, n_purchases,
-        'else the purchases of one user on one date are one basket'
+        'without it the purchases of one user on one date are one basket'
     from n_events
     where n_purchases > 0
     union all
-    select 7, 'catalogue', 'items that the catalogue describes', n_described, n, 'the others are named by their id'
+    select 7, 'catalogue', 'items with a line in the catalogue', n_described, n, 'an item without one is named by its id'
     from n_items
     union all
     select 8, 'categories', 'items with a category', n_with_category, n,
-        'the others have no list in rec_popular, and none to fall back on'
+        'an item without one has no bestsellers of its kind beside it, and none to fall back on'
     from n_items
     union all
     select 9, 'prices', 'items with a price', n_with_price, n, 'the ranker does not see what is dear'
     from n_items
     union all
-    select 10, 'stock', 'items whose stock is known', n_with_stock, n, 'the others are taken to be on sale'
+    select 10, 'stock', 'items whose stock is known', n_with_stock, n, 'an item of unknown stock is taken to be on sale'
     from n_items
 )
 
