@@ -46,10 +46,11 @@ IDS = ("event_id", "user_id", "anonymous_id", "session_id", "item_id", "variant_
 
 
 def typed(adapter: Adapter, source: str, zone: ZoneInfo) -> str:
-    """SQL over `source_rows(file_id, row_number, element, <columns> VARCHAR)`.
+    """SQL over `source_rows(file_id, row_number, element, <columns> VARCHAR, is_object, line)`.
 
-    Returns one row per source row: the contract's typed columns, provenance, and `reason`, null
-    where the row is accepted.
+    `line` is the text of a JSON record, null for other formats; `is_object` is false where it is
+    none. Returns one row per source row: the contract's typed columns, provenance, `reason`, null
+    where the row is accepted, and `line` where it is not.
     """
     text = ",\n        ".join(
         f"nullif(trim(({adapter.expressions.get(c, 'null')})::varchar), '') as {quoted(c)}"
@@ -62,11 +63,14 @@ def typed(adapter: Adapter, source: str, zone: ZoneInfo) -> str:
     return f"""with texts as (
     select
         {text},
-        file_id, row_number, element,
+        file_id, row_number, element, is_object, line,
         coalesce({aside}, false) as is_aside
     from source_rows
+),
+judged as ({select(adapter, source, time)}
 )
-{select(adapter, source, time)}"""
+select * exclude (line), case when reason is not null then line end as line
+from judged"""
 
 
 def _time(unit: str, zone: ZoneInfo) -> str:
@@ -89,7 +93,8 @@ def _texts_are_whole(contract: dict[str, str], written: dict[str, str]) -> str:
     """SQL for the reasons that the values' own text gives. `written`: column → where its text is."""
     texts = [written.get(c, quoted(c)) for c, kind in contract.items() if c != "source"]
     ids = [quoted(c) for c in IDS if c in contract]
-    return f"""when is_aside then '{SET_ASIDE}'
+    return f"""when not is_object then 'not_json'
+        when is_aside then '{SET_ASIDE}'
         when contains(concat({", ".join(texts)}), chr(0)) then 'nul_byte'
         when greatest({", ".join(f"coalesce(strlen({i}), 0)" for i in ids)}) > {LONGEST_ID} then 'too_long'"""
 
@@ -103,7 +108,7 @@ def _events(adapter: Adapter, source: str, time: str) -> str:
     element = ", element" if adapter.unfold else ""
     own_id = "event_id || ':' || element" if adapter.unfold else "event_id"
     return f"""
-, casts as (
+with casts as (
     select
         texts.* exclude (occurred_at, event_type, quantity, price, position, traffic),
         lower(event_type) as event_type,
@@ -126,7 +131,7 @@ select
         coalesce(list_id, ''), position{element})), 16)) as event_id,
     event_type, occurred_at, user_id, anonymous_id, session_id, item_id, variant_id, quantity,
     price, currency, order_id, list_id, position, query, coupon, traffic,
-    {literal(source)} as source, file_id, row_number, element,
+    {literal(source)} as source, file_id, row_number, element, line,
     case
         {_texts_are_whole(adapter.contract, written)}
         when item_id is null and coalesce(event_type, '') not in {WITHOUT_ITEM}
@@ -154,7 +159,7 @@ select
     try_cast(price as decimal(18,4)) as price, try_cast(list_price as decimal(18,4)) as list_price,
     currency, try_cast(in_stock as boolean) as in_stock, try_cast(stock_qty as bigint) as stock_qty,
     {at("available_from")} as available_from, {at("available_until")} as available_until,
-    tags, url, image_url, {at("updated_at")} as updated_at, file_id, row_number, element,
+    tags, url, image_url, {at("updated_at")} as updated_at, file_id, row_number, element, line,
     case
         {_texts_are_whole(adapter.contract, {})}
         when item_id is null then 'missing_item_id'
@@ -173,7 +178,7 @@ def _categories(adapter: Adapter, source: str, time: str) -> str:
     updated = time.format(c="updated_at")
     return f"""
 select
-    category_id, parent_id, title, {updated} as updated_at, file_id, row_number, element,
+    category_id, parent_id, title, {updated} as updated_at, file_id, row_number, element, line,
     case
         {_texts_are_whole(adapter.contract, {})}
         when category_id is null then 'missing_category_id'

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
@@ -29,6 +30,7 @@ Identified = tuple[LandingFile, str]
 SLICE_BYTES = 64 << 20
 """Of text in one slice: some four times that in memory, for each core."""
 SLICE_ROWS = 250_000
+PIECE_ROWS = 16_384
 USUAL_LINE = 2 << 20
 """DuckDB keeps several buffers of the longest line it may meet: 128 MB ones only where needed."""
 
@@ -100,7 +102,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def fast_slices(
     db: duckdb.DuckDBPyConnection, adapter: Adapter, files: Sequence[Identified]
-) -> Iterator[Slice]:
+) -> Generator[Slice, None, None]:
     """Files of one format and header, read by DuckDB on a connection of its own.
 
     Raises Unreadable at the first row that does not fit, however many slices came before.
@@ -115,18 +117,25 @@ def fast_slices(
 
 def _streamed(
     db: duckdb.DuckDBPyConnection, adapter: Adapter, files: Sequence[Identified], longest: int
-) -> Iterator[Slice]:
+) -> Generator[Slice, None, None]:
     # One scan a file: where several are named in one, DuckDB 2.0 drops without a word what follows
     # an open quote in any but the first and the last. It costs a fifth more time.
     scans = " union all ".join(_scan(adapter, f, i, longest) for f, i in files)
     try:
         reader = db.sql(scans).to_arrow_reader(_rows_in_a_slice(files))
-        for batch in _one_ahead(reader):
-            yield Slice(pa.Table.from_batches([batch]))
+        with closing(_one_ahead(reader)) as batches:
+            for batch in batches:
+                yield Slice(_side_by_side(batch))
     except (duckdb.Error, OSError) as error:
         if is_of_the_machine(error):
             raise
         raise Unreadable(str(error)) from None
+
+
+def _side_by_side(batch: pa.RecordBatch) -> pa.Table:
+    """The batch in pieces, without a copy: DuckDB scans Arrow on one core a piece."""
+    starts = range(0, max(batch.num_rows, 1), PIECE_ROWS)
+    return pa.Table.from_batches([batch.slice(n, PIECE_ROWS) for n in starts])
 
 
 def is_of_the_machine(error: Exception) -> bool:
@@ -139,8 +148,11 @@ def _rows_in_a_slice(files: Sequence[Identified]) -> int:
     return min(max(SLICE_BYTES // mean, 1), SLICE_ROWS)
 
 
-def _one_ahead(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Reads the next slice while the last one is worked on."""
+def _one_ahead(batches: Iterable[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
+    """Reads the next slice while the last one is worked on.
+
+    Close it: left to the garbage collector it would wait for its thread inside another one's start.
+    """
     each = iter(batches)
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, each, None)
@@ -193,7 +205,9 @@ def _wanted(adapter: Adapter, file: LandingFile) -> str:
     )
 
 
-def careful_slices(adapter: Adapter, file: LandingFile, file_id: str) -> Iterator[Slice]:
+def careful_slices(
+    adapter: Adapter, file: LandingFile, file_id: str
+) -> Generator[Slice, None, None]:
     """The same slices by Python, with the rows that do not fit. Raises InputError for Parquet,
     where a file that cannot be read has no rows to name, and for a file that was cut."""
     if file.format == "parquet":
@@ -232,28 +246,48 @@ def pointer(path: str) -> str:
 
 
 def from_json(adapter: Adapter) -> str:
-    """SQL over `lines(file_id, row_number, line)` that gives `source_rows`, an element a row.
+    """SQL over `slice(file_id, row_number, line)` that gives `source_rows`, an element a row.
 
-    A record is parsed once for all columns of its own, and an element once for all of its.
+    Blank lines are no rows. `is_object` is false where the line is no JSON object. A record is
+    parsed once for all columns of its own, and an element once for all of its; `try` and not
+    `json_valid`, which would parse every line twice more.
     """
-    own = [c for c in adapter.columns if not c.startswith(ELEMENT)]
-    elements = [c for c in adapter.columns if c.startswith(ELEMENT)]
-    unfolded = adapter.unfold or "[null]"
+    own, elements = _columns_of(adapter)
+    columns = _looked_up("record", own) + _looked_up("piece", elements)
     return f"""
-        select file_id, row_number, element, line,
-            {_looked_up("record", own)}
-            {_looked_up("piece", elements)}
+        select file_id, row_number, element, {columns} record is not null as is_object, line
         from (
-            select * exclude (parts),
-                json_extract_string(line, {_pointers(own)}) as record,
-                json_extract_string(part, {_pointers(elements)}) as piece
+            select * exclude (part), json_extract_string(part, {_pointers(elements)}) as piece
+            from ({_unfolded(adapter, _parsed(own))})
+        )"""
+
+
+def _columns_of(adapter: Adapter) -> tuple[list[str], list[str]]:
+    own = [c for c in adapter.columns if not c.startswith(ELEMENT)]
+    return own, [c for c in adapter.columns if c.startswith(ELEMENT)]
+
+
+def _parsed(own: Sequence[str]) -> str:
+    return f"""
+        select file_id, row_number, line,
+            case when starts_with(ltrim(line, e' \\t'), '{{')
+                then try(json_extract_string(line, {_pointers(own or ["-"])})) end as record
+        from slice
+        where coalesce(trim(line, e' \\t\\r'), '') <> ''"""
+
+
+def _unfolded(adapter: Adapter, records: str) -> str:
+    """One row an element; a record without any is one row, without an element."""
+    if adapter.unfold is None:
+        return f"select *, 1::integer as element, null::json as part from ({records})"
+    return f"""
+        select * exclude (parts), unnest(parts) as part,
+            generate_subscripts(parts, 1)::integer as element
+        from (
+            select * replace (case when len(parts) > 0 then parts else [null::json] end as parts)
             from (
-                select *, unnest(parts) as part, generate_subscripts(parts, 1)::integer as element
-                from (
-                    select file_id, row_number, line,
-                        case when len({unfolded}) > 0 then ({unfolded})::json[] else [null::json] end as parts
-                    from lines
-                )
+                select *, case when record is not null then ({adapter.unfold})::json[] end as parts
+                from ({records})
             )
         )"""
 

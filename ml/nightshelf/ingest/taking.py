@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +38,9 @@ create or replace table refused as from misfits;
 create or replace table pending
     (file_id varchar, row_number bigint, element integer, reason varchar);
 """
+
+
+FLAT = "select *, 1::integer as element, true as is_object, null::varchar as line from slice"
 
 
 @dataclass
@@ -69,13 +73,13 @@ class Taking:
         self._db.execute(SCHEMA)
         self._db.execute("drop table if exists typed")
 
-    def add_all(self, slices: Iterable[Slice], files: Sequence[Identified]) -> None:
+    def add_all(self, slices: Generator[Slice, None, None], files: Sequence[Identified]) -> None:
         """Raises InputError for a JSON file that was cut in its last line."""
-        for piece in slices:
-            self._add(piece, files)
-            if self._rows >= ROWS_AT_ONCE or self._refused_bytes() >= REFUSED_AT_ONCE:
-                self._flush()
-        self._flush()
+        with closing(slices):
+            for piece in slices:
+                self._add(piece, files)
+                if self._rows >= ROWS_AT_ONCE or self._refused_bytes() >= REFUSED_AT_ONCE:
+                    self._flush()
 
     def finish(self, files: Sequence[Identified]) -> Written:
         """Finds the raw text of refused rows, writes the rest, and syncs all of it."""
@@ -93,16 +97,15 @@ class Taking:
 
     def _add(self, piece: Slice, files: Sequence[Identified]) -> None:
         self._add_misfits(piece.misfits)
-        self._db.register("slice", piece.rows)
         is_json = "line" in piece.rows.column_names
-        if is_json:
-            self._part_lines(files)
-            rows = from_json(self._adapter)
-        else:
-            rows = "select *, 1::integer as element from slice"
+        rows = from_json(self._adapter) if is_json else FLAT
+        self._db.register("slice", piece.rows)
         self._db.execute(f"create or replace temp view source_rows as {rows}")
-        self._type(is_json)
+        self._db.execute(f"create or replace temp table fresh as {self._sql}")
         self._db.unregister("slice")
+        self._refuse_cut(files)
+        self._count()
+        self._part(is_json)
 
     def _add_misfits(self, misfits: Sequence[Misfit]) -> None:
         if misfits:
@@ -112,55 +115,28 @@ class Taking:
             self._db.execute("insert into misfits from found_misfits")
             self._db.unregister("found_misfits")
 
-    def _part_lines(self, files: Sequence[Identified]) -> None:
-        """`lines`: the slice's JSON objects. Blank lines are no rows; the rest are misfits."""
-        self._db.execute("""
-            create or replace temp table judged as
-            select *,
-                -- Not `and`: DuckDB may evaluate both sides, and json_type raises at what is no JSON.
-                case when json_valid(line) then json_type(line) = 'OBJECT' else false end as is_object
-            from slice where coalesce(trim(line, e' \\t\\r'), '') <> ''""")
-        self._refuse_cut(files)
-        self._db.execute("""
-            insert into misfits
-            select file_id, row_number, 1, row_number, 'not_json', line from judged
-            where not is_object""")
-        self._db.execute("create or replace temp view lines as from judged where is_object")
-
     def _refuse_cut(self, files: Sequence[Identified]) -> None:
         unended = {i: f for f, i in files if f.format == "jsonl" and not f.ends_with_newline}
         if not unended:
             return
         for file_id, row_number, is_object in self._db.execute("""
-            select file_id, max(row_number), max_by(is_object, row_number) from judged
-            group by file_id""").fetchall():
+            select file_id, max(row_number), max_by(reason is distinct from 'not_json', row_number)
+            from fresh group by file_id""").fetchall():
             file = unended.get(file_id)
             if file and not is_object and row_number == file.lines + 1:
                 raise cut(file, row_number, "its JSON is not whole, no line end")
 
-    def _type(self, is_json: bool) -> None:
-        exists = self._db.execute(
-            "select count(*) from duckdb_tables() where table_name = 'typed'"
-        ).fetchall()[0][0]
-        begin = "insert into typed" if exists else "create table typed as"
-        self._db.execute("create or replace temp table fresh as " + self._sql)
-        self._keep_refused(is_json)
-        self._count()
-        self._db.execute(f"{begin} select * exclude (reason) from fresh where reason is null")
-        self._rows = self._db.execute("select count(*) from typed").fetchall()[0][0]
-
-    def _keep_refused(self, is_json: bool) -> None:
-        """JSON has its text at hand; other formats are looked at again when the file is through."""
+    def _part(self, is_json: bool) -> None:
+        """Accepted rows from refused ones. JSON has its text at hand; other formats are looked at
+        again when the file is through."""
+        accepted = "select * exclude (reason, line) from fresh where reason is null"
+        self._db.execute(f"create table if not exists typed as {accepted} limit 0")
+        self._db.execute(f"insert into typed {accepted}")
+        refused = "select file_id, row_number, element, reason from fresh where reason is not null"
         if is_json:
-            self._db.execute("""
-                insert into refused
-                select f.file_id, f.row_number, f.element, f.row_number, f.reason, j.line
-                from fresh as f join judged as j using (file_id, row_number)
-                where f.reason is not null""")
-        else:
-            self._db.execute("""
-                insert into pending select file_id, row_number, element, reason from fresh
-                where reason is not null""")
+            refused = refused.replace(", reason", ", row_number, reason, line")
+        self._db.execute(f"insert into {'refused' if is_json else 'pending'} {refused}")
+        self._rows = self._db.execute("select count(*) from typed").fetchall()[0][0]
 
     def _count(self) -> None:
         visitor = "coalesce(user_id, anonymous_id)" if self._adapter.kind == "events" else "null"
@@ -205,9 +181,9 @@ class Taking:
         self._db.execute("truncate typed")
         self._rows = 0
         for path in sorted(folder.rglob("*.parquet")):
-            self._written.parts.append(self._part(path))
+            self._written.parts.append(self._named(path))
 
-    def _part(self, path: Path) -> Part:
+    def _named(self, path: Path) -> Part:
         rows = self._db.execute("select count(*) from read_parquet(?)", [str(path)])
         day = path.parent.name.removeprefix("day=") if self._adapter.kind == "events" else None
         name = path.relative_to(self._home.raw).as_posix()
