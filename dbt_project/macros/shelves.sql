@@ -94,6 +94,12 @@ ranked as (
 {{ as_shelf(placement, "'user'", fingerprint=placement) }}
 {%- endmacro %}
 
+{# Buyers of the last four weeks: long enough to be steady, short enough to follow the season. Where
+   nobody bought anything in them, buyers of all time. #}
+{% macro buyers_lately() -%}
+case when max(n_buyers_28d) over () > 0 then n_buyers_28d else n_buyers end
+{%- endmacro %}
+
 {# An item's shelf: first what may be offered of its pairs (item_id, other, score), best first; then,
    where readiness says that the placement falls short, what sells best in the item's own category. #}
 {% macro item_shelf(placement, other, k, source_name, reason_code) -%}
@@ -110,7 +116,7 @@ with pairs as (
 ),
 
 sold as (
-    select feat_item.item_id, items.category, items.is_offerable, feat_item.n_buyers_28d, feat_item.n_buyers
+    select feat_item.item_id, items.category, items.is_offerable, {{ buyers_lately() }} as n_buyers
     from {{ ref('feat_item') }} as feat_item
     join {{ ref('dim_items') }} as items using (item_id)
     where feat_item.as_of = date '{{ var("night") }}'
@@ -125,9 +131,7 @@ bestsellers as (
     from sold
     where is_offerable
     -- Twice the shelf and the item itself: some of them stand among the pairs already.
-    qualify row_number() over (
-        partition by category order by n_buyers_28d desc, n_buyers desc, item_id
-    ) <= 2 * {{ k }} + 1
+    qualify row_number() over (partition by category order by n_buyers desc, item_id) <= 2 * {{ k }} + 1
 ),
 
 of_category as (
@@ -135,7 +139,7 @@ of_category as (
         context.item_id as context_id,
         bestsellers.item_id,
         -- Below every pair's score, and nearer to 0 the more buyers there are.
-        -1.0::double / (1 + bestsellers.n_buyers_28d) as score,
+        -1.0::double / (1 + bestsellers.n_buyers) as score,
         'category' as source,
         'same_category' as reason_code
     from sold as context

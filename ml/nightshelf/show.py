@@ -101,15 +101,22 @@ def show_readiness(found: Readiness) -> None:
         name = p.placement.removeprefix("rec_").replace("_", " ")
         table.add_row(name, f"{p.has:,}", f"{p.wanted:,}", p.needs, _published(p))
     console.print(table)
-    for p in found.placements:
-        if not p.is_ready:
-            console.print(f"  {p.told}", markup=False)
-    gaps = [g for g in found.gaps if g.costs]
-    if gaps:
-        console.print("\nWhat the log lacks, and what that costs", style="bold")
-    for g in gaps:
-        console.print(f"  {g.told}", markup=False)
+    _list("What is published instead", [p.told for p in found.placements if not p.is_ready])
+    _list("What the log lacks, and what that costs", [g.told for g in found.gaps if g.costs])
     console.print()
+
+
+def _list(title: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, show_header=False
+    )
+    table.add_column("sign")
+    table.add_column("told", overflow="fold")
+    for line in lines:
+        table.add_row("·", _clean(line, 200))
+    console.print(table)
 
 
 def _published(placement: Placement) -> str:
@@ -125,6 +132,9 @@ def _show_quality(run: Run) -> None:
     if not run.attempt.quality.exists():
         return
     for placement, found in read_json(run.attempt.quality)["placements"].items():
+        if not found["contenders"]:
+            console.print(f"rec_{placement} is not examined. {found['verdict']}", markup=False)
+            continue
         view = {"for_you": "all items", "discover": "items new to the user"}[placement]
         table = _table(
             f"Quality of rec_{placement}: {view}, the last 14 days, {found['n_users']:,} users,"
@@ -150,12 +160,11 @@ def _show_quality(run: Run) -> None:
             )
         console.print(table)
         console.print(f"  {found['verdict']}", markup=False)
-        if found["n_users"]:
-            console.print(
-                f"  The sources proposed {found['reachable']:.1%} of what users took: no ranker can"
-                " find more.\n",
-                markup=False,
-            )
+        console.print(
+            f"  The sources proposed {found['reachable']:.1%} of what users took: no ranker can"
+            " find more.\n",
+            markup=False,
+        )
 
 
 def _number(value: Any) -> float:

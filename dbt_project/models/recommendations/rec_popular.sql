@@ -1,10 +1,5 @@
--- Buyers of the last four weeks: long enough to be steady, short enough to follow the season. Where
--- nobody bought anything in them, buyers of all time.
 with sold as (
-    select
-        items.item_id,
-        items.category,
-        case when max(n_buyers_28d) over () > 0 then n_buyers_28d else n_buyers end as score
+    select items.item_id, items.category, {{ buyers_lately() }} as score
     from {{ ref('feat_item') }} as feat_item
     join {{ ref('dim_items') }} as items using (item_id)
     where feat_item.as_of = date '{{ var("night") }}'

@@ -60,7 +60,10 @@ select
     case when is_ready then 'ready' when published_instead = 'nothing' then 'may be empty' else 'falls short' end
         as verdict,
     published_instead,
-    format('{}: {:,} {}, {:,} wanted; ', replace(placement[5:], '_', ' '), has, needs, wanted)
+    format(
+        '{}: {:,} {}, {:,} wanted; ', replace(placement[5:], '_', ' '), has,
+        case when has = 1 then regexp_replace(needs, '^(\w+)s ', '\1 ') else needs end, wanted
+    )
         || case
             when is_ready then 'ready'
             when published_instead = 'popularity' then 'popular items will be used'
