@@ -10,7 +10,7 @@ PY := .venv/bin/python
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup night test lint up clean
+.PHONY: help setup night test fuzz bench lint up clean
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -22,6 +22,12 @@ night: $(READY) ## Run one night of the demo shop through Airflow and show the s
 
 test: $(READY) ## Run the tests
 	@$(PY) -m pytest $(PYTEST_ARGS)
+
+fuzz: $(READY) ## Read a million fuzzed lines of each kind: none may be lost (minutes)
+	@NIGHTSHELF_FUZZ_LINES=1000000 $(PY) -m pytest tests/ingest/test_fuzz.py -q
+
+bench: $(READY) ## Measure ingest of 10 million lines of each kind beside a bare scan (minutes, 6 GB of disk)
+	@$(PY) benchmarks/ingest.py
 
 lint: $(READY) ## Check style: ruff's rules and its formatting
 	@$(PY) -m ruff check .

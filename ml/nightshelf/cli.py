@@ -278,11 +278,23 @@ def ledger(shop: ShopFile, home: HomeDir = None) -> None:
 
 
 @app.command()
-def quarantine(shop: ShopFile, home: HomeDir = None) -> None:
-    """Show why rows were refused: reasons, counts, samples."""
-    from nightshelf.show import show_quarantine
+def quarantine(
+    shop: ShopFile,
+    home: HomeDir = None,
+    reason: Annotated[str | None, typer.Option(help="Only rows with this reason.")] = None,
+    samples: Annotated[int, typer.Option(min=0, max=1000, help="Rows shown of each reason.")] = 3,
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Read the rows again by the shop file's mended mapping."),
+    ] = False,
+) -> None:
+    """Show why rows were refused: reasons, counts, samples; or read them again."""
+    from nightshelf.show import show_quarantine, show_replay
 
-    show_quarantine(_home(home), shop)
+    if replay:
+        show_replay(_home(home), shop)
+    else:
+        show_quarantine(_home(home), shop, samples, reason)
 
 
 @app.command()

@@ -126,15 +126,15 @@ def _check_names(source: Source) -> None:
     for name in source.values:
         if name not in source.columns:
             raise ValueError(f"values: columns does not give '{name}'")
-    if (source.event_types or source.leave_aside) and "event_type" not in source.columns:
-        raise ValueError(
-            "event_types and leave_aside translate a column: columns must give event_type"
-        )
     names = {**source.event_types, **source.values.get("event_type", {})}
     unknown = sorted(set(names.values()) - set(EVENT_TYPES))
     if unknown:
         known = ", ".join(EVENT_TYPES)
         raise ValueError(f"event_types: '{unknown[0]}' is no event type; known: {known}")
+    if (source.event_types or source.leave_aside) and "event_type" not in source.columns:
+        raise ValueError(
+            "event_types and leave_aside translate a column: columns must give event_type"
+        )
 
 
 class Events(Strict):

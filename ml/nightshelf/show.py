@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from nightshelf.errors import InputError, StorageError
+from nightshelf.errors import InputError, SettingsError, StorageError
 from nightshelf.paths import Home, ShopHome
 from nightshelf.progress import console
 from nightshelf.publishing.nights import (
@@ -27,7 +26,6 @@ from nightshelf.storage import read_json
 from nightshelf.warehouse import connect, in_memory
 
 SHOWN_USERS = 3
-SHOWN_REASONS = 40
 SHOWN_ITEMS = 5
 
 
@@ -315,56 +313,105 @@ def show_ledger(home: Home, shop_file: Path) -> None:
     from nightshelf.ingest.ledger import Ledger
 
     shop = load_shop(shop_file)
+    landing = shop.landing_in(home, shop_file)
     table = _table(
-        f"Ledger of {shop.name}", "file", "rows read", "accepted", "quarantined", "sha256"
-    )
-    table.add_column("state")
+        f"Ledger of {shop.name}", "file", "records", "rows read", "accepted", "quarantined",
+        "set aside", "sha256",
+    )  # fmt: skip
+    for name in ("adapter", "state"):
+        table.add_column(name, overflow="fold")
     for file in Ledger(home.shop(shop.name).ledger).files(current=False):
+        counts = (file.records, file.rows_read, file.accepted, file.quarantined, file.set_aside)
+        gone = "" if (landing / file.name).exists() else "gone from landing/"
         table.add_row(
             _clean(f"{file.source}: {file.name}", 70),
-            *(f"{n:,}" for n in (file.rows_read, file.accepted, file.quarantined)),
+            *(f"{n:,}" for n in counts),
             file.sha256[:12],
-            "replaced" if file.replaced_by else "",
+            file.adapter,
+            "replaced" if file.replaced_by else gone,
         )
     console.print(table)
 
 
-def show_quarantine(home: Home, shop_file: Path) -> None:
-    from nightshelf.ingest.contract import REASONS
-    from nightshelf.ingest.ledger import Ledger
+def show_quarantine(home: Home, shop_file: Path, samples: int, reason: str | None) -> None:
+    """Why rows were refused: a table of reasons, and samples of each with their raw text."""
+    from nightshelf.ingest.contract import OF_THE_FILE, REASONS, SET_ASIDE
 
     shop = load_shop(shop_file)
     where = home.shop(shop.name)
-    names = {f.file_id: f.name for f in Ledger(where.ledger).files()}
-    paths = sorted(str(p) for p in where.quarantine.glob("*.parquet"))
-    if not paths:
+    if reason is not None and reason not in REASONS:
+        raise SettingsError(f"'{reason}' is no reason.", f"Name one of {', '.join(REASONS)}.")
+    counts, rows = _quarantined(where, samples, reason)
+    if not counts:
         console.print(f"No row of {shop.name} is in quarantine.", markup=False)
         return
-    with in_memory(where) as db:
-        rows = db.execute(
-            """
-            select reason, count(*) as n, file_id, min_by((row_number, raw), row_number)
-            from read_parquet(?) where list_contains(?, file_id)
-            group by reason, file_id order by n desc, reason, file_id limit ?""",
-            [paths, list(names), SHOWN_REASONS],
-        ).fetchall()
-    table = _table(f"Quarantine of {shop.name}", "reason", "rows")
-    for name in ("means", "first at", "that row"):
-        table.add_column(name, overflow="fold")
-    for reason, count, file_id, (row_number, raw) in rows:
-        where_from = f"{names[file_id]}, row {row_number}"
-        shown = _clean(_given(raw), 160)
-        table.add_row(reason, f"{count:,}", REASONS[reason], _clean(where_from, 60), shown)
+    table = _table(f"Quarantine of {shop.name}", "reason", "rows", "files")
+    table.add_column("means", overflow="fold")
+    table.add_column("mended", overflow="fold")
+    for name, n_rows, n_files in counts:
+        mended = "where the file is made" if name in OF_THE_FILE else "in the shop file; replay"
+        mended = "no fault" if name == SET_ASIDE else mended
+        table.add_row(name, f"{n_rows:,}", f"{n_files:,}", REASONS[name], mended)
     console.print(table)
+    shown = Table(title="Samples", title_justify="left", title_style="bold", pad_edge=False)
+    for column in ("reason", "where", "raw text"):
+        shown.add_column(column, overflow="fold")
+    for name, file, line, number, raw in rows:
+        place = f"{file}, " + (f"line {line}" if line is not None else f"row {number}")
+        shown.add_row(name, _clean(place, 60), _clean(raw, 200))
+    console.print(shown)
 
 
-def _given(raw: str) -> str:
-    """The values that the row gives, without those it leaves empty and our own two numbers."""
-    try:
-        row = json.loads(raw)
-    except ValueError:
-        return raw
-    if not isinstance(row, dict):
-        return raw
-    ours = {"file_id", "row_number"}
-    return json.dumps({k: v for k, v in row.items() if v is not None and k not in ours})
+def _quarantined(where: ShopHome, samples: int, reason: str | None) -> tuple[list, list]:
+    """(reason, rows, files) of the current files, and (reason, file, line, row, raw) samples."""
+    from nightshelf.ingest.ledger import Ledger
+
+    files = {f.file_id: f.name for f in Ledger(where.ledger).files()}
+    paths = sorted(str(p) for p in where.quarantine.glob("*.parquet"))
+    if not paths or not files:
+        return [], []
+    given = {"paths": paths, "ids": list(files), "reason": reason, "samples": samples}
+    current = """from read_parquet($paths)
+        where list_contains($ids, file_id) and ($reason is null or reason = $reason)"""
+    with in_memory(where) as db:
+        counts = db.execute(
+            f"""select reason, count(*) as n, count(distinct file_id) {current}
+            group by reason order by n desc, reason""",
+            {k: v for k, v in given.items() if k != "samples"},
+        ).fetchall()
+        rows = db.execute(
+            f"""select reason, file_id, line, row_number, raw from (
+                select *, row_number() over (
+                    partition by reason order by file_id, row_number, element) as place {current})
+            where place <= $samples order by reason, place""",
+            given,
+        ).fetchall()
+    return counts, [(r, files[f], line, n, raw) for r, f, line, n, raw in rows]
+
+
+def show_replay(home: Home, shop_file: Path) -> None:
+    """Takes in what a mended mapping can read, and says what is left."""
+    from nightshelf.ingest.replay import replay
+    from nightshelf.ingest.run import ingest
+    from nightshelf.progress import progress
+    from nightshelf.warehouse import writer
+
+    shop = load_shop(shop_file)
+    where = home.shop(shop.name)
+    landing = shop.landing_in(home, shop_file)
+    with progress("replay") as shown, writer(where, "quarantine --replay"):
+        taken = ingest(shop, landing, where, shown)
+        again = replay(shop, landing, where, shown)
+    console.print(
+        f"Taken from landing/: {taken.files:,} files, {taken.accepted:,} rows accepted,"
+        f" {taken.quarantined:,} quarantined.\n"
+        f"Replayed from quarantine: {again.files:,} files that are gone from landing/,"
+        f" {again.read_again:,} rows read again, {again.accepted:,} of them accepted.",
+        markup=False,
+    )
+    if not taken.files and not again.files:
+        console.print(
+            "Nothing was read: no source of the shop file reads otherwise than before.\n"
+            "  Next: mend the columns, values or event_types of the source, then replay.",
+            markup=False,
+        )

@@ -141,6 +141,7 @@ def ingest(run: Run) -> None:
         record["told"] = (
             f"{taken.files:,} new files, {taken.unchanged:,} known,"
             f" {taken.accepted:,} rows accepted, {taken.quarantined:,} quarantined"
+            + (f", {len(taken.left):,} files left for the next run" if taken.left else "")
         )
         for name in taken.restated:
             shown.say(f"Restated: {name} replaces its earlier content.")

@@ -7,7 +7,6 @@ import re
 import textwrap
 import tomllib
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
@@ -17,11 +16,11 @@ from typer.main import get_command
 
 from expectations import DOORS
 from nightshelf.cli import app
-from nightshelf.columns import EVENT_TYPES, EVENTS, ITEMS, SHELF, SHELVES
+from nightshelf.columns import CATEGORIES, EVENT_TYPES, EVENTS, ITEMS, SHELF, SHELVES
 from nightshelf.errors import NightshelfError
+from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.ingest.contract import REASONS
 from nightshelf.settings import (
-    AdapterName,
     Cleaning,
     Doors,
     Events,
@@ -79,7 +78,8 @@ def test_the_example_of_a_command_is_one_that_it_takes(name):
 
 
 def test_every_column_of_the_contract_is_documented_with_its_type():
-    for heading, contract in (("## Events", EVENTS), ("## Items", ITEMS)):
+    tables = {"## Events": EVENTS, "## Items": ITEMS, "## Categories": CATEGORIES}
+    for heading, contract in tables.items():
         found = {
             n: cells[0] for n, cells in named(section(page("data-contract.md"), heading)).items()
         }
@@ -125,9 +125,9 @@ def test_every_key_of_a_shop_file_is_documented_with_its_default():
     assert {key: cells[0] for key, cells in told.items()} == keys_of_a_shop_file()
 
 
-def test_every_adapter_is_documented():
-    told = named(section(page("data-contract.md"), "## Adapters"))
-    assert tuple(told) == get_args(AdapterName)
+def test_every_adapter_stands_in_the_table_of_inputs_once():
+    told = re.findall(r"^\| \[.*?\]\(\w+\.md\) \| (.*?) \|", page("inputs/README.md"), re.M)
+    assert sorted(", ".join(told).replace("`", "").split(", ")) == sorted([*adapters(), COLUMN_MAP])
 
 
 def test_every_reason_of_quarantine_is_documented_in_the_code_s_order():

@@ -43,8 +43,103 @@ def test_each_reason_names_its_rows_and_keeps_the_others(landing, reason):
     assert [r[0] for r in landing.events("row_number")] == list(range(1, len(lines) + 2, 2))
 
 
+ELSEWHERE = {"not_utf8", "not_json", "too_long", "nul_byte", "not_for_shelves", "unknown_traffic",
+             "missing_category_id"}  # fmt: skip
+"""Reasons that have a test of their own below, or in test_outcomes.py."""
+
+
 def test_every_reason_of_the_closed_list_has_a_test():
-    assert set(BAD) | {"not_utf8", "not_json"} == set(REASONS)
+    assert set(BAD) | ELSEWHERE == set(REASONS)
+
+
+def test_traffic_is_one_of_the_contracts_words_in_any_capitals(tmp_path):
+    landing = Landing(tmp_path, [MAP | {"columns": MAP["columns"] | {"traffic": "who"}}])
+    landing.put("a.csv", [GOOD.replace("ann", who) for who in ("Bot", "internal", "robot")])
+    landing.ingest()
+    assert landing.events("traffic") == [("bot",), ("internal",)]
+    assert landing.quarantine() == [(3, "unknown_traffic")]
+
+
+def test_a_category_needs_an_id_and_may_lack_a_parent(tmp_path):
+    tree = {"name": "tree", "adapter": "column_map", "kind": "categories", "path": "orders/*.csv",
+            "columns": {"category_id": "id", "parent_id": "up"}}  # fmt: skip
+    landing = Landing(tmp_path, [tree])
+    landing.put("a.csv", "id,up\n1,\n2,1\n,1\n")
+    landing.ingest()
+    assert landing.events("category_id, parent_id", "categories") == [("1", None), ("2", "1")]
+    assert landing.quarantine() == [(3, "missing_category_id")]
+
+
+def test_event_names_that_are_left_aside_are_counted_apart(tmp_path):
+    landing = Landing(tmp_path, [MAP | {"leave_aside": ["Scroll"]}])
+    landing.put(
+        "a.csv", [GOOD, GOOD.replace("sale", "scroll"), ",,,,,SCROLL", GOOD.replace("sale", "gift")]
+    )
+    landing.ingest()
+    assert landing.quarantine() == [
+        (2, "not_for_shelves"), (3, "not_for_shelves"), (4, "unknown_event_type")
+    ]  # fmt: skip
+    (file,) = landing.ledger.files()
+    assert (file.rows_read, file.accepted, file.quarantined, file.set_aside) == (4, 1, 3, 2)
+
+
+LIST = {"name": "web", "adapter": "column_map", "path": "orders/*", "columns": {
+    "event_type": "name", "occurred_at": "at", "user_id": "user.id", "item_id": "lines[].sku",
+    "quantity": "lines[].n", "event_id": "id",
+}}  # fmt: skip
+
+
+def record(lines: object, **more) -> dict:
+    return {
+        "id": "e1",
+        "name": "purchase",
+        "at": "2015-05-01T10:00:00Z",
+        "user": {"id": "ann"},
+        "lines": lines,
+        **more,
+    }
+
+
+def test_a_record_is_as_many_rows_as_its_list_is_long_and_one_where_it_is_not(tmp_path):
+    landing = Landing(tmp_path, [LIST])
+    tea = {"sku": "tea", "n": 2}
+    records = [
+        record([tea, {"sku": "pot"}, tea, {}]),
+        record([]),
+        record(None),
+        record({"sku": "x"}),
+        record([[]]),
+    ]
+    landing.put("a.jsonl", "".join(json.dumps(r) + "\n" for r in records))
+    taken = landing.ingest()
+    # Two lines of tea in one order are two, though they are alike to the letter.
+    assert landing.events("row_number, element, item_id, quantity, event_id") == [
+        (1, 1, "tea", 2, "e1:1"), (1, 2, "pot", None, "e1:2"), (1, 3, "tea", 2, "e1:3")
+    ]  # fmt: skip
+    refused = landing.quarantine("row_number, element, reason")
+    assert refused == [
+        (1, 4, "missing_item_id"),
+        *((n, 1, "missing_item_id") for n in (2, 3, 4, 5)),
+    ]
+    (file,) = landing.ledger.files()
+    assert (file.records, taken.rows_read, taken.accepted, taken.quarantined) == (5, 8, 3, 5)
+
+
+def test_lists_in_parquet_are_unfolded_like_those_in_json(tmp_path):
+    rows = [
+        record([{"sku": "tea", "n": 2}, {"sku": "pot", "n": 1}]),
+        record([{"sku": "cup", "n": 3}]),
+    ]
+    text = tmp_path / "t.jsonl"
+    text.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    landing = Landing(tmp_path, [LIST])
+    landing.put("a.jsonl", text.read_bytes())
+    duckdb.execute(f"copy (from read_json('{text}')) to '{tmp_path}/t.parquet'")
+    landing.put("b.parquet", (tmp_path / "t.parquet").read_bytes())
+    landing.ingest()
+    found = landing.events("row_number, element, item_id, quantity, occurred_at")
+    assert len(found) == 6
+    assert found[:3] == found[3:]
 
 
 def test_bytes_that_are_not_utf8_are_one_bad_row(landing):
@@ -74,7 +169,7 @@ def test_a_line_that_is_not_json_is_one_bad_row(landing):
 
 
 def test_a_row_has_the_first_reason_that_applies(landing):
-    landing.put("a.csv", ["never,,,many,NaN,gift"])
+    landing.put("a.csv", ["never,,,many,NaN,sale"])
     landing.ingest()
     assert landing.quarantine() == [(1, "missing_item_id")]
 
@@ -183,6 +278,31 @@ def test_an_item_row_is_refused_for_a_bad_value_too(tmp_path):
 def test_what_is_refused_can_be_read_in_the_quarantine(landing):
     landing.put("a.csv", [GOOD, "never,tea,ann,2,1.50,sale"])
     landing.ingest()
-    ((raw,),) = landing.quarantine("raw")
-    assert json.loads(raw)["when"] == "never"
-    assert duckdb.execute("select json_valid(?)", [raw]).fetchone() == (True,)
+    assert landing.quarantine("line, raw") == [(3, "never,tea,ann,2,1.50,sale")]
+
+
+def test_the_line_of_a_refused_row_is_where_it_begins_and_its_text_is_to_the_letter(landing):
+    two_lines = 'never,"two\r\nlines ""x""",ann,2,1.50,sale'
+    landing.put("a.csv", [two_lines, GOOD, "", "never,tea , ann,2,1.50,sale", "short"])
+    landing.put("b.csv", ["\r\nnever,tea,ann,2,1.50,sale\r"])
+    landing.ingest()
+    assert sorted(landing.quarantine("line, row_number, raw")) == [
+        (2, 1, two_lines), (3, 1, "never,tea,ann,2,1.50,sale"), (6, 3, "never,tea , ann,2,1.50,sale"),
+        (7, 4, "short"),
+    ]  # fmt: skip
+
+
+def test_the_raw_text_of_a_json_row_is_its_line_and_of_a_parquet_row_its_values(landing, tmp_path):
+    line = '{"when": "never", "sku":"tea",  "who": "ann", "kind": "sale", "more": [1]}'
+    landing.put("a.jsonl", line + "\n")
+    duckdb.execute(
+        f"copy (from read_json('{landing.folder}/orders/a.jsonl')) to '{tmp_path}/t.parquet'"
+    )
+    source = MAP | {"columns": {k: v for k, v in MAP["columns"].items() if v not in ("n", "price")}}
+    other = Landing(tmp_path / "other", [source])
+    other.put("b.parquet", (tmp_path / "t.parquet").read_bytes())
+    landing.ingest()
+    other.ingest()
+    assert landing.quarantine("line, raw") == [(1, line)]
+    ((number, raw),) = other.quarantine("line, raw")
+    assert (number, json.loads(raw)) == (None, json.loads(line))

@@ -50,12 +50,23 @@ WRONG = {
     "infinity": (GOOD + "[cleaning]\nmax_price = inf", "cleaning.max_price: Input should be a finite number"),
     "unknown zone": (GOOD.replace("Europe/London", "Europe/Londn"), "'Europe/Londn' is no time zone; use an IANA name such as Europe/London"),
     "unknown currency": (GOOD.replace('"GBP"', '"pounds"'), "currency: String should match pattern '^[A-Z]{3}$' (given: 'pounds')"),
-    "unknown adapter": (GOOD.replace("column_map", "shopify"), "sources[0].adapter: Input should be 'complete_journey'"),
+    "unknown adapter": (GOOD.replace("column_map", "shopfy"), "sources[0].adapter: 'shopfy' is no adapter; known: complete_journey"),
     "unknown target": (GOOD + '[events]\ntarget = "refund"', "events.target: Input should be 'purchase', 'cart_add'"),
     "unknown event type in weights": (GOOD + "[events]\nweights = { buy = 1 }", "'buy' is no event type; known: view, list_view"),
     "target without weight": (GOOD + "[events]\nweights = { view = 1.0 }", "weights must give the target 'purchase' a weight above 0"),
     "unknown event type in a translation": (
         GOOD + '[sources.event_types]\nkauf = "buy"', "event_types: 'buy' is no event type; known: view",
+    ),
+    "names for a column that is none": (
+        GOOD + '[sources.event_types]\nkauf = "purchase"',
+        "event_types and leave_aside translate a column: columns must give event_type",
+    ),
+    "values for a column that is none": (
+        GOOD + '[sources.values.quantity]\none = "1"', "values: columns does not give 'quantity'",
+    ),
+    "two lists in one record": (
+        GOOD.replace('"sku"', '"lines[].sku"').replace('"customer"', '"people[].id"'),
+        "columns step into two lists, lines[] and people[]; one row has one element",
     ),
     "unknown contract column": (GOOD.replace('user_id = "c', 'customer_id = "c'), "'customer_id' is no column of events; known: event_id"),
     "unmapped time": (GOOD.replace('occurred_at = "when"', ""), "columns or constants must give occurred_at"),

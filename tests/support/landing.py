@@ -39,7 +39,8 @@ class Landing:
         )
 
     def put(self, name: str, content: str | bytes | list[str]) -> Path:
-        """Text, bytes, or CSV lines below the usual header; `.gz` names are compressed."""
+        """Text, bytes, or CSV lines below the usual header; text of a `.gz` name is compressed,
+        unless it ends with a blank."""
         if isinstance(content, list):
             content = "\n".join([HEADER, *content]) + "\n"
         data = content.encode() if isinstance(content, str) else content
@@ -47,7 +48,7 @@ class Landing:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(
             gzip.compress(data, mtime=0)
-            if name.endswith(".gz") and data[:2] != b"\x1f\x8b"
+            if name.endswith(".gz") and isinstance(content, str) and not content.endswith(" ")
             else data
         )
         return path

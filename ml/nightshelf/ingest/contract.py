@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from nightshelf.columns import EVENT_TYPES, TRAFFIC, WITHOUT_ITEM
-from nightshelf.ingest.adapters.base import Adapter, literal, quoted
+from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, quoted
 
 OF_THE_FILE = {
     "wrong_column_count": "the row has more or fewer values than the header has columns",
@@ -40,6 +40,9 @@ SET_ASIDE = "not_for_shelves"
 LONGEST_ROW = 128 << 20
 LONGEST_ID = 64 << 10
 """Bytes. Longer than any key that a database or a browser would take."""
+
+ABOUT_AN_ITEM = tuple(t for t in EVENT_TYPES if t not in WITHOUT_ITEM)
+"""Of a type that is unknown nobody can say whether it lacks an item."""
 
 IDS = ("event_id", "user_id", "anonymous_id", "session_id", "item_id", "variant_id", "order_id",
        "list_id", "parent_id", "category_id")  # fmt: skip
@@ -106,7 +109,9 @@ def _events(adapter: Adapter, source: str, time: str) -> str:
     }
     # Elements of one record may be alike to the letter, and are two for all that.
     element = ", element" if adapter.unfold else ""
-    own_id = "event_id || ':' || element" if adapter.unfold else "event_id"
+    # An id that was looked up in the element is the element's own, wherever in the list it stands.
+    shared = adapter.unfold and ELEMENT not in adapter.expressions.get("event_id", "")
+    own_id = "event_id || ':' || element" if shared else "event_id"
     return f"""
 with casts as (
     select
@@ -134,7 +139,7 @@ select
     {literal(source)} as source, file_id, row_number, element, line,
     case
         {_texts_are_whole(adapter.contract, written)}
-        when item_id is null and coalesce(event_type, '') not in {WITHOUT_ITEM}
+        when item_id is null and coalesce(event_type in {ABOUT_AN_ITEM}, true)
             then 'missing_item_id'
         when coalesce(user_id, anonymous_id, session_id) is null then 'missing_user'
         when event_type is null then 'missing_event_type'

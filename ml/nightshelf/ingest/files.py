@@ -79,7 +79,7 @@ def inspect(path: Path, name: str) -> LandingFile:
     Raises InputError for an empty file, a cut or damaged stream, an ending that is unknown and
     contents that are not what the ending says.
     """
-    fmt, packing = _format(path, name)
+    fmt, packing = format_of(path, name)
     try:
         seen = _seen(path)
         _check_magic(path, name, fmt, packing)
@@ -104,7 +104,7 @@ def _seen(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _format(path: Path, name: str) -> tuple[str, str | None]:
+def format_of(path: Path, name: str) -> tuple[str, str | None]:
     packing = PACKED.get(path.suffix)
     ending = Path(path.stem).suffix if packing else path.suffix
     if ending not in FORMATS or (packing and FORMATS[ending] == "parquet"):

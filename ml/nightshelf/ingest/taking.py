@@ -15,7 +15,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from nightshelf.ingest.adapters.base import Adapter, literal
+from nightshelf.columns import PROVENANCE
+from nightshelf.ingest.adapters.base import Adapter, literal, quoted
 from nightshelf.ingest.careful import cut
 from nightshelf.ingest.contract import SET_ASIDE
 from nightshelf.ingest.ledger import Part
@@ -27,8 +28,8 @@ from nightshelf.storage import sync_directory, sync_file
 PARQUET = "format parquet, parquet_version v2, compression zstd"
 ROWS_AT_ONCE = 1_000_000
 """Typed rows in memory before they are written: some 300 MB. Fewer make more files a day."""
-REFUSED_AT_ONCE = 256 << 20
-"""Bytes of refused rows' text in memory before they are written."""
+BYTES_AT_ONCE = 512 << 20
+"""Bytes of text read before what was refused of it is written."""
 COUNTED = ("records", "accepted", "quarantined", "set_aside", "with_visitor")
 
 SCHEMA = """
@@ -63,7 +64,8 @@ class Taking:
         self._db, self._adapter, self._sql, self._home, self.chunk = db, adapter, sql, home, chunk
         self._folder = home.raw / adapter.kind / chunk
         self._written = Written()
-        self._flushes = self._rows = 0
+        self._flushes = self._rows = self._bytes = 0
+        self._is_json = False
         self._begin()
 
     def _begin(self) -> None:
@@ -71,18 +73,50 @@ class Taking:
         for left in self._home.quarantine.glob(f"{self.chunk}-*.parquet"):
             left.unlink()
         self._db.execute(SCHEMA)
-        self._db.execute("drop table if exists typed")
+        columns = self._adapter.contract | PROVENANCE | {"reason": "VARCHAR", "line": "VARCHAR"}
+        named = ", ".join(f"{quoted(c)} {kind}" for c, kind in columns.items())
+        self._db.execute(f"create or replace table typed ({named})")
 
     def add_all(self, slices: Generator[Slice, None, None], files: Sequence[Identified]) -> None:
         """Raises InputError for a JSON file that was cut in its last line."""
         with closing(slices):
             for piece in slices:
-                self._add(piece, files)
-                if self._rows >= ROWS_AT_ONCE or self._refused_bytes() >= REFUSED_AT_ONCE:
-                    self._flush()
+                self.add(piece)
+                if self._rows >= ROWS_AT_ONCE or self._bytes >= BYTES_AT_ONCE:
+                    self._flush(files)
+
+    def add(self, piece: Slice) -> None:
+        """Types a slice. JSON keeps the text of what is refused; other formats are looked at again
+        when the file is through."""
+        self._is_json = "line" in piece.rows.column_names
+        self._db.register("slice", piece.rows)
+        rows = from_json(self._adapter) if self._is_json else FLAT
+        self._db.execute(f"create or replace temp view source_rows as {rows}")
+        typed = self._db.execute(f"insert into typed by name {self._sql}")
+        self._rows += typed.fetchall()[0][0]
+        self._bytes += piece.rows.nbytes
+        self._db.unregister("slice")
+        self._add_misfits(piece.misfits)
+
+    def carry_over(self, accepted: str, misfits: str) -> None:
+        """SQL for rows that were typed before, and for misfits, both under their new file id."""
+        self._flush()
+        rows = self._db.execute(f"insert into typed by name {accepted}")
+        self._rows += rows.fetchall()[0][0]
+        self._db.execute(f"insert into misfits {misfits}")
+
+    def find_raw_text(self, texts: str) -> None:
+        """Raw text for refused rows that lack it: SQL for (row_number, line, raw)."""
+        self._flush()
+        self._db.execute(f"""
+            insert into refused
+            select p.file_id, p.row_number, p.element, texts.line, p.reason, texts.raw
+            from pending as p join ({texts}) as texts using (row_number);
+            truncate pending""")
 
     def finish(self, files: Sequence[Identified]) -> Written:
         """Finds the raw text of refused rows, writes the rest, and syncs all of it."""
+        self._flush(files)
         for file, file_id in files:
             if self._n("pending", file_id):
                 records = self._written.counts[file_id]["records"]
@@ -94,18 +128,6 @@ class Taking:
     def _n(self, table: str, file_id: str) -> int:
         found = self._db.execute(f"select count(*) from {table} where file_id = ?", [file_id])
         return found.fetchall()[0][0]
-
-    def _add(self, piece: Slice, files: Sequence[Identified]) -> None:
-        self._add_misfits(piece.misfits)
-        is_json = "line" in piece.rows.column_names
-        rows = from_json(self._adapter) if is_json else FLAT
-        self._db.register("slice", piece.rows)
-        self._db.execute(f"create or replace temp view source_rows as {rows}")
-        self._db.execute(f"create or replace temp table fresh as {self._sql}")
-        self._db.unregister("slice")
-        self._refuse_cut(files)
-        self._count()
-        self._part(is_json)
 
     def _add_misfits(self, misfits: Sequence[Misfit]) -> None:
         if misfits:
@@ -121,22 +143,10 @@ class Taking:
             return
         for file_id, row_number, is_object in self._db.execute("""
             select file_id, max(row_number), max_by(reason is distinct from 'not_json', row_number)
-            from fresh group by file_id""").fetchall():
+            from typed group by file_id""").fetchall():
             file = unended.get(file_id)
             if file and not is_object and row_number == file.lines + 1:
                 raise cut(file, row_number, "its JSON is not whole, no line end")
-
-    def _part(self, is_json: bool) -> None:
-        """Accepted rows from refused ones. JSON has its text at hand; other formats are looked at
-        again when the file is through."""
-        accepted = "select * exclude (reason, line) from fresh where reason is null"
-        self._db.execute(f"create table if not exists typed as {accepted} limit 0")
-        self._db.execute(f"insert into typed {accepted}")
-        refused = "select file_id, row_number, element, reason from fresh where reason is not null"
-        if is_json:
-            refused = refused.replace(", reason", ", row_number, reason, line")
-        self._db.execute(f"insert into {'refused' if is_json else 'pending'} {refused}")
-        self._rows = self._db.execute("select count(*) from typed").fetchall()[0][0]
 
     def _count(self) -> None:
         visitor = "coalesce(user_id, anonymous_id)" if self._adapter.kind == "events" else "null"
@@ -145,41 +155,50 @@ class Taking:
                 count(*) filter (reason is not null),
                 count(*) filter (reason = {literal(SET_ASIDE)}),
                 count({visitor}) filter (reason is null)
-            from fresh group by file_id""").fetchall():
+            from typed group by file_id""").fetchall():
             self._written.counts[file_id].update(dict(zip(COUNTED, counts, strict=True)))
         if self._adapter.kind == "events":
             for file_id, day, n in self._db.execute("""
-                select file_id, occurred_at::date::varchar, count(*) from fresh
+                select file_id, occurred_at::date::varchar, count(*) from typed
                 where reason is null group by all""").fetchall():
                 self._written.days[file_id][day] += n
 
-    def _refused_bytes(self) -> int:
-        found = self._db.execute("select coalesce(sum(strlen(raw)), 0) from refused")
-        return found.fetchall()[0][0]
-
-    def _flush(self) -> None:
+    def _flush(self, files: Sequence[Identified] = ()) -> None:
         self._flushes += 1
+        self._refuse_cut(files)
+        self._count()
         self._write_accepted()
+        self._part_refused()
+        self._db.execute("truncate typed")
+        self._rows = self._bytes = 0
         self._write_refused()
+
+    def _part_refused(self) -> None:
+        if self._is_json:
+            self._db.execute("""
+                insert into refused select file_id, row_number, element, row_number, reason, line
+                from typed where reason is not null""")
+        else:
+            self._db.execute("""
+                insert into pending select file_id, row_number, element, reason
+                from typed where reason is not null""")
 
     def _write_accepted(self) -> None:
         """Events by UTC day, so that a night reads the days it needs; others in one part."""
-        if not self._rows:
+        if not self._db.execute("select exists (from typed where reason is null)").fetchall()[0][0]:
             return
         folder = self._folder / str(self._flushes)
         folder.mkdir(parents=True)
+        accepted = "* exclude (reason, line){} from typed where reason is null"
         if self._adapter.kind == "events":
-            self._db.execute(
-                "copy (select *, occurred_at::date as day from typed) to"
-                f" ({_path(folder)}) ({PARQUET}, partition_by (day), filename_pattern 'part-{{i}}')"
+            rows = accepted.format(", occurred_at::date as day")
+            target = (
+                f"{_path(folder)} ({PARQUET}, partition_by (day), filename_pattern 'part-{{i}}')"
             )
         else:
-            path = folder / f"{self._adapter.kind}.parquet"
-            self._db.execute(
-                f"copy (from typed order by file_id, row_number, element) to ({_path(path)}) ({PARQUET})"
-            )
-        self._db.execute("truncate typed")
-        self._rows = 0
+            rows = accepted.format("") + " order by file_id, row_number, element"
+            target = f"{_path(folder / f'{self._adapter.kind}.parquet')} ({PARQUET})"
+        self._db.execute(f"copy (select {rows}) to {target}")
         for path in sorted(folder.rglob("*.parquet")):
             self._written.parts.append(self._named(path))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -65,17 +66,46 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def named(column: str, key: str, value: str) -> str:
+def json_in(column: str) -> str:
+    """SQL for a column's JSON text, null where the text is none: a file may say "none" for a list.
+
+    Not `try` around what reads it: DuckDB evaluates an expression that stands twice outside of it.
+    """
+    return f"case when json_valid({quoted(column)}) then {quoted(column)} end"
+
+
+def named(column: str, key: str, *values: str) -> str:
     """SQL for a value in a list of {key, value} pairs, such as GA4's event_params.
 
-    `column` is a column with the list's JSON text; `value` is the path below the pair that holds
-    the value, such as `value.string_value`.
+    `column` is a column with the list's JSON text; `values` are the names below `value` under which
+    it may stand, the first that is there counts. Null where the text is no such list. The list is
+    parsed once for all keys with the same names: a JSON path for each pair costs several times that.
     """
-    pairs = f"json_extract({quoted(column)}, '$[*]')"
-    return (
-        f"json_extract_string(list_filter({pairs}, lambda pair:"
-        f" json_extract_string(pair, '$.key') = {literal(key)})[1], {literal('$.' + value)})"
-    )
+    fields = ", ".join(f'"{value}": "VARCHAR"' for value in values)
+    shape = literal(f'[{{"key": "VARCHAR", "value": {{{fields}}}}}]')
+    pairs = f"from_json({json_in(column)}, {shape})"
+    found = f"list_filter({pairs}, lambda pair: pair.key = {literal(key)})[1].value"
+    value = f"coalesce({', '.join(f'{found}.{value}' for value in values)})"
+    # Most lists lack most keys, and looking at the text is a tenth of parsing it.
+    in_text = literal(quoted(key))
+    return f"case when contains({quoted(column)}, {in_text}) then {value} end"
+
+
+def first(column: str, path: str = "") -> str:
+    """SQL for the first of a list that a column holds as JSON text, or for what `path` names in it."""
+    return f"json_extract_string({json_in(column)}, {literal('$[0]' + path)})"
+
+
+def joined(column: str, separator: str) -> str:
+    """SQL for the texts of a list that a column holds as JSON text."""
+    texts = f"json_extract_string({json_in(column)}, '$[*]')"
+    return f"nullif(array_to_string({texts}, {literal(separator)}), '')"
+
+
+def one_of(expression: str, names: Iterable[str]) -> str:
+    """SQL: is it one of these names? Capitals and blanks around it do not matter."""
+    listed = ", ".join(literal(name.lower()) for name in names)
+    return f"coalesce(lower(trim({expression})) in ({listed}), false)"
 
 
 def translated(expression: str, names: dict[str, str], otherwise: str | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, quoted, translated
+from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, one_of, quoted, translated
 from nightshelf.settings import Source
 
 
@@ -39,5 +39,4 @@ def _elements(path: str) -> str:
 def _aside(source: Source, paths: dict[str, str]) -> str | None:
     if not source.leave_aside:
         return None
-    names = ", ".join(literal(n.lower()) for n in source.leave_aside)
-    return f"lower(trim({quoted(paths['event_type'])})) in ({names})"
+    return one_of(quoted(paths["event_type"]), source.leave_aside)
