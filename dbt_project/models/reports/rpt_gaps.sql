@@ -58,7 +58,7 @@ gaps as (
     select 4, 'carts', 'cart additions', n_carts, null, 'what was wanted and not taken is not seen'
     from n_events
     union all
-    select 5, 'purchases', 'purchases', n_purchases, null, 'baskets are not known, so nothing is known to be bought together'
+    select 5, 'purchases', 'purchases', n_purchases, null, 'what is bought together is told by carts and visits at best'
     from n_events
     union all
     select 6, 'orders', 'purchases that name their order', n_with_order, n_purchases,
