@@ -36,6 +36,8 @@ class DoorContext:
     """Directory with the last published `<shelf>.parquet`; None on a shop's first night."""
     shelves: tuple[str, ...] = SHELVES
     """The shelves tonight makes. A shop whose logs cannot feed a shelf leaves it out."""
+    is_personal: bool = True
+    """False where popular items, the same for all, stand in for personal lists."""
     now_utc: datetime = field(default_factory=_now)
 
     zone: tzinfo = UTC

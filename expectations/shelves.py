@@ -197,7 +197,9 @@ def _against_the_marts(context: DoorContext) -> list[Rule]:
     if "rec_discover" in context.shelves:
         rules.append(_discover_is_new())
     if "rec_for_you" in context.shelves:
-        rules += [_one_item_does_not_lead(context), _users_are_served(context)]
+        rules.append(_users_are_served(context))
+        if context.is_personal:
+            rules.append(_one_item_does_not_lead(context))
     return rules
 
 
@@ -221,17 +223,18 @@ def _one_item_does_not_lead(context: DoorContext) -> Rule:
     return figures_rule(
         "no_single_item_leads_for_everybody",
         "recommendations.rec_for_you",
-        # Below 20 users one favourite is chance.
+        # Below 20 users, or of a handful of items, one favourite is chance.
         f"""
         SELECT coalesce(sum(users), 0)::BIGINT AS users, max_by(item_id, users) AS top_item,
             round(max(users) / nullif(sum(users), 0), 4) AS share,
-            {context.max_first_rank_share} AS share_allowed
+            {context.max_first_rank_share} AS share_allowed,
+            (SELECT count(DISTINCT item_id) FROM {{batch}}) AS items
         FROM (
             SELECT item_id, count(*) AS users FROM {{batch}}
             WHERE rank = 1 AND context_type = 'user' GROUP BY item_id
         )
         """,
-        "users < 20 OR share <= share_allowed",
+        "users < 20 OR items < 10 OR share <= share_allowed",
         reason="A personal list that opens alike for half the shop is not personal: the model "
         "collapsed or the features are blank.",
         next_step="Compare the ranker's features with last night's; roll the champion back.",

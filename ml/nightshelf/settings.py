@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -144,9 +144,17 @@ class Events(Strict):
 
     target: Literal["purchase", "cart_add", "click", "view"] = "purchase"
     """The event that shelves are made to bring about; labels and quality count these."""
-    weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = {"purchase": 1.0}
+    weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = {}
     """Event type → how much a date with such an event says about a user's taste, however many there
-    were: ten views in a row are one interest. Absent types say nothing."""
+    were: ten views in a row are one interest. Absent types say nothing. None at all: the target, 1."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _target_alone_counts(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("weights"):
+            return given
+        target = given.get("target", "purchase")
+        return given | {"weights": {target: 1.0}} if isinstance(target, str) else given
 
     @field_validator("weights")
     @classmethod

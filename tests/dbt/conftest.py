@@ -39,6 +39,7 @@ def _raw(path) -> None:
             columns = ", ".join(f'"{c}" {kind}' for c, kind in (contract | PROVENANCE).items())
             db.execute(f"create table raw.{name} ({columns})")
         db.execute("create table raw.files (file_id varchar, name varchar)")
+        db.execute("create table raw.facts (sessions_are_visitors boolean)")
         db.execute("create table raw.days (occurred_on date, fingerprint varchar)")
         db.execute(ML)
 

@@ -124,6 +124,25 @@ def test_a_shop_may_leave_a_shelf_out(attempt, context, spoil):
     assert check("shelves", attempt, replace(context, shelves=fewer)).success
 
 
+ONE_LEADS = "UPDATE recommendations.rec_for_you SET item_id = 'i13' WHERE rank = 1"
+"""i13 is on nobody's list, so that no list names it twice."""
+
+
+def test_where_popular_items_serve_one_may_lead_for_everybody(attempt, context, spoil):
+    spoil(f"{ONE_LEADS}; INSERT INTO landed.items BY NAME SELECT 'i13' AS item_id;"
+          " INSERT INTO marts.dim_items BY NAME SELECT 'i13' AS item_id")  # fmt: skip
+    with pytest.raises(DoorClosed, match="no_single_item_leads_for_everybody"):
+        check("shelves", attempt, context)
+    assert check("shelves", attempt, replace(context, is_personal=False)).success
+
+
+def test_of_a_handful_of_items_one_may_lead_for_everybody(attempt, context, spoil):
+    spoil("""
+        DELETE FROM recommendations.rec_for_you WHERE rank > 1;
+        UPDATE recommendations.rec_for_you SET item_id = 'i0'""")
+    assert check("shelves", attempt, replace(context, previous=None)).success
+
+
 def test_a_first_night_has_nothing_to_be_compared_with(attempt, context):
     result = check("shelves", attempt, replace(context, previous=None))
     assert not [rule for rule in result.rules if "last_night" in rule.name]
