@@ -211,7 +211,7 @@ def _discover_is_new() -> Rule:
         SELECT context_id, rank, item_id FROM {batch}
         WHERE context_type = 'user' AND (context_id, item_id) IN (
             SELECT (user_id, item_id) FROM marts.fct_interactions
-            WHERE event_type = 'purchase' AND cancelled_on IS NULL
+            WHERE event_type = 'purchase' AND cancelled_on IS NULL AND left_on IS NULL
         )
         """,
         reason="The shelf promises items new to the user; what was refunded counts as new.",

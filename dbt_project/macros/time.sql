@@ -7,22 +7,19 @@
     (({{ column }} at time zone 'UTC') at time zone '{{ var("time_zone") }}')::date
 {%- endmacro %}
 
-{# What a feature as of `as_of` may see of fct_interactions: strictly earlier dates, and only what
-   had not been cancelled by then. The one rule of time; Python's twin is dataset/interactions.py. #}
+{# What a feature as of `as_of` may see of fct_interactions: strictly earlier dates, only what had not
+   been cancelled by then, and each event under the one id that was known for it by then. The one
+   rule of time; Python's twin is dataset/interactions.py. #}
 {% macro seen_before(as_of, of='i') -%}
     {{ of }}.interaction_date < {{ as_of }}
     and ({{ of }}.cancelled_on is null or {{ of }}.cancelled_on >= {{ as_of }})
+    and ({{ of }}.joined_on is null or {{ of }}.joined_on < {{ as_of }})
+    and ({{ of }}.left_on is null or {{ of }}.left_on >= {{ as_of }})
 {%- endmacro %}
 
 {# Halves every `half_life` days. A decimal, since sums of doubles differ with the thread count. #}
 {% macro decayed(days, half_life) -%}
     (pow(0.5, ({{ days }}) / {{ half_life }}.0))::decimal(18, 9)
-{%- endmacro %}
-
-{# Catalogue versions, newest first. Versions without a time go by their file's name: exports carry
-   their date there. #}
-{% macro newest_first() -%}
-    updated_at desc nulls last, file_name desc, source_row desc, file_id
 {%- endmacro %}
 
 {# Due again: three quarters of the user's own mean gap for the item have passed. Earlier, the reason

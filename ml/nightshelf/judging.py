@@ -83,8 +83,8 @@ def data_fingerprint(attempt: Attempt) -> dict[str, object]:
         rows, first, last, content = db.execute("""
             select count(*), min(interaction_date), max(interaction_date),
                 -- A sum of hashes does not depend on the order of rows.
-                (sum(hash(user_id, item_id, event_type, interaction_date, n_events, cancelled_on)
-                    % 1000000007))::varchar
+                (sum(hash(user_id, item_id, event_type, interaction_date, n_events, cancelled_on,
+                    joined_on, left_on) % 1000000007))::varchar
             from marts.fct_interactions""").fetchall()[0]
     return {"rows": rows, "first": str(first), "last": str(last), "hash": content}
 

@@ -59,6 +59,9 @@ def _variables(shop: Shop, night: Night) -> dict:
             if adapter_for(s).kind == "events" and "event_id" not in adapter_for(s).expressions
         ],
         **_of_the_models(),
+        "internal_ids": shop.cleaning.internal_ids,
+        "max_views_per_day": shop.cleaning.max_views_per_day,
+        "max_views_per_minute": shop.cleaning.max_views_per_minute,
         **shop.placements.model_dump(),
     }
 

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import Environment
 
 from nightshelf.candidates import fingerprint
 from nightshelf.dataset import Interactions, day_number, load_interactions, pack_ids, unpack_ids
 from nightshelf.errors import InputError
+from nightshelf.transform import DBT_PROJECT
 
 HOSTILE = ["", " ", "a\0", "a", "🧀", "x" * 10_000, "'; drop table users; --", "é", "e\u0301", "\n"]
 
@@ -20,16 +22,18 @@ def content(interactions):
 
 
 def table(rows):
-    """(user, item, event type, date, weight) and, for what is refunded one day, that date."""
-    rows = [(*row, None)[:6] for row in rows]
+    """(user, item, event type, date, weight) and the dates on which the row is refunded, on which a
+    login gave it to the user, and on which one took it away; what is not given is null."""
+    rows = [(*row, None, None, None)[:8] for row in rows]
     connection = duckdb.connect()
     connection.execute("create schema marts")
     connection.execute(
         "create table marts.fct_interactions (user_id varchar, item_id varchar, "
-        "event_type varchar, interaction_date date, weight decimal(18,4), cancelled_on date)"
+        "event_type varchar, interaction_date date, weight decimal(18,4), cancelled_on date, "
+        "joined_on date, left_on date)"
     )
     if rows:
-        connection.executemany("insert into marts.fct_interactions values (?,?,?,?,?,?)", rows)
+        connection.executemany("insert into marts.fct_interactions values (?,?,?,?,?,?,?,?)", rows)
     return connection
 
 
@@ -143,6 +147,59 @@ def test_what_was_cancelled_before_as_of_is_not_seen_and_what_is_cancelled_later
     )
     seen = load_interactions(connection, date(2026, 5, 10)).items.tolist()
     assert seen == ["goes later", "goes that day", "stands"]
+
+
+def test_what_a_login_gave_is_seen_after_it_and_what_one_took_is_seen_until_it():
+    day, eve, today = date(2026, 5, 1), date(2026, 5, 9), date(2026, 5, 10)
+    connection = table(
+        [
+            ("u", "given", "purchase", day, 1, None, eve),
+            ("u", "given today", "purchase", day, 1, None, today),
+            ("v", "taken", "purchase", day, 1, None, None, eve),
+            ("v", "taken today", "purchase", day, 1, None, None, today),
+            ("u", "given and refunded", "purchase", day, 1, eve, date(2026, 5, 5)),
+        ]
+    )
+    seen = load_interactions(connection, today)
+    assert seen.items.tolist() == ["given", "taken today"]
+
+
+@pytest.fixture(scope="module")
+def seen_before():
+    """The macro's SQL, as dbt would render it."""
+    source = (DBT_PROJECT / "macros" / "time.sql").read_text()
+    return Environment().from_string(source).module.seen_before
+
+
+some_day = st.none() | st.dates(date(2026, 5, 1), date(2026, 5, 9))
+dated = st.tuples(
+    st.sampled_from("uvw"),
+    st.sampled_from("ij"),
+    st.sampled_from(["view", "purchase"]),
+    st.dates(date(2026, 5, 1), date(2026, 5, 9)),
+    st.just(1),
+    some_day,
+    some_day,
+    some_day,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=st.lists(dated, max_size=20), as_of=st.dates(date(2026, 5, 1), date(2026, 5, 11)))
+def test_python_sees_what_the_macro_sees(seen_before, rows, as_of):
+    connection = table(rows)
+    expected = connection.execute(
+        "select user_id, item_id, (interaction_date - date '1970-01-01')::integer, sum(weight)::double"
+        f" from marts.fct_interactions as i where {seen_before('$as_of')} group by all order by all",
+        {"as_of": as_of},
+    ).fetchall()
+    try:
+        found = load_interactions(connection, as_of)
+    except InputError:
+        assert expected == []
+        return
+    names = found.users[found.user_codes], found.items[found.item_codes]
+    assert list(zip(*names, found.days, found.weights, strict=True)) == expected
 
 
 def test_nothing_to_load_says_what_the_table_covers():

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import duckdb
 import pytest
 
-from nightshelf.columns import EVENTS, ITEMS, PROVENANCE
+from nightshelf.columns import CONTRACTS, PROVENANCE
+from nightshelf.inputs import FILES
 from nightshelf.transform import DBT_PROJECT
 
 ML = """
@@ -35,10 +36,11 @@ class Project:
 def _raw(path) -> None:
     with duckdb.connect(str(path)) as db:
         db.execute("create schema raw")
-        for name, contract in (("events", EVENTS), ("items", ITEMS)):
+        for name, contract in CONTRACTS.items():
             columns = ", ".join(f'"{c}" {kind}' for c, kind in (contract | PROVENANCE).items())
             db.execute(f"create table raw.{name} ({columns})")
-        db.execute("create table raw.files (file_id varchar, name varchar)")
+        files = ", ".join(f"{name} {kind}" for name, kind in FILES.items())
+        db.execute(f"create table raw.files ({files})")
         db.execute("create table raw.facts (sessions_are_visitors boolean)")
         db.execute("create table raw.days (occurred_on date, fingerprint varchar)")
         db.execute(ML)

@@ -79,7 +79,8 @@ FROM range(24) AS numbers(n);
 CREATE TABLE marts.fct_interactions AS
 SELECT 'u' || n AS user_id, 'i' || n % 12 AS item_id, 'purchase' AS event_type,
     DATE '2026-05-30' AS interaction_date, 1::INTEGER AS n_events, 1::BIGINT AS quantity,
-    9.9::DECIMAL(18, 4) AS revenue, 1::DECIMAL(9, 4) AS weight, NULL::DATE AS cancelled_on
+    9.9::DECIMAL(18, 4) AS revenue, 1::DECIMAL(9, 4) AS weight, NULL::DATE AS cancelled_on,
+    NULL::DATE AS joined_on, NULL::DATE AS left_on
 FROM range(24) AS numbers(n);
 
 CREATE TEMP TABLE dates AS

@@ -11,6 +11,8 @@ from tests.support import trap_shop
 
 TABLES = {
     "history.main_intermediate.int_events_deduplicated": "* exclude (day_fingerprint)",
+    "history.main_intermediate.int_session_parts": "* exclude (day_fingerprint)",
+    "marts.fct_sessions": "*",
     "marts.fct_interactions": "*",
     "marts.fct_basket_items": "*",
     "marts.dim_items": "*",

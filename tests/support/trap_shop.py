@@ -26,6 +26,14 @@ AT_MIDNIGHT = ("user 05", "item 38")
 """Bought at 23:59:59 on the eve."""
 AFTER_MIDNIGHT = ("user 07", "item 38")
 """Bought at 00:00:00 of the night's date: not known to the night."""
+JOINED = ("user 13", "phone", "item 38")
+"""Bought without a name on a device, on which the user logged in ten days later: the user's."""
+JOINED_LATE = ("user 15", "tablet", "item 38")
+"""As before, with the login on the night's date: as of the night it is the device's."""
+SHARED = ("user 17", "user 19", "kiosk", "item 38")
+"""Bought without a name in a session in which two users logged in: the device's."""
+CRAWLER = "crawler"
+STAFF = "staff"
 RENAMED = ("item 03", "Tea, new label")
 HOSTILE = (
     "line\nbreak", "\x1b[31mred\x07", "\"quoted\" o'hara, esq.", "{{ 7 * 7 }}{% raw %}",
@@ -43,17 +51,19 @@ landing = "landing"
 name = "orders"
 adapter = "column_map"
 path = "orders/*.csv"
-event_types = { sale = "purchase", return = "refund" }
+event_types = { sale = "purchase", return = "refund", look = "view" }
 
 [sources.columns]
 event_type = "kind"
 occurred_at = "when"
 user_id = "customer"
+anonymous_id = "device"
 session_id = "order"
 order_id = "order"
 item_id = "sku"
 quantity = "pieces"
 price = "price"
+traffic = "made_by"
 
 [[sources]]
 name = "catalogue"
@@ -73,9 +83,11 @@ updated_at = "changed"
 product_id_pattern = '(?s)item .*'
 max_quantity = 1000
 max_price = 500.0
+internal_ids = ["staff"]
+max_views_per_minute = 20
 """
 
-COLUMNS = ("kind", "when", "customer", "order", "sku", "pieces", "price")
+COLUMNS = ("kind", "when", "customer", "order", "sku", "pieces", "price", "device", "made_by")
 CATALOGUE = ("sku", "name", "category", "price", "available", "changed")
 
 
@@ -88,14 +100,27 @@ class Log:
     bought: set[tuple[str, str]] = field(default_factory=set)
 
     def add(
-        self, end: str, kind: str, when, user: str, item: str, pieces=1, price: str = "", to=""
-    ) -> None:
-        """`end` names the report's column, or the quarantine's reason, that must count the line."""
+        self, end: str, kind: str, when, user: str, item: str, pieces=1, price: str = "", to="",
+        device: str = "", made_by: str = "", holder: str = "",
+    ) -> None:  # fmt: skip
+        """`end` names the report's column, or the quarantine's reason, that must count the line;
+        `holder` is whose the night must take it for, where the line does not say."""
         if end == "n_kept":
-            (self.bought.add if kind == "sale" else self.bought.remove)((user, item))
-        order = f"{user} {str(when)[:10]}" if user else f"till {when}"
+            (self.bought.add if kind == "sale" else self.bought.remove)((holder or user, item))
+        who = device or user
+        order = f"{who} {str(when)[:10]}" if who else f"till {when}"
         name = to or f"{str(when)[:10]}.csv"
-        line = (kind, str(when), user, order, item, str(pieces), price or price_of(item))
+        line = (
+            kind,
+            str(when),
+            user,
+            order,
+            item,
+            str(pieces),
+            price or price_of(item),
+            device,
+            made_by,
+        )
         self.files.setdefault(name, []).append(line)
         self.ends[end] += 1
 
@@ -156,9 +181,10 @@ def _plant(made: Log) -> None:
     made.add("n_after_night", "return", f"{NIGHT} 09:00:00", *REFUNDED_LATE)
     made.add("n_kept", "sale", f"{eve} 23:59:59", *AT_MIDNIGHT)
     made.add("n_after_night", "sale", f"{NIGHT} 00:00:00", *AFTER_MIDNIGHT)
+    _plant_visitors(made, noon)
     for n in range(5):
-        kind, when, user, _, *rest = made.files["2015-02-01.csv"][n]
-        made.add("n_copies", kind, when, user, *rest, to="2015-02-03.csv")
+        kind, when, user, _, item, pieces, price, *_ = made.files["2015-02-01.csv"][n]
+        made.add("n_copies", kind, when, user, item, pieces, price, to="2015-02-03.csv")
         made.add("n_not_a_product", "sale", noon, user_id(n), "POST")
         made.add(
             "n_after_night", "sale", f"{NIGHT + timedelta(days=n)} 11:00:00", user_id(n), "item 00"
@@ -182,8 +208,37 @@ def _plant(made: Log) -> None:
     made.add("bad_number", "sale", noon, "user 13", "item 01", 1, "1e400")
 
 
+def _plant_visitors(made: Log, noon: datetime) -> None:
+    """Devices and their logins, a robot, the shop's own people."""
+    user, device, item = JOINED
+    made.add("n_kept", "sale", noon, "", item, device=device, holder=user)
+    made.add("n_no_item", "login", noon + timedelta(days=10), user, "", device=device)
+    user, device, item = JOINED_LATE
+    made.add("n_kept", "sale", noon, "", item, device=device, holder=device)
+    made.add("n_after_night", "login", f"{NIGHT} 09:00:00", user, "", device=device)
+    one, other, device, item = SHARED
+    made.add("n_no_item", "login", noon, one, "", device=device)
+    made.add("n_kept", "sale", noon + timedelta(minutes=1), "", item, device=device, holder=device)
+    made.add("n_no_item", "login", noon + timedelta(minutes=2), other, "", device=device)
+    for n in range(21):
+        when = noon + timedelta(seconds=n)
+        made.add("n_robots", "look", when, "", item_id(n), device=CRAWLER)
+    made.add("n_robots", "sale", noon, "user 21", "item 38", made_by="bot")
+    made.add(
+        "n_internal", "sale", f"{noon + timedelta(hours=1)}", "user 21", "item 38", made_by="Test"
+    )
+    made.add("n_internal", "sale", noon, STAFF, "item 38")
+
+
 def afterthoughts(made: Log) -> None:
-    """Events on and after the night's date, of users and items old and new."""
+    """Events on and after the night's date, of users and items old and new, logins and robots."""
+    for user, device in (("user 23", SHARED[2]), ("user 25", JOINED[1]), ("user 27", "tablet")):
+        made.add(
+            "n_after_night", "login", f"{NIGHT} 00:00:00", user, "", to="after.csv", device=device
+        )
+    for n in range(30):
+        when = datetime(NIGHT.year, NIGHT.month, NIGHT.day) + timedelta(seconds=n)
+        made.add("n_after_night", "look", when, user_id(n % 2), "item 00", to="after.csv")
     for n in range(200):
         when = datetime(NIGHT.year, NIGHT.month, NIGHT.day) + timedelta(hours=n)
         made.add(

@@ -5,12 +5,14 @@ with lines as (
         items.category,
         i.interaction_date,
         i.cancelled_on,
+        i.joined_on,
+        i.left_on,
         count(*) as n_lines
     from {{ ref('fct_interactions') }} as i
     join {{ ref('dim_items') }} as items using (item_id)
     where i.event_type = '{{ var("target_event") }}'
         and items.category is not null
-    group by i.user_id, items.category, i.interaction_date, i.cancelled_on
+    group by all
 ),
 
 seen as (

@@ -1,14 +1,24 @@
 {{ config(materialized='view') }}
 
--- Why an event says nothing about taste; the first rule that applies. rpt_events counts them.
+-- Why an event says nothing about taste; the first rule that applies, in this order: who acted
+-- comes before what was acted on. Each rule has a model that lists its events; rpt_cleaning counts.
+with events as (
+    select *, {{ visitor_id('all_events') }} as visitor_id
+    from {{ ref('int_events_deduplicated') }} as all_events
+    where event_date < date '{{ var("night") }}'
+)
+
 select
-    *,
+    events.*,
     case
-        when item_id is null then 'no_item'
-        when not regexp_full_match(item_id, {{ string_literal(var('product_id_pattern')) }}) then 'not_a_product'
-        when quantity <= 0 or quantity > {{ var('max_quantity') }} then 'impossible_quantity'
-        when event_type in ('purchase', 'refund')
-            and (unit_price < 0 or unit_price > {{ var('max_price') }}) then 'impossible_price'
+        when {{ is_robots() }} then 'robot'
+        when {{ is_internal('events.user_id', 'events.visitor_id', 'events.traffic') }} then 'internal'
+        when events.item_id is null then 'no_item'
+        when {{ is_not_a_product('events.item_id') }} then 'not_a_product'
+        when {{ is_impossible_quantity() }} then 'impossible_quantity'
+        when {{ is_impossible_price() }} then 'impossible_price'
     end as dropped_by
-from {{ ref('int_events_deduplicated') }}
-where event_date < date '{{ var("night") }}'
+from events
+left join {{ ref('int_robots_found') }} as robots
+    on robots.visitor_id = events.visitor_id
+    and robots.event_date = events.event_date

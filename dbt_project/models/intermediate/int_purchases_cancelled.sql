@@ -1,47 +1,93 @@
--- A refund takes back the latest earlier purchase of the same user and item that was at least as
--- large. It looks backwards only, so what is known as of a date never changes afterwards.
-with kept as (
-    select * from {{ ref('int_events_cleaned') }} where dropped_by is null
+-- A buyer's purchases of one item lie on a stack, the latest on top, and each refund takes its
+-- pieces: first those bought in the order that it names, then from the top. A purchase of which no
+-- piece is left is cancelled, since that refund. Refunds look backwards only, so what is known as of
+-- a date never changes afterwards. A refund of more than was bought takes what there is.
+with recursive kept as (
+    select occurred_on, source, event_id, event_type, event_date, occurred_at, user_id, order_id, item_id, quantity
+    from {{ ref('int_events_cleaned') }}
+    where dropped_by is null
+        and event_type in ('purchase', 'refund')
 ),
 
-matched as (
-    select
-        refunds.event_id as refund_id,
-        refunds.event_date as refunded_on,
-        refunds.quantity as refunded,
-        purchases.event_id as purchase_id,
-        purchases.occurred_on as purchase_occurred_on,
-        purchases.quantity as purchased,
-        row_number() over (
-            partition by refunds.occurred_on, refunds.event_id
-            order by purchases.occurred_at desc, purchases.event_id
-        ) as nearness
+-- Who gives back without a name is the one who had bought the item in that order; guests are their
+-- order.
+givers as (
+    select refunds.occurred_on, refunds.source, refunds.event_id, min(purchases.user_id) as user_id
     from kept as refunds
     join kept as purchases
-        on purchases.user_id = refunds.user_id
+        on purchases.order_id = refunds.order_id
         and purchases.item_id = refunds.item_id
-        and purchases.event_type = 'purchase'
         and purchases.occurred_at <= refunds.occurred_at
-        and purchases.quantity >= refunds.quantity
+        and purchases.event_type = 'purchase'
+        and purchases.user_id is not null
     where refunds.event_type = 'refund'
+        and refunds.user_id is null
+    group by refunds.occurred_on, refunds.source, refunds.event_id
+    having count(distinct purchases.user_id) = 1
 ),
 
-summed as (
+named as (
+    select
+        kept.*,
+        coalesce('user ' || coalesce(kept.user_id, givers.user_id), 'order ' || kept.order_id) as buyer
+    from kept
+    left join givers using (occurred_on, source, event_id)
+),
+
+refunds as (
     select
         *,
-        sum(refunded) over (
-            partition by purchase_occurred_on, purchase_id
-            order by refunded_on, refund_id
-            rows unbounded preceding
-        ) as refunded_so_far
-    from matched
-    where nearness = 1
+        row_number() over (partition by buyer, item_id order by occurred_at, source, event_id) as turn
+    from named
+    where event_type = 'refund'
+        and buyer is not null
+),
+
+-- One turn a refund; `pieces_left` after `turn` refunds of the buyer's and the item's.
+stacks as (
+    select
+        0::bigint as turn, buyer, item_id, occurred_on, source, event_id, occurred_at, order_id,
+        quantity as pieces_left, null::date as cancelled_on
+    from named
+    where event_type = 'purchase'
+        and (buyer, item_id) in (select (buyer, item_id) from refunds)
+
+    union all
+
+    select
+        turn, buyer, item_id, occurred_on, source, event_id, occurred_at, order_id,
+        pieces_left - taken as pieces_left,
+        case when taken = pieces_left then refunded_on end as cancelled_on
+    from (
+        select
+            *,
+            case
+                when is_earlier then greatest(least(pieces_left, refunded - coalesce(
+                    sum(case when is_earlier then pieces_left end) over (
+                        partition by buyer, item_id
+                        order by is_of_order desc, occurred_at desc, source, event_id
+                        rows between unbounded preceding and 1 preceding
+                    ), 0)), 0)::bigint
+                else 0
+            end as taken
+        from (
+            select
+                stacks.* exclude (turn, cancelled_on),
+                refunds.turn,
+                refunds.quantity as refunded,
+                refunds.event_date as refunded_on,
+                stacks.occurred_at <= refunds.occurred_at as is_earlier,
+                coalesce(stacks.order_id = refunds.order_id, false) as is_of_order
+            from stacks
+            join refunds
+                on refunds.buyer = stacks.buyer
+                and refunds.item_id = stacks.item_id
+                and refunds.turn = stacks.turn + 1
+            where stacks.pieces_left > 0
+        )
+    )
 )
 
-select
-    purchase_id as event_id,
-    purchase_occurred_on as occurred_on,
-    min(refunded_on) as cancelled_on
-from summed
-where refunded_so_far >= purchased
-group by purchase_id, purchase_occurred_on
+select event_id, source, occurred_on, cancelled_on
+from stacks
+where cancelled_on is not null

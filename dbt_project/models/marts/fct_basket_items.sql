@@ -1,12 +1,46 @@
--- A basket is an order; where a source gives no order, a user's purchases of one date.
--- Lines without a user count here too: what was bought together does not depend on by whom.
-select distinct
-    coalesce(order_id, user_id || ' ' || event_date::varchar) as basket_id,
-    item_id,
-    event_date as basket_date
-from {{ ref('int_events_cleaned') }} as cleaned
-left join {{ ref('int_purchases_cancelled') }} as cancelled using (occurred_on, event_id)
-where dropped_by is null
-    and event_type = 'purchase'
-    and cancelled_on is null
-    and coalesce(order_id, user_id) is not null
+-- A basket is what was bought together. A shop whose log has no purchase is told by what was put
+-- into the cart together, and without carts by what was looked at together. This is the one place
+-- that says so. Together means: of one order; where there is none, of one session; where there is no
+-- session either, of one user and date. Lines without a user count here too: what was bought together
+-- does not depend on by whom.
+with kept as (
+    select cleaned.*
+    from {{ ref('int_events_cleaned') }} as cleaned
+    left join {{ ref('int_purchases_cancelled') }} as cancelled using (occurred_on, source, event_id)
+    where dropped_by is null
+        and cancelled_on is null
+),
+
+meant as (
+    select
+        case
+            when bool_or(event_type = 'purchase') then 'purchase'
+            when bool_or(event_type = 'cart_add') then 'cart_add'
+            else 'view'
+        end as event_type
+    from {{ ref('int_events_cleaned') }}
+    where dropped_by is null
+),
+
+lines as (
+    select kept.* from kept join meant using (event_type)
+),
+
+without_order as (
+    select
+        coalesce(
+            sessions.visitor_id || ' ' || sessions.session_id || ' ' || sessions.started_at::varchar,
+            lines.visitor_id || ' ' || lines.event_date::varchar
+        ) as basket_id,
+        lines.item_id,
+        coalesce(sessions.session_date, lines.event_date) as basket_date
+    from (select * from lines where order_id is null) as lines
+    {{ left_join_session('lines') }}
+)
+
+select order_id as basket_id, item_id, event_date as basket_date
+from lines
+where order_id is not null
+union
+select basket_id, item_id, basket_date
+from without_order

@@ -17,6 +17,8 @@ unique_events as (
 judged as (
     select
         source,
+        count(*) filter (dropped_by = 'robot') as n_robots,
+        count(*) filter (dropped_by = 'internal') as n_internal,
         count(*) filter (dropped_by = 'no_item') as n_no_item,
         count(*) filter (dropped_by = 'not_a_product') as n_not_a_product,
         count(*) filter (dropped_by = 'impossible_quantity') as n_impossible_quantity,
@@ -32,6 +34,8 @@ select
     n_raw,
     n_raw - n_unique as n_copies,
     n_after_night,
+    coalesce(n_robots, 0) as n_robots,
+    coalesce(n_internal, 0) as n_internal,
     coalesce(n_no_item, 0) as n_no_item,
     coalesce(n_not_a_product, 0) as n_not_a_product,
     coalesce(n_impossible_quantity, 0) as n_impossible_quantity,

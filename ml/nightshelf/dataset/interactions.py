@@ -167,7 +167,8 @@ class Interactions:
 class InteractionLog:
     """marts.fct_interactions in memory, once a night: the cuts are views of it.
 
-    One row per (user, item, day, event type), sorted so. 25 bytes a row.
+    One row per (user, item, day, event type, day joined), sorted so. Rows of one (user, item, day,
+    event type) are never seen together: each stands from `joined` to `gone`. 29 bytes a row.
     """
 
     users: np.ndarray
@@ -175,20 +176,23 @@ class InteractionLog:
     user_codes: np.ndarray
     item_codes: np.ndarray
     days: np.ndarray
-    cancelled: np.ndarray
-    """(n_rows,) int32: the day since which the row is refunded; NEVER where it stands."""
+    joined: np.ndarray
+    """(n_rows,) int32: the day whose login gave the user the row; its own day where none was needed."""
+    gone: np.ndarray
+    """(n_rows,) int32: the day since which the row is refunded or another user's; NEVER where it
+    stands."""
     types: np.ndarray
     """(n_rows,) int8: position in `type_names`."""
     type_names: tuple[str, ...]
     weights: np.ndarray
 
     def as_of(self, as_of: date, event_types: Sequence[str] | None = None) -> Interactions:
-        """Rows of earlier dates that had not been cancelled by then; all event types or some.
+        """Rows of earlier dates as far as they were known by then, and stood; all event types or some.
 
         The twin of dbt's macro seen_before. Raises InputError where nothing is left.
         """
         end = day_number(as_of)
-        kept = (self.days < end) & (self.cancelled >= end)
+        kept = (self.joined < end) & (self.gone >= end)
         if event_types is not None:
             wanted = [n for n, name in enumerate(self.type_names) if name in event_types]
             kept &= np.isin(self.types, wanted)
@@ -224,7 +228,8 @@ def load_log(connection: duckdb.DuckDBPyConnection) -> InteractionLog:
         user_codes=np.asarray(rows["user_code"]),
         item_codes=np.asarray(rows["item_code"]),
         days=np.asarray(rows["day"]),
-        cancelled=np.asarray(rows["cancelled"]),
+        joined=np.asarray(rows["joined"]),
+        gone=np.asarray(rows["gone"]),
         types=np.asarray(rows["type_code"]),
         type_names=types,
         weights=np.asarray(rows["weight"]),
@@ -241,7 +246,7 @@ def load_interactions(
 
 
 NEVER = 2**31 - 1
-"""The day on which what stands is cancelled."""
+"""The day on which what stands is gone."""
 
 _CODED_ROWS = f"""
 with coded_users as (
@@ -261,13 +266,15 @@ select
     item_code,
     type_code,
     (interaction_date - date '1970-01-01')::integer as day,
-    coalesce((cancelled_on - date '1970-01-01')::integer, {NEVER}) as cancelled,
+    (greatest(interaction_date, coalesce(joined_on, interaction_date)) - date '1970-01-01')::integer
+        as joined,
+    coalesce((least(cancelled_on, left_on) - date '1970-01-01')::integer, {NEVER}) as gone,
     weight::double as weight
 from marts.fct_interactions
 join coded_users using (user_id)
 join coded_items using (item_id)
 join coded_types using (event_type)
-order by user_code, item_code, day, type_code
+order by user_code, item_code, day, type_code, joined
 """
 
 

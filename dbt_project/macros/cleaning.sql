@@ -1,0 +1,45 @@
+{# The rules that a single event shows by itself, each said once: the rule's model lists the events,
+   int_events_cleaned names the first rule that applies. #}
+
+{# The shop file's `internal_ids` name this user or this visitor. #}
+{% macro has_internal_id(user, visitor) -%}
+    {%- if var('internal_ids') -%}
+    {%- set ids = [] -%}
+    {%- for id in var('internal_ids') %}{% do ids.append(string_literal(id)) %}{% endfor -%}
+    coalesce({{ user }} in ({{ ids | join(', ') }}), false)
+    or coalesce({{ visitor }} in ({{ ids | join(', ') }}), false)
+    {%- else -%} false {%- endif -%}
+{%- endmacro %}
+
+{# Of the shop's own people: the source says so, or the shop file names the id. #}
+{% macro is_internal(user='user_id', visitor='visitor_id', traffic='traffic') -%}
+    (coalesce({{ traffic }} in ('internal', 'test'), false) or {{ has_internal_id(user, visitor) }})
+{%- endmacro %}
+
+{# Postage, fees, bookings: an id that is no product's. #}
+{% macro is_not_a_product(item='item_id') -%}
+    not regexp_full_match({{ item }}, {{ string_literal(var('product_id_pattern')) }})
+{%- endmacro %}
+
+{# Nothing, less than nothing, or more than anybody buys. #}
+{% macro is_impossible_quantity() -%}
+    (quantity <= 0 or quantity > {{ var('max_quantity') }})
+{%- endmacro %}
+
+{# Money that no shop takes. A look's price is only shown, so it harms nothing. #}
+{% macro is_impossible_price() -%}
+    (event_type in ('purchase', 'refund') and (unit_price < 0 or unit_price > {{ var('max_price') }}))
+{%- endmacro %}
+
+{# Looking costs nothing, so robots do it without end. Lines of a basket are no looks: an honest
+   order may have a thousand of them at one minute. #}
+{% macro is_look(event_type='event_type') -%}
+    {{ event_type }} in ('view', 'list_view', 'click', 'search', 'impression')
+{%- endmacro %}
+
+{# The source says so, or the visitor looked too fast that day (`robots`: int_robots_found). What was
+   bought stands even then: money is not spent by looking. #}
+{% macro is_robots() -%}
+    (coalesce(events.traffic = 'bot', false)
+        or (robots.visitor_id is not null and events.event_type not in ('purchase', 'refund')))
+{%- endmacro %}
