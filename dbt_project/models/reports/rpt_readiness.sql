@@ -1,9 +1,7 @@
 {{ config(tags=['prepare']) }}
 
 -- Judged before anything is learnt: who serves, and what fills a shelf that falls short, is read
--- from here, so that what it promises is what is published.
-
--- The numbers wanted have their home here.
+-- from here, so that what it promises is what is published. The numbers wanted have their home here.
 with placements as (
     -- Fewer than 20 people's fortnight does not tell five sources apart: one lucky guess decides.
     select
