@@ -165,8 +165,8 @@ def _values(context: DoorContext) -> list[Rule]:
         figures_rule(
             "currency_is_single",
             "raw.events",
-            "SELECT len(currencies) AS n, currencies FROM {batch}",
-            "coalesce(n, 0) <= 1",
+            "SELECT first_currency, last_currency FROM {batch}",
+            "first_currency IS NULL OR first_currency = last_currency",
             over=LOG,
             reason="Prices of two currencies cannot be compared or added.",
             next_step="Convert to one currency before landing, or run one shop per currency.",
@@ -191,13 +191,13 @@ def _values(context: DoorContext) -> list[Rule]:
             "event_ids_seldom_repeat",
             "raw.events",
             f"""
-            SELECT with_id AS events, distinct_ids_about,
+            SELECT events, distinct_ids_about,
                 round(1 - distinct_ids_about / nullif(events, 0), 4) AS repeated_share,
                 {context.max_duplicate_share} AS share_allowed
             FROM {{batch}}
             """,
             "events = 0 OR repeated_share <= share_allowed",
-            over=LOG,
+            over="SELECT * FROM raw.id_profile",
             reason="Repeats are removed later; this many mean a file was delivered twice under "
             "two names, or the id is not an id.",
             next_step="Look for twins in raw.files, and check which column is mapped to event_id.",
