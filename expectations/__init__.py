@@ -5,8 +5,9 @@ Nothing here imports Great Expectations; the suites (`raw`, `features`, `shelves
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,21 @@ class DoorContext:
     """Directory with the last published `<shelf>.parquet`; None on a shop's first night."""
     shelves: tuple[str, ...] = SHELVES
     """The shelves tonight makes. A shop whose logs cannot feed a shelf leaves it out."""
+    is_personal: bool = True
+    """False where popular items, the same for all, stand in for personal lists."""
     now_utc: datetime = field(default_factory=_now)
+
+    zone: tzinfo = UTC
+    """The shop's: its days and hours are judged by its own clock."""
+    new_files: tuple[str, ...] | None = None
+    """Ids of the files that the last published night did not read; their days are judged. None on a
+    first night, when all are new: the last day is judged, by the days before it."""
+    quiet_days: tuple[str, ...] = ()
+    """Days, as YYYY-MM-DD or each year's MM-DD, that may be as small as they like."""
+    learn_from: date | None = None
+    """The first day that bands are learnt from; None: as far back as they reach."""
+    catalogue_before: tuple[Mapping[str, float], ...] = ()
+    """The catalogue's figures on the last published nights, newest first."""
 
     max_lag_days: int = 3
     """GA4 rewrites its tables for up to three days."""
@@ -44,7 +59,9 @@ class DoorContext:
     max_duplicate_share: float = 0.2
     """Collectors retry; one event in five twice is a loop, not a retry."""
     min_volume_share: float = 0.2
-    """A bank holiday halves a day; a fifth of the usual day is a broken export."""
+    """A bank holiday halves a day; a fifth of the usual day is a broken export, whatever was learnt."""
+    max_quarantined_of_file: float = 0.5
+    """A file of which half is refused has another format than its source says."""
     max_first_rank_share: float = 0.5
     min_users_served: float = 0.95
     min_contexts_of_previous: float = 0.8
@@ -55,6 +72,11 @@ class DoorContext:
         """The three dates the features are built as of, by role."""
         days_back = {"train": 28, "evaluate": 14, "serve": 0}
         return {role: self.night - timedelta(days=days) for role, days in days_back.items()}
+
+    def quiet_nights(self) -> list[date]:
+        """The quiet days among the nine weeks before the night."""
+        days = [self.night - timedelta(days=back) for back in range(1, 64)]
+        return [d for d in days if {d.isoformat(), f"{d:%m-%d}"} & set(self.quiet_days)]
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,8 @@ class Rule:
     """The SQL the batch is made of; None takes the whole of `table`."""
     figures: str | None = None
     """SQL over `{batch}` with one row: what was measured, shown when the rule holds, too."""
+    listed: str | None = None
+    """SQL over `{batch}` with a row for each figure; all are shown, also when the rule holds."""
     shown: tuple[str, ...] = ()
     """Columns shown beside a refused value. SQL expectations choose their own."""
     guards_table: bool = False

@@ -197,7 +197,9 @@ def _against_the_marts(context: DoorContext) -> list[Rule]:
     if "rec_discover" in context.shelves:
         rules.append(_discover_is_new())
     if "rec_for_you" in context.shelves:
-        rules += [_one_item_does_not_lead(context), _users_are_served(context)]
+        rules.append(_users_are_served(context))
+        if context.is_personal:
+            rules.append(_one_item_does_not_lead(context))
     return rules
 
 
@@ -221,17 +223,18 @@ def _one_item_does_not_lead(context: DoorContext) -> Rule:
     return figures_rule(
         "no_single_item_leads_for_everybody",
         "recommendations.rec_for_you",
-        # Below 20 users one favourite is chance.
+        # Below 20 users, or of a handful of items, one favourite is chance.
         f"""
         SELECT coalesce(sum(users), 0)::BIGINT AS users, max_by(item_id, users) AS top_item,
             round(max(users) / nullif(sum(users), 0), 4) AS share,
-            {context.max_first_rank_share} AS share_allowed
+            {context.max_first_rank_share} AS share_allowed,
+            (SELECT count(DISTINCT item_id) FROM {{batch}}) AS items
         FROM (
             SELECT item_id, count(*) AS users FROM {{batch}}
             WHERE rank = 1 AND context_type = 'user' GROUP BY item_id
         )
         """,
-        "users < 20 OR share <= share_allowed",
+        "users < 20 OR items < 10 OR share <= share_allowed",
         reason="A personal list that opens alike for half the shop is not personal: the model "
         "collapsed or the features are blank.",
         next_step="Compare the ranker's features with last night's; roll the champion back.",
@@ -280,7 +283,35 @@ def _against_last_night(context: DoorContext) -> list[Rule]:
             reason="A shelf of half the length lost a source of candidates.",
             **rest,
         ),
+        *([_is_not_last_nights(context)] if _has_lists_of_before(context) else []),
     ]
+
+
+def _has_lists_of_before(context: DoorContext) -> bool:
+    lists = context.previous / "rec_for_you.parquet"
+    return "rec_for_you" in context.shelves and lists.exists()
+
+
+def _is_not_last_nights(context: DoorContext) -> Rule:
+    """A second attempt at a published night has its lists, as it should: only an older night counts.
+    Below 20 users it may be chance."""
+    path = literal(str(context.previous / "rec_for_you.parquet"))
+    line = "context_id, rank, item_id, score"
+    return figures_rule(
+        "shelves_are_not_last_nights",
+        "recommendations.rec_for_you",
+        f"""
+        WITH before AS (SELECT {line}, night FROM read_parquet({path}))
+        SELECT count(DISTINCT context_id) AS users, count(*) AS lines,
+            count(*) FILTER (({line}) IN (SELECT ({line}) FROM before)) AS same_lines,
+            (SELECT max(night) FROM before) AS last_night
+        FROM {{batch}} WHERE context_type = 'user'
+        """,
+        f"users < 20 OR same_lines < lines OR last_night >= {literal(context.night)}",
+        reason="Scores decay from night to night; lists that stand to the last digit were not made "
+        "tonight.",
+        next_step="Look for the scores that the shelves were built from: attempts/<night>/<n>/scores.",
+    )
 
 
 def _shrunk(context: DoorContext, measure: str, share: float) -> str:

@@ -94,31 +94,78 @@ ranked as (
 {{ as_shelf(placement, "'user'", fingerprint=placement) }}
 {%- endmacro %}
 
-{# An item's shelf from pairs (item_id, other, score): what may be offered, best first. #}
+{# Buyers of the last four weeks: long enough to be steady, short enough to follow the season. Where
+   nobody bought anything in them, buyers of all time. #}
+{% macro buyers_lately() -%}
+case when max(n_buyers_28d) over () > 0 then n_buyers_28d else n_buyers end
+{%- endmacro %}
+
+{# An item's shelf: first what may be offered of its pairs (item_id, other, score), best first; then,
+   where readiness says that the placement falls short, what sells best in the item's own category. #}
 {% macro item_shelf(placement, other, k, source_name, reason_code) -%}
-with offerable as (
+with pairs as (
     select
         pairs.item_id as context_id,
         pairs.{{ other }} as item_id,
-        pairs.score
+        pairs.score,
+        '{{ source_name }}' as source,
+        '{{ reason_code }}' as reason_code
     from {{ source('ml', placement) }} as pairs
     join {{ ref('dim_items') }} as items on items.item_id = pairs.{{ other }}
     where items.is_offerable
+),
+
+sold as (
+    select feat_item.item_id, items.category, items.is_offerable, {{ buyers_lately() }} as n_buyers
+    from {{ ref('feat_item') }} as feat_item
+    join {{ ref('dim_items') }} as items using (item_id)
+    where feat_item.as_of = date '{{ var("night") }}'
+        and items.category is not null
+        and exists (
+            from {{ ref('rpt_readiness') }} where placement = 'rec_{{ placement }}' and not is_ready
+        )
+),
+
+bestsellers as (
+    select *
+    from sold
+    where is_offerable
+    -- Twice the shelf and the item itself: some of them stand among the pairs already.
+    qualify row_number() over (partition by category order by n_buyers desc, item_id) <= 2 * {{ k }} + 1
+),
+
+of_category as (
+    select
+        context.item_id as context_id,
+        bestsellers.item_id,
+        -- Below every pair's score, and nearer to 0 the more buyers there are.
+        -1.0::double / (1 + bestsellers.n_buyers) as score,
+        'category' as source,
+        'same_category' as reason_code
+    from sold as context
+    join bestsellers
+        on bestsellers.category = context.category
+        and bestsellers.item_id <> context.item_id
+    anti join pairs
+        on pairs.context_id = context.item_id
+        and pairs.item_id = bestsellers.item_id
+),
+
+offered as (
+    from pairs
+    union all
+    from of_category
 ),
 
 ordered as (
     select
         *,
         row_number() over (partition by context_id order by score desc, item_id) as rank
-    from offerable
+    from offered
 ),
 
 ranked as (
-    select
-        *,
-        '{{ source_name }}' as source,
-        '{{ reason_code }}' as reason_code,
-        [context_id] as evidence
+    select *, [context_id] as evidence
     from ordered
     where rank <= {{ k }}
 )

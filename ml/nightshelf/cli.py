@@ -226,6 +226,32 @@ def show(shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumb
 
 
 @app.command()
+def readiness(
+    shop: ShopFile,
+    as_of: Annotated[
+        str,
+        typer.Option(
+            "--as-of",
+            envvar="NIGHTSHELF_AS_OF",
+            metavar="YYYY-MM-DD",
+            help="The night's date; empty: after the newest events.",
+        ),
+    ] = "",
+    home: HomeDir = None,
+) -> None:
+    """Say which shelves the data supports, what the others get instead, and what the log lacks."""
+    from nightshelf.night import Night
+    from nightshelf.readiness import look
+    from nightshelf.settings import load_shop
+    from nightshelf.show import show_readiness
+    from nightshelf.steps import next_night
+
+    where, loaded = _home(home), load_shop(shop)
+    chosen = _night_of(as_of, shop) if as_of else next_night(where, shop)
+    show_readiness(look(where, loaded, loaded.landing_in(where, shop), Night(chosen, loaded.zone)))
+
+
+@app.command()
 def shelf(
     user: Annotated[str, typer.Argument(help="A user id.")], shop: ShopFile, home: HomeDir = None
 ) -> None:

@@ -14,6 +14,7 @@ from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import Progress
 from nightshelf.ranking import features
 from nightshelf.ranking.pool import Pool
+from nightshelf.readiness import Placement, read_readiness
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.registry import Registered, Registry
 from nightshelf.scoring import keep_recipes
@@ -54,10 +55,12 @@ def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
     parent = registry.begin(f"night {night.date} attempt {attempt.number}", None, tags)
     try:
         _log_sources(registry, parent, attempt, tags, progress)
+        readiness = read_readiness(attempt)
         examined = []
         for placement, view in PLACEMENT_VIEWS.items():
             progress.advance(f"examining rec_{placement}")
-            examined.append(_examine(registry, placement, view, night, attempt))
+            ready = readiness.of(f"rec_{placement}")
+            examined.append(_examine(registry, placement, view, ready, night, attempt))
         decision = {
             e.placement: _settle(registry, parent, e, night, attempt, tags, progress)
             for e in examined
@@ -87,24 +90,24 @@ def data_fingerprint(attempt: Attempt) -> dict[str, object]:
 
 
 def _examine(
-    registry: Registry, placement: str, view: str, night: Night, attempt: Attempt
+    registry: Registry,
+    placement: str,
+    view: str,
+    ready: Placement,
+    night: Night,
+    attempt: Attempt,
 ) -> Examined:
     champion = registry.champion(placement)
+    if not ready.is_ready:
+        return _unexamined(placement, view, champion, True, ready.told)
     competes = champion is not None and champion.night <= night.date.isoformat()
     reigning = champion.recipe if competes else None
     wanted = load_labels(attempt, view)
     path = attempt.candidates / f"evaluate_{view}.parquet"
     pool = Pool.read(path) if wanted is not None else None
     if pool is None or not len(pool):
-        baseline = Recipe(view, "popularity")
-        verdict = quality.Verdict(
-            "popularity",
-            reigning is None,
-            "nobody and nothing to examine on: too short a history",
-            None,
-        )
-        found = [quality.Contender("popularity", baseline, {}, {})]
-        return Examined(placement, found, verdict, champion, float("nan"), 0)
+        why = "nobody and nothing to examine on: too short a history"
+        return _unexamined(placement, view, champion, reigning is None, why)
     with connect(attempt.database) as db:
         matrix = features.attach(db, pool, night.as_of("evaluate"))
     names = features.names(list(pool.scores))
@@ -116,6 +119,16 @@ def _examine(
     verdict = quality.judge(found)
     reach = quality.reachable(pool, wanted, taken(pool, wanted))
     return Examined(placement, found, verdict, champion, reach, len(wanted.users))
+
+
+def _unexamined(
+    placement: str, view: str, champion: Registered | None, promoted: bool, why: str
+) -> Examined:
+    """Popular items: the list that needs no examination. Where readiness says that they will be
+    used, they take the place of a champion that learnt from a larger shop."""
+    found = [quality.Contender("popularity", Recipe(view, "popularity"), {}, {})]
+    verdict = quality.Verdict("popularity", promoted, why, None)
+    return Examined(placement, found, verdict, champion, float("nan"), 0)
 
 
 def _usable(recipe: Recipe, pool: Pool, names: list[str]) -> bool:

@@ -40,6 +40,16 @@ class Recipe:
             )
         return _nearness(pool.ranks[self.source]) + _nearness(pool.ranks["popularity"]) / 1e3
 
+    def sources(self, pool: Pool) -> np.ndarray:
+        """(n_rows,) object: the source that put each row where it stands. The ranker weighs them
+        all; then it is the one that ranked the row highest."""
+        found = pool.first_source()
+        if self.source == RANKER:
+            return found
+        for name in ("popularity", self.source):
+            found[pool.ranks[name] > 0] = name
+        return found
+
     def fits(self, features: list[str]) -> bool:
         """Can it be scored on tonight's features? A changed feature list retires old rankers."""
         return self.ranker is None or list(self.ranker.features) == features

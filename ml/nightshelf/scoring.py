@@ -30,9 +30,10 @@ def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
     for placement, view in PLACEMENT_VIEWS.items():
         progress.advance(f"rec_{placement}")
         pool = Pool.read(attempt.candidates / f"serve_{view}.parquet")
-        matrix = _matrix(attempt, pool, night, recipes[placement])
-        scores = recipes[placement].score(pool, matrix)
-        rows += _write(attempt, placement, pool, scores, SHELVES_DEEP * shop.placements.k)
+        recipe = recipes[placement]
+        matrix = _matrix(attempt, pool, night, recipe)
+        scores, sources = recipe.score(pool, matrix), recipe.sources(pool)
+        rows += _write(attempt, placement, pool, scores, sources, SHELVES_DEEP * shop.placements.k)
     return rows
 
 
@@ -43,12 +44,14 @@ def _matrix(attempt: Attempt, pool: Pool, night: Night, recipe: Recipe) -> np.nd
         return features.attach(db, pool, night.as_of("serve"))
 
 
-def _write(attempt: Attempt, placement: str, pool: Pool, scores: np.ndarray, deep: int) -> int:
+def _write(
+    attempt: Attempt, placement: str, pool: Pool, scores: np.ndarray, sources: np.ndarray, deep: int
+) -> int:
     """(user_id, item_id, score, source), the best `deep` of each user, best first."""
     rows = pool.best_rows(scores, deep)
     table = pool.table().take(pa.array(rows))
     table = table.append_column("score", pa.array(scores[rows]))
-    table = table.append_column("source", pa.array(pool.first_source()[rows].tolist(), pa.string()))
+    table = table.append_column("source", pa.array(sources[rows].tolist(), pa.string()))
     attempt.scores.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, attempt.scores / f"{placement}.parquet", compression="zstd")
     return len(rows)

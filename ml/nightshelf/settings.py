@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -17,6 +18,7 @@ from nightshelf.paths import Home
 OUR_COLUMNS = (*PROVENANCE, "line")
 """Names that the reader gives to columns of its own."""
 Share = Annotated[float, Field(ge=0, le=1)]
+Day = Annotated[str, Field(pattern=r"^(\d{4}-)?\d{2}-\d{2}$")]
 
 
 class Strict(BaseModel):
@@ -142,9 +144,17 @@ class Events(Strict):
 
     target: Literal["purchase", "cart_add", "click", "view"] = "purchase"
     """The event that shelves are made to bring about; labels and quality count these."""
-    weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = {"purchase": 1.0}
+    weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = {}
     """Event type → how much a date with such an event says about a user's taste, however many there
-    were: ten views in a row are one interest. Absent types say nothing."""
+    were: ten views in a row are one interest. Absent types say nothing. None at all: the target, 1."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _target_alone_counts(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("weights"):
+            return given
+        target = given.get("target", "purchase")
+        return given | {"weights": {target: 1.0}} if isinstance(target, str) else given
 
     @field_validator("weights")
     @classmethod
@@ -195,7 +205,26 @@ class Doors(Strict):
     max_days_behind: Annotated[int, Field(ge=0)] = 3
     """How many days the newest event may lie before `as_of`."""
     min_volume_share: Share = 0.2
-    """Yesterday's events against the median of the same weekday over four weeks."""
+    """A day's events against what is usual on its weekday, however wide the learnt band is."""
+    quiet_days: list[Day] = ["12-24", "12-25", "12-26", "12-31", "01-01"]
+    """Days that may be as small as they like: MM-DD each year, or one YYYY-MM-DD."""
+    learn_from: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    """The first day that bands are learnt from: the day of a change that is meant (a new id, a new
+    currency unit). Until there are 14 such days, the fixed limits alone hold."""
+
+    @field_validator("quiet_days")
+    @classmethod
+    def _days(cls, days: list[str]) -> list[str]:
+        for day in days:
+            date.fromisoformat(day if len(day) == 10 else f"2024-{day}")
+        return days
+
+    @field_validator("learn_from")
+    @classmethod
+    def _date(cls, day: str | None) -> str | None:
+        if day is not None:
+            date.fromisoformat(day)
+        return day
 
 
 class Placements(Strict):

@@ -19,6 +19,7 @@ from nightshelf.publishing.nights import (
     published,
     require_whole,
 )
+from nightshelf.readiness import Placement, Readiness, read_readiness
 from nightshelf.settings import load_shop
 from nightshelf.steps import Run, stage_records
 from nightshelf.storage import read_json
@@ -31,6 +32,7 @@ SHOWN_ITEMS = 5
 def show_night(run: Run) -> None:
     """Stages, quality, three users' shelves, where the tables are, what to do next."""
     _show_stages(run)
+    _show_readiness_of(run)
     _show_quality(run)
     now = current(run.attempt.shop)
     if now is None or not run.attempt.published.exists():
@@ -78,10 +80,59 @@ def _show_stages(run: Run) -> None:
     console.print(table)
 
 
+def _show_readiness_of(run: Run) -> None:
+    if any(r["stage"] == "features" for r in stage_records(run.attempt)):
+        show_readiness(read_readiness(run.attempt))
+
+
+def show_readiness(found: Readiness) -> None:
+    """A row per placement, then what is lacking and what that costs."""
+    table = Table(
+        title="Readiness: what each placement needs, and what the data has",
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
+    for name in ("placement", "has", "wanted", "of what", "published"):
+        table.add_column(name, justify="right" if name in ("has", "wanted") else "left")
+    for p in found.placements:
+        name = p.placement.removeprefix("rec_").replace("_", " ")
+        table.add_row(name, f"{p.has:,}", f"{p.wanted:,}", p.needs, _published(p))
+    console.print(table)
+    _list("What is published instead", [p.told for p in found.placements if not p.is_ready])
+    _list("What the log lacks, and what that costs", [g.told for g in found.gaps if g.costs])
+    console.print()
+
+
+def _list(title: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, show_header=False
+    )
+    table.add_column("sign")
+    table.add_column("told", overflow="fold")
+    for line in lines:
+        table.add_row("·", _clean(line, 200))
+    console.print(table)
+
+
+def _published(placement: Placement) -> str:
+    return {
+        None: "as meant",
+        "popularity": "popular items",
+        "category": "pairs, then the category",
+        "nothing": "what there is",
+    }[placement.published_instead]
+
+
 def _show_quality(run: Run) -> None:
     if not run.attempt.quality.exists():
         return
     for placement, found in read_json(run.attempt.quality)["placements"].items():
+        if not found["contenders"]:
+            console.print(f"rec_{placement} is not examined. {found['verdict']}", markup=False)
+            continue
         view = {"for_you": "all items", "discover": "items new to the user"}[placement]
         table = _table(
             f"Quality of rec_{placement}: {view}, the last 14 days, {found['n_users']:,} users,"
@@ -107,12 +158,11 @@ def _show_quality(run: Run) -> None:
             )
         console.print(table)
         console.print(f"  {found['verdict']}", markup=False)
-        if found["n_users"]:
-            console.print(
-                f"  The sources proposed {found['reachable']:.1%} of what users took: no ranker can"
-                " find more.\n",
-                markup=False,
-            )
+        console.print(
+            f"  The sources proposed {found['reachable']:.1%} of what users took: no ranker can"
+            " find more.\n",
+            markup=False,
+        )
 
 
 def _number(value: Any) -> float:

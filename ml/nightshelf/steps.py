@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightshelf.columns import SHELVES
 from nightshelf.errors import InputError, SettingsError
@@ -21,6 +21,9 @@ from nightshelf.progress import Progress, console, progress
 from nightshelf.publishing.nights import PublishedNight, damage
 from nightshelf.settings import Shop, load_shop
 from nightshelf.storage import read_json, write_json
+
+if TYPE_CHECKING:
+    from expectations import DoorContext
 
 
 @dataclass(frozen=True)
@@ -148,25 +151,38 @@ def ingest(run: Run) -> None:
 
 
 def gate(run: Run, door: str) -> None:
-    from expectations import DoorContext
     from nightshelf.doors.run import check
     from nightshelf.publishing.publish import previous_night
 
     with _stage(run, f"door_{door}") as (shown, record):
         before = _whole(previous_night(run.attempt), shown)
-        doors = run.shop.doors
-        context = DoorContext(
-            night=run.night.date,
-            as_of_utc=run.night.instant,
-            previous=before.path if before else None,
-            shelves=fed_shelves(run.attempt) if door == "shelves" else SHELVES,
-            max_lag_days=doors.max_days_behind,
-            max_quarantined_share=doors.max_quarantined_share,
-            max_anonymous_share=doors.max_anonymous_share,
-            min_volume_share=doors.min_volume_share,
-        )
-        result = check(door, run.attempt, context, shown.advance)
+        result = check(door, run.attempt, _door_context(run, door, before), shown.advance)
         record["told"] = f"{len(result.rules)} expectations hold"
+
+
+def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorContext:
+    """The night, the shop's own limits, and what the last published nights were."""
+    from expectations import DoorContext
+    from nightshelf.doors.before import catalogues, new_files
+
+    doors = run.shop.doors
+    at_the_end = door == "shelves"
+    return DoorContext(
+        night=run.night.date,
+        as_of_utc=run.night.instant,
+        zone=run.night.zone,
+        previous=before.path if before else None,
+        shelves=due_shelves(run.attempt) if at_the_end else SHELVES,
+        is_personal=is_personal(run.attempt) if at_the_end else True,
+        new_files=new_files(run.attempt, before) if before else None,
+        catalogue_before=catalogues(run.attempt.shop, run.night.date),
+        quiet_days=tuple(doors.quiet_days),
+        learn_from=date.fromisoformat(doors.learn_from) if doors.learn_from else None,
+        max_lag_days=doors.max_days_behind,
+        max_quarantined_share=doors.max_quarantined_share,
+        max_anonymous_share=doors.max_anonymous_share,
+        min_volume_share=doors.min_volume_share,
+    )
 
 
 def _whole(before: PublishedNight | None, shown: Progress) -> PublishedNight | None:
@@ -177,30 +193,25 @@ def _whole(before: PublishedNight | None, shown: Progress) -> PublishedNight | N
     return None if wrong else before
 
 
-def fed_shelves(attempt: Attempt) -> tuple[str, ...]:
-    """The shelves that the shop's data can fill: an empty one is an error only where there was
-    something to put on it."""
+def due_shelves(attempt: Attempt) -> tuple[str, ...]:
+    """The shelves that must hold something: all but those that readiness says may be empty, and
+    that are."""
+    from nightshelf.readiness import read_readiness
     from nightshelf.warehouse import connect
 
+    excused = {p.placement for p in read_readiness(attempt).placements if p.may_be_empty}
     with connect(attempt.database) as db:
-        return tuple(
-            shelf
-            for shelf in SHELVES
-            if db.execute(
-                f"select exists (from {_FEEDS.get(shelf, 'marts.dim_users')})"
-            ).fetchall()[0][0]
-        )
+        rows = dict(db.execute("select shelf, n_rows from reports.rpt_shelves").fetchall())
+    return tuple(s for s in SHELVES if rows[s] or s not in excused)
 
 
-_FEEDS = {
-    "rec_discover": "ml.discover",
-    "rec_similar_items": "ml.similar_items",
-    "rec_bought_together": "ml.bought_together",
-    "rec_buy_again": "features.feat_user_item where n_days > 1",
-}
+def is_personal(attempt: Attempt) -> bool:
+    """Do users' own events rank rec_for_you? Popular items are the same for all."""
+    return read_json(attempt.root / "decision.json")["for_you"]["serving"] != "popularity"
 
 
 def features(run: Run) -> None:
+    from nightshelf.readiness import read_readiness, refuse_without_target
     from nightshelf.transform import build
     from nightshelf.warehouse import connect, writer
 
@@ -211,12 +222,11 @@ def features(run: Run) -> None:
             record["rows"], users = db.execute(
                 "select count(*), count(distinct user_id) from marts.fct_interactions"
             ).fetchall()[0]
+        refuse_without_target(run.shop, run.night, run.attempt)
+        for placement in read_readiness(run.attempt).placements:
+            if not placement.is_ready:
+                shown.say(placement.told[0].upper() + placement.told[1:])
         record["told"] = f"{nodes} models and tests, {users:,} users"
-        if not users:
-            raise InputError(
-                f"No event before {run.night.date} has a user, an item and a weight.",
-                "Look at `weights` and `cleaning` in the shop file, and at rpt_events.",
-            )
 
 
 def train(run: Run) -> None:
@@ -262,6 +272,7 @@ def shelve(run: Run) -> None:
 
 
 def publish(run: Run) -> None:
+    from nightshelf.doors.before import catalogue_of
     from nightshelf.publishing.publish import inputs_of
     from nightshelf.publishing.publish import publish as put_out
     from nightshelf.transform import manifest_hash
@@ -270,6 +281,7 @@ def publish(run: Run) -> None:
         more = {
             "shop": run.shop.name,
             "inputs": inputs_of(run.attempt),
+            "catalogue": catalogue_of(run.attempt),
             "models": read_json(run.attempt.root / "decision.json"),
             "dbt_manifest_sha256": manifest_hash(run.attempt),
         }

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nightshelf.candidates import model_params
 from nightshelf.errors import TransformError
+from nightshelf.ingest.adapters import adapter_for
 from nightshelf.night import ROLES, Night
 from nightshelf.paths import PROJECT, Attempt
 from nightshelf.progress import Progress
@@ -51,10 +53,29 @@ def _variables(shop: Shop, night: Night) -> dict:
         "product_id_pattern": shop.cleaning.product_id_pattern,
         "max_quantity": shop.cleaning.max_quantity,
         "max_price": shop.cleaning.max_price,
+        "sources_without_event_id": [
+            s.name
+            for s in shop.sources
+            if adapter_for(s).kind == "events" and "event_id" not in adapter_for(s).expressions
+        ],
+        **_of_the_models(),
         "internal_ids": shop.cleaning.internal_ids,
         "max_views_per_day": shop.cleaning.max_views_per_day,
         "max_views_per_minute": shop.cleaning.max_views_per_minute,
         **shop.placements.model_dump(),
+    }
+
+
+def _of_the_models() -> dict[str, int]:
+    """What SQL must know of the models' settings, to say whether the log feeds them."""
+    params = model_params()
+    return {
+        "min_buyers": params["item_knn"].min_buyers,
+        # 0 stands for all of history.
+        "similarity_days": params["item_knn"].similarity_days or 36_500,
+        "min_baskets": params["bought_together"].min_baskets,
+        "basket_days": params["bought_together"].days,
+        "popularity_days": params["popularity"].window_days,
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -21,6 +22,14 @@ AS_OF = datetime(2026, 5, 30, 22, tzinfo=UTC)
 """Midnight in Berlin."""
 NOW = datetime(2026, 6, 2, tzinfo=UTC)
 
+WHOLE_CATALOGUE = {
+    "items": 400, "titled": 1.0, "blank_titles": 0.0, "priced": 1.0, "in_stock": 0.9,
+    "price_level": 2.7, "price_to_events": 0.0, "sold_items_known": 1.0,
+}  # fmt: skip
+"""What a published night's manifest says of the clickstream shop's catalogue."""
+SMALL_CATALOGUE = WHOLE_CATALOGUE | {"items": 12, "in_stock": 1.0, "price_level": 2.2925}
+"""The same of the small shop below."""
+
 HEALTHY = """
 CREATE SCHEMA landed; CREATE SCHEMA raw; CREATE SCHEMA marts;
 CREATE SCHEMA features; CREATE SCHEMA recommendations;
@@ -32,8 +41,8 @@ SELECT 'e' || n AS event_id, ['view', 'cart_add', 'purchase'][n % 3 + 1] AS even
     's' || n // 4 AS session_id, 'i' || n % 12 AS item_id, NULL::VARCHAR AS variant_id,
     1::BIGINT AS quantity, 9.9::DECIMAL(18, 4) AS price, 'EUR' AS currency,
     'o' || n AS order_id, NULL::VARCHAR AS list_id, NULL::INTEGER AS position,
-    NULL::VARCHAR AS query, NULL::VARCHAR AS coupon, 'columns' AS source, 'f1' AS file_id,
-    n::BIGINT AS row_number
+    NULL::VARCHAR AS query, NULL::VARCHAR AS coupon, NULL::VARCHAR AS traffic,
+    'columns' AS source, 'f1' AS file_id, n::BIGINT AS row_number, 1::INTEGER AS element
 FROM range(1968) AS numbers(n);
 INSERT INTO landed.events BY NAME
 SELECT * REPLACE ('search' AS event_type, NULL AS item_id, 'e-search' AS event_id)
@@ -46,14 +55,19 @@ SELECT 'i' || n AS item_id, NULL::VARCHAR AS parent_id, 'Item ' || n AS title,
     9.9::DECIMAL(18, 4) AS price, 9.9::DECIMAL(18, 4) AS list_price, 'EUR' AS currency,
     true AS in_stock, 5::BIGINT AS stock_qty, NULL::TIMESTAMP AS available_from,
     NULL::TIMESTAMP AS available_until, '' AS tags, '' AS url, '' AS image_url,
-    TIMESTAMP '2026-01-01' AS updated_at, 'f2' AS file_id, n::BIGINT AS row_number
+    TIMESTAMP '2026-01-01' AS updated_at, 'f2' AS file_id, n::BIGINT AS row_number,
+    1::INTEGER AS element
 FROM range(12) AS numbers(n);
 CREATE VIEW raw.items AS SELECT * FROM landed.items;
 
+CREATE TABLE raw.categories (category_id VARCHAR, parent_id VARCHAR, title VARCHAR,
+    updated_at TIMESTAMP, file_id VARCHAR, row_number BIGINT, element INTEGER);
+CREATE TABLE raw.facts AS SELECT false AS sessions_are_visitors;
 CREATE TABLE raw.files (file_id VARCHAR, name VARCHAR, source VARCHAR, kind VARCHAR,
-    rows_read BIGINT, accepted BIGINT, quarantined BIGINT);
-INSERT INTO raw.files VALUES ('f1', 'events.csv', 'columns', 'events', 1990, 1969, 21),
-    ('f2', 'items.csv', 'columns', 'items', 12, 12, 0);
+    is_claim BOOLEAN, sha256 VARCHAR, rows_read BIGINT, accepted BIGINT, quarantined BIGINT,
+    set_aside BIGINT);
+INSERT INTO raw.files VALUES ('f1', 'events.csv', 'columns', 'events', false, 'a', 2000, 1969, 31, 10),
+    ('f2', 'items.csv', 'columns', 'items', false, 'b', 12, 12, 0, 0);
 
 CREATE TABLE marts.dim_items AS
 SELECT item_id, title, 'Home > Tea' AS category, brand, price, in_stock, true AS is_product
@@ -123,7 +137,10 @@ def healthy(tmp_path_factory) -> Path:
             "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'recommendations'"
         ).fetchall():
             target = root / "previous" / f"{shelf}.parquet"
-            connection.execute(f"COPY recommendations.{shelf} TO '{target}' (FORMAT parquet)")
+            connection.execute(
+                f"COPY (SELECT * REPLACE (DATE '2026-05-30' AS night, 0.99 * score AS score)"
+                f" FROM recommendations.{shelf}) TO '{target}' (FORMAT parquet)"
+            )
     return root
 
 
@@ -138,7 +155,14 @@ def attempt(healthy: Path, tmp_path: Path) -> Attempt:
 
 @pytest.fixture
 def context(healthy: Path) -> DoorContext:
-    return DoorContext(night=NIGHT, as_of_utc=AS_OF, previous=healthy / "previous", now_utc=NOW)
+    return DoorContext(
+        night=NIGHT,
+        as_of_utc=AS_OF,
+        zone=ZoneInfo("Europe/Berlin"),
+        previous=healthy / "previous",
+        now_utc=NOW,
+        catalogue_before=(SMALL_CATALOGUE,),
+    )
 
 
 @pytest.fixture

@@ -30,6 +30,13 @@ def _rule(found, name):
     return next(rule for rule in found["rules"] if rule["name"] == name)
 
 
+def _volume(attempt) -> tuple:
+    """The judged day, its events, and what is usual, as the door's JSON shows them."""
+    listed = _rule(_found(attempt, "raw"), "days_have_their_usual_volume")["listed"]
+    (figures,) = (row for row in listed if row["measure"] == "volume")
+    return figures["day"], figures["observed"], figures["usual"]
+
+
 def test_a_missing_column_breaks_the_door_and_does_not_close_it(attempt, context, spoil):
     spoil("ALTER TABLE features.feat_user DROP COLUMN n_active_days_28d")
     with pytest.raises(DoorBroken, match="feat_user_windows_are_nested on features.feat_user"):
@@ -89,7 +96,7 @@ def test_all_failing_rules_are_named_with_table_count_samples_reason_and_step(
     with pytest.raises(DoorClosed) as closed:
         check("shelves", attempt, context)
     message = str(closed.value)
-    assert "Door shelves, night 2026-05-31, is closed by 2 of 17 rules." in message
+    assert "Door shelves, night 2026-05-31, is closed by 2 of 18 rules." in message
     assert "scores_are_finite on recommendations.rec_*: 1 row refused" in message
     assert "propensities_are_probabilities on recommendations.rec_*: 4 rows refused" in message
     assert message.count("shelf='rec_popular'") == 4  # one, and three of four
@@ -117,6 +124,25 @@ def test_a_shop_may_leave_a_shelf_out(attempt, context, spoil):
     assert check("shelves", attempt, replace(context, shelves=fewer)).success
 
 
+ONE_LEADS = "UPDATE recommendations.rec_for_you SET item_id = 'i13' WHERE rank = 1"
+"""i13 is on nobody's list, so that no list names it twice."""
+
+
+def test_where_popular_items_serve_one_may_lead_for_everybody(attempt, context, spoil):
+    spoil(f"{ONE_LEADS}; INSERT INTO landed.items BY NAME SELECT 'i13' AS item_id;"
+          " INSERT INTO marts.dim_items BY NAME SELECT 'i13' AS item_id")  # fmt: skip
+    with pytest.raises(DoorClosed, match="no_single_item_leads_for_everybody"):
+        check("shelves", attempt, context)
+    assert check("shelves", attempt, replace(context, is_personal=False)).success
+
+
+def test_of_a_handful_of_items_one_may_lead_for_everybody(attempt, context, spoil):
+    spoil("""
+        DELETE FROM recommendations.rec_for_you WHERE rank > 1;
+        UPDATE recommendations.rec_for_you SET item_id = 'i0'""")
+    assert check("shelves", attempt, replace(context, previous=None)).success
+
+
 def test_a_first_night_has_nothing_to_be_compared_with(attempt, context):
     result = check("shelves", attempt, replace(context, previous=None))
     assert not [rule for rule in result.rules if "last_night" in rule.name]
@@ -125,12 +151,10 @@ def test_a_first_night_has_nothing_to_be_compared_with(attempt, context):
 def test_an_event_at_midnight_belongs_to_the_day_it_begins(attempt, context, spoil):
     # 48 events a day; the one at as_of - 24 h is yesterday's first, the one at as_of tomorrow's.
     check("raw", attempt, context)
-    figures = _rule(_found(attempt, "raw"), "yesterday_has_its_usual_volume")["observed"]
-    assert (figures["yesterday"], figures["weeks_before"]) == (48, [48, 48, 48, 48])
+    assert _volume(attempt) == ("2026-05-30", 48, 48)
     spoil("DELETE FROM landed.events WHERE occurred_at = TIMESTAMP '2026-05-29 22:00:00'")
     check("raw", attempt, context)
-    figures = _rule(_found(attempt, "raw"), "yesterday_has_its_usual_volume")["observed"]
-    assert figures["yesterday"] == 47
+    assert _volume(attempt) == ("2026-05-30", 47, 48)
 
 
 def test_a_day_without_events_is_left_to_the_rule_on_lag(attempt, context, spoil):

@@ -8,6 +8,7 @@ import pytest
 
 from nightshelf.doors import DOORS, check
 from nightshelf.errors import DoorClosed
+from tests.doors.test_mutations import RAW
 
 U1 = "WHERE user_id = 'u1'"
 FIRST = "user_id = 'u1' AND as_of = DATE '2026-05-31'"
@@ -32,7 +33,7 @@ FAULTS = [
     (
         "raw",
         "few_rows_are_quarantined",
-        "UPDATE raw.files SET accepted = 1690, quarantined = 300 WHERE file_id = 'f1'",
+        "UPDATE raw.files SET accepted = 1590, quarantined = 410 WHERE file_id = 'f1'",
     ),
     (
         "raw",
@@ -82,7 +83,20 @@ FAULTS = [
     ),
     (
         "raw",
-        "yesterday_has_its_usual_volume",
+        "few_events_are_from_long_ago",
+        "UPDATE landed.events SET occurred_at = TIMESTAMP '1970-01-21' WHERE row_number > 1960",
+    ),
+    ("raw", "facts_have_their_columns", "DROP TABLE raw.facts"),
+    ("raw", "categories_have_their_columns", "ALTER TABLE raw.categories DROP COLUMN parent_id"),
+    ("raw", "catalogue_is_filled", "DELETE FROM landed.items"),
+    (
+        "raw",
+        "catalogue_keeps_its_price_level",
+        "UPDATE landed.items SET price = 4 * price",
+    ),
+    (
+        "raw",
+        "days_have_their_usual_volume",
         "DELETE FROM landed.events WHERE row_number BETWEEN 10 AND 49",
     ),
     ("features", "dim_items_is_not_empty", "DELETE FROM marts.dim_items"),
@@ -311,6 +325,11 @@ FAULTS = [
         "shelves_are_as_long_as_last_night",
         "DELETE FROM recommendations.rec_discover WHERE rank > 1",
     ),
+    (
+        "shelves",
+        "shelves_are_not_last_nights",
+        "UPDATE recommendations.rec_for_you SET score = 0.99 * score",
+    ),
 ]
 
 
@@ -350,14 +369,20 @@ def test_a_fault_closes_the_door_under_its_own_name(faults, attempt, context, sp
         spoil(sql)
     with pytest.raises(DoorClosed) as closed:
         check(faults[0][0], attempt, context)
-    assert sorted(_named(str(closed.value))) == sorted(rule for _, rule, _ in faults)
+    named, planted = sorted(_named(str(closed.value))), sorted(rule for _, rule, _ in faults)
+    if faults[0][0] == "raw":  # one fault there shows in several figures of its day
+        assert set(planted) <= set(named)
+    else:
+        assert named == planted
 
 
 @pytest.mark.parametrize("door", DOORS)
 def test_every_rule_has_a_planted_fault(door, context):
     suite = importlib.import_module(f"expectations.{door}")
     planted = [rule for of_door, rule, _ in FAULTS if of_door == door]
-    assert sorted(planted) == sorted(rule.name for rule in suite.rules(context))
+    if door == "raw":
+        planted += [rule for _, rule, _ in RAW]  # in tests/doors/test_mutations.py
+    assert set(planted) == {rule.name for rule in suite.rules(context)}
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -86,17 +86,18 @@ def test_a_trap_in_csv_has_one_outcome_and_its_neighbours_are_taken(landing, tex
     assert len(landing.events()) == (2 if reason else 3)
 
 
+@pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_a_line_of_100_mb_is_a_row_like_another(tmp_path, kind):
+def test_a_line_of_100_mb_is_a_row_like_another(tmp_path, kind, last):
     landing = Landing(tmp_path)
     long = "x" * 100_000_000
     if kind == "csv":
-        text = "\n".join([HEADER + ",note", GOOD + ",", f"{GOOD},{long}", GOOD + ",", ""])
+        lines = [HEADER + ",note", GOOD + ",", f"{GOOD},{long}", GOOD + ","]
     else:
-        text = "\n".join([line(), line(note=long), line(), ""])
-    landing.put(f"a.{kind}", text)
+        lines = [line(), line(note=long), line()]
+    landing.put(f"a.{kind}", "\n".join([*(lines[:-1] if last else lines), ""]))
     taken = landing.ingest()
-    assert (taken.accepted, taken.quarantined) == (3, 0)
+    assert (taken.accepted, taken.quarantined) == (2 if last else 3, 0)
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -106,7 +107,7 @@ def test_a_line_that_is_longer_than_any_buffer_is_refused_with_its_beginning(
     for module in (readers, careful, contract):
         monkeypatch.setattr(module, "LONGEST_ROW", 1 << 17, raising=False)
     monkeypatch.setattr(readers, "USUAL_LINE", 1 << 16)
-    long = "x" * (1 << 18)
+    long = "x" * (1 << 21)
     text = [GOOD + ",", f"{GOOD},{long}"] if kind == "csv" else [line(), line(note=long)]
     landing.put(f"a.{kind}", "\n".join([*([HEADER + ",note"] if kind == "csv" else []), *text, ""]))
     landing.ingest()

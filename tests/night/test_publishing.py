@@ -147,7 +147,7 @@ def test_a_publish_killed_anywhere_leaves_the_old_night_or_the_new_one(shop):
     attempt = another(shop)
     home = str(shop.root.parent.parent)
     seen = set()
-    for fatal in (2, 3, 12, 22, 24, 25, 26, 27, 28, 29, 30):
+    for fatal in (2, 3, 12, 22, *range(26, 60)):  # the last ones, however many tables there are
         died = subprocess.run(
             [sys.executable, "-c", DIE, home, str(NIGHT), str(fatal)], env=ENVIRONMENT, check=False,
             capture_output=True,

@@ -155,3 +155,11 @@ def test_what_a_shop_does_not_say_has_a_default(tmp_path):
         {"purchase": 1.0},
         20,
     )
+
+
+def test_without_weights_the_target_alone_counts(tmp_path):
+    path = tmp_path / "shop.toml"
+    path.write_text(GOOD + '[events]\ntarget = "view"', encoding="utf-8")
+    assert load_shop(path).events.weights == {"view": 1.0}
+    path.write_text(GOOD, encoding="utf-8")
+    assert load_shop(path).events.weights == {"purchase": 1.0}

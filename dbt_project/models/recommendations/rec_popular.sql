@@ -1,11 +1,10 @@
--- Buyers of the last four weeks: long enough to be steady, short enough to follow the season.
 with sold as (
-    select items.item_id, items.category, feat_item.n_buyers_28d as score
+    select items.item_id, items.category, {{ buyers_lately() }} as score
     from {{ ref('feat_item') }} as feat_item
     join {{ ref('dim_items') }} as items using (item_id)
     where feat_item.as_of = date '{{ var("night") }}'
-        and feat_item.n_buyers_28d > 0
         and items.is_offerable
+    qualify score > 0
 ),
 
 contexts as (

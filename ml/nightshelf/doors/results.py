@@ -35,6 +35,8 @@ class RuleResult:
     observed: dict[str, Any] = field(default_factory=dict)
     unexpected: int | None = None
     samples: tuple[dict[str, Any], ...] = ()
+    listed: tuple[dict[str, Any], ...] = ()
+    """Every figure beside its band, for rules that learn."""
     error: str | None = None
     seconds: float = 0.0
 

@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 
 from expectations import DOORS, DoorContext, Rule
+from nightshelf.doors import profile
 from nightshelf.doors.results import (
     BROKEN,
     FAILED,
@@ -60,7 +61,8 @@ def check(
     _try_open(attempt)
     with _quiet():
         rules = _suite(door).rules(context)
-        with _batches(attempt) as batches:
+        unmeasured = _measure(door, attempt, context)
+        with _batches(attempt, unmeasured) as batches:
             judged = tuple(_judge_all(door, rules, batches, progress or _silent))
     seconds = round(time.perf_counter() - started, 3)
     result = DoorResult(door, context.night.isoformat(), judged, seconds)
@@ -123,6 +125,18 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
+def _measure(door: str, attempt: Attempt, context: DoorContext) -> str | None:
+    """Door raw reads tables that are made here, before its connection opens; what went wrong, if
+    it did. It is the rules' to say whether a missing column is the reason."""
+    if door != "raw":
+        return None
+    try:
+        profile.make(attempt.database, context)
+    except duckdb.Error as error:
+        return _first_lines(error)
+    return None
+
+
 def _suite(door: str) -> Any:
     return importlib.import_module(f"expectations.{door}")
 
@@ -130,9 +144,14 @@ def _suite(door: str) -> Any:
 class _Batches:
     """The batches of one datasource, one for each distinct SQL, made when first asked for."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, unmeasured: str | None) -> None:
         self._source = source
+        self._unmeasured = unmeasured
         self._made: dict[str, Any] = {}
+
+    def lacks(self, rule: Rule) -> str | None:
+        """Why the rule's figures could not be measured; None where they were."""
+        return self._unmeasured if profile.feeds(rule.batch_sql) else None
 
     def of(self, rule: Rule) -> Any:
         sql = rule.batch_sql
@@ -143,13 +162,19 @@ class _Batches:
 
     def figures(self, rule: Rule) -> dict[str, Any]:
         """The row that the rule measures; the same SQL that it judges."""
-        sql = rule.figures.format(batch=f"({rule.batch_sql}) AS batch")
+        return self._rows(rule, rule.figures)[0]
+
+    def listed(self, rule: Rule) -> tuple[dict[str, Any], ...]:
+        return self._rows(rule, rule.listed) if rule.listed else ()
+
+    def _rows(self, rule: Rule, query: str) -> tuple[dict[str, Any], ...]:
+        sql = query.format(batch=f"({rule.batch_sql}) AS batch")
         with self._source.get_engine().connect() as connection:
-            return dict(connection.exec_driver_sql(sql).mappings().one())
+            return tuple(map(dict, connection.exec_driver_sql(sql).mappings()))
 
 
 @contextmanager
-def _batches(attempt: Attempt) -> Iterator[_Batches]:
+def _batches(attempt: Attempt, unmeasured: str | None) -> Iterator[_Batches]:
     """A datasource on the attempt, and both its engines closed afterwards.
 
     The path travels as a connect argument: in a URL its spaces and question marks would change.
@@ -167,7 +192,7 @@ def _batches(attempt: Attempt) -> Iterator[_Batches]:
         "attempt", connection_string=dialect.URL, kwargs={"connect_args": arguments}
     )
     try:
-        yield _Batches(source)
+        yield _Batches(source, unmeasured)
     finally:
         source.get_execution_engine().close()
         source.get_engine().dispose()
@@ -187,6 +212,10 @@ def _judge_all(
         if guard:
             yield _result(rule, SKIPPED, error=f"not looked at: {guard} comes first")
             continue
+        if closed and batches.lacks(rule):
+            first = next(iter(closed))
+            yield _result(rule, SKIPPED, error=f"not measured: {first} comes first")
+            continue
         verdict = _judge(rule, batches)
         if rule.guards_table and verdict.outcome != PASSED:
             closed[rule.name] = rule.table
@@ -195,6 +224,8 @@ def _judge_all(
 
 def _judge(rule: Rule, batches: _Batches) -> RuleResult:
     started = time.perf_counter()
+    if batches.lacks(rule):
+        return _result(rule, BROKEN, error=batches.lacks(rule))
     try:
         verdict = _read(rule, _validate(rule, batches.of(rule)), batches)
     except Exception as error:  # whatever an expectation raises is a broken door, not bad data
@@ -226,7 +257,7 @@ def _read(rule: Rule, validation: Any, batches: _Batches) -> dict[str, Any]:
     if raised:
         return {"outcome": BROKEN, "error": raised}
     result = validation.result
-    counted = {"unexpected": _unexpected(rule, result)}
+    counted = {"unexpected": _unexpected(rule, result), "listed": batches.listed(rule)}
     if validation.success:
         return {"outcome": PASSED, "observed": _observed(rule, result, batches), **counted}
     samples = _samples(result)

@@ -45,6 +45,8 @@ class LandingFile:
     """Bytes once unpacked."""
     lines: int
     """Line feeds once unpacked."""
+    longest_line: int
+    """Bytes; exact above BLOCK, a lower bound below."""
     ends_with_newline: bool
     seen: tuple[int, int]
     """Size and time of change when it was read through."""
@@ -95,7 +97,7 @@ def inspect(path: Path, name: str) -> LandingFile:
         )
     return LandingFile(
         path, name, fmt, packing, found.sha256, seen[0], _columns(path, name, fmt),
-        found.bytes, found.lines, found.last == b"\n", seen,
+        found.bytes, found.lines, found.longest, found.last == b"\n", seen,
     )  # fmt: skip
 
 
@@ -134,7 +136,7 @@ class _Scan:
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
-        self.bytes = self.lines = 0
+        self.bytes = self.lines = self.longest = self._run = 0
         self.last: bytes | None = None
         """The last byte of the content; None if there is none."""
 
@@ -146,6 +148,13 @@ class _Scan:
             self.bytes += len(block)
             self.lines += block.count(b"\n")
             self.last = block[-1:]
+            self._follow(block)
+
+    def _follow(self, block: bytes) -> None:
+        """Lines that lie within one block are shorter than it, and not measured."""
+        end = block.find(b"\n")
+        self.longest = max(self.longest, self._run + (len(block) if end < 0 else end))
+        self._run = self._run + len(block) if end < 0 else len(block) - block.rfind(b"\n") - 1
 
     @property
     def sha256(self) -> str:

@@ -154,7 +154,8 @@ def _found(reading: Reading, landing: Path) -> list[Path]:
         reading.refused.append(
             InputError(
                 f"Source '{reading.source.name}': no file matches {landing / reading.source.path}.",
-                "Put the exports there, or mend `path` or `landing` in the shop file.",
+                "Put the exports there, or mend `path` or `landing` in the shop file; a source that"
+                " the shop does not have is left out of it: only one of events is needed.",
             )
         )
     return paths

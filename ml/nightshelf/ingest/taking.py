@@ -25,7 +25,7 @@ from nightshelf.ingest.readers import Identified, Misfit, Slice, from_json
 from nightshelf.paths import ShopHome
 from nightshelf.storage import sync_directory, sync_file
 
-PARQUET = "format parquet, parquet_version v2, compression zstd"
+PARQUET = "format parquet, parquet_version v2, compression zstd, compression_level 1"
 ROWS_AT_ONCE = 1_000_000
 """Typed rows in memory before they are written: some 300 MB. Fewer make more files a day."""
 BYTES_AT_ONCE = 512 << 20

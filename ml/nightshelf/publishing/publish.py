@@ -23,8 +23,8 @@ from nightshelf.publishing.nights import PublishedNight, current, damage, publis
 from nightshelf.storage import read_json, sha256_of, sync_directory, sync_file, write_json
 from nightshelf.warehouse import connect
 
-TABLES = (*SHELVES, "rpt_events", "rpt_cleaning", "rpt_shelves")
-"""What is published: the shelves, and the two reports that count them."""
+TABLES = (*SHELVES, "rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves")
+"""What is published: the shelves, and the reports on what they are made of."""
 PUBLISH_LOCK_SECONDS = 120
 
 

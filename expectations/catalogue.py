@@ -1,0 +1,125 @@
+"""Door raw, the catalogue: its shape, and how far it may stray from the last published nights'.
+
+A catalogue has no days to learn from: each file says what is true now. What it was is kept in the
+manifests of the last eight published nights; a first night knows the fixed limits alone.
+"""
+
+from __future__ import annotations
+
+from expectations import DoorContext, Rule
+from expectations.declare import columns_rule, figures_rule
+from nightshelf.columns import CATEGORIES, ITEMS, PROVENANCE
+
+PROFILE = "SELECT * FROM raw.catalogue_profile"
+
+
+def shape() -> list[Rule]:
+    """Guards: they stand before whatever reads the catalogue."""
+    return [_columns("raw.items", ITEMS), _columns("raw.categories", CATEGORIES)]
+
+
+def rules(context: DoorContext) -> list[Rule]:
+    """Seven rules on one small table."""
+    return [
+        _is_filled(),
+        # Half: a season's end takes a third of an assortment at most.
+        _against_before(
+            "catalogue_keeps_its_size",
+            "items",
+            "before IS NULL OR observed >= 0.5 * before",
+            reason="Items that left the catalogue leave every shelf.",
+            next_step="Compare the newest catalogue file with the one before; deliver it whole.",
+        ),
+        _against_before(
+            "catalogue_keeps_its_titles",
+            "titled",
+            "observed IS NULL OR observed >= 0.5 * before OR before IS NULL AND (observed > 0"
+            " OR (SELECT observed FROM {batch} WHERE measure = 'blank_titles') = 0)",
+            reason="Models of content read the title, and the shopper does.",
+            next_step="Look at the title column of the newest catalogue file and at its mapping.",
+        ),
+        # A twentieth: a shop that sells so little of what it shows is closed, or the flag is wrong.
+        _against_before(
+            "catalogue_is_in_stock",
+            "in_stock",
+            "observed IS NULL OR observed >= greatest(0.05, coalesce(0.3 * before, 0))",
+            reason="What is out of stock is offered to nobody: the shelves would be bare.",
+            next_step="Look at the stock columns of the newest catalogue file: unit, flag, time.",
+        ),
+        *_prices(),
+        # A tenth: below, the catalogue and the events speak of different ids.
+        _against_before(
+            "catalogue_knows_the_items_sold",
+            "sold_items_known",
+            "observed IS NULL OR (SELECT observed FROM {batch} WHERE measure = 'items') = 0"
+            " OR observed >= greatest(0.1, coalesce(0.5 * before, 0))",
+            reason="An item without a catalogue row has no title, category, price or stock.",
+            next_step="Compare the catalogue's item ids with the events': prefix, variant, case?",
+        ),
+    ]
+
+
+def _columns(table: str, contract: dict[str, str]) -> Rule:
+    return columns_rule(
+        f"{table.split('.')[1]}_have_their_columns",
+        table,
+        {table: contract | PROVENANCE},
+        in_order=False,
+        reason="dbt's staging models read these columns by name and trust their types.",
+        next_step="Compare the shop's column map with docs on the input contract, then ingest again.",
+    )
+
+
+def _is_filled() -> Rule:
+    return figures_rule(
+        "catalogue_is_filled",
+        "raw.files",
+        # A claim is what an event's own row says of its item: no catalogue was promised by it.
+        """
+        SELECT (SELECT count(*) FROM raw.files WHERE kind = 'items' AND is_claim IS NOT TRUE)
+                AS catalogue_files,
+            (SELECT observed FROM {batch} WHERE measure = 'items')::BIGINT AS items
+        """,
+        "catalogue_files = 0 OR items > 0",
+        over=PROFILE,
+        reason="A shop that delivers a catalogue has items; without one no shelf knows its stock.",
+        next_step="Look at the newest catalogue file and its quarantine; deliver it again.",
+    )
+
+
+def _against_before(name: str, measure: str, holds: str, **rest: str) -> Rule:
+    """`before` is NULL on a first night: the fixed part of `holds` decides then."""
+    return figures_rule(
+        name,
+        "raw.items",
+        f"""
+        SELECT measure, round(observed, 4) AS observed, round(before, 4) AS before,
+            learnt_from AS nights_learnt_from
+        FROM {{batch}} WHERE measure = '{measure}'
+        """,
+        holds,
+        over=PROFILE,
+        **rest,
+    )
+
+
+def _prices() -> list[Rule]:
+    step = "Check the unit and the currency of the catalogue's price column."
+    return [
+        # ln 3: dearer by half is a season; a hundredfold is cents.
+        _against_before(
+            "catalogue_keeps_its_price_level",
+            "price_level",
+            "observed IS NULL OR before IS NULL OR abs(observed - before) <= ln(3)",
+            reason="Price affinity compares tonight's prices with what was paid.",
+            next_step=step,
+        ),
+        # ln 10: a unit price in the events and a list price here differ by less.
+        _against_before(
+            "catalogue_prices_match_the_events",
+            "price_to_events",
+            "observed IS NULL OR abs(observed) <= ln(10)",
+            reason="Events and catalogue name two prices for one item: one has another unit.",
+            next_step=step,
+        ),
+    ]

@@ -1,0 +1,172 @@
+"""Not every shop has everything: each small shop gets a whole night, with what its data supports."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from nightshelf import cli
+from nightshelf.columns import SHELVES
+from nightshelf.errors import InputError
+from nightshelf.night import Night
+from nightshelf.paths import Home
+from nightshelf.publishing.nights import current
+from nightshelf.readiness import Readiness, look, read_readiness
+from nightshelf.settings import load_shop
+from nightshelf.steps import Run, whole_night
+from tests.support.small_shops import (
+    FIVE_ITEMS,
+    NIGHT,
+    NO_CATALOGUE,
+    NO_EVENT_IDS,
+    NO_PRICES,
+    ONE_DAY,
+    ONE_ITEM,
+    ONLY_PURCHASES,
+    ONLY_SESSIONS,
+    ONLY_VISITORS,
+    SMALL_SHOPS,
+    SmallShop,
+)
+
+EMPTY = {
+    # A session is over in a day, so nobody takes anything on two dates.
+    ONLY_SESSIONS.name: {"rec_buy_again"},
+    ONE_DAY.name: {"rec_buy_again"},
+    ONE_ITEM.name: {"rec_discover", "rec_similar_items", "rec_bought_together"},
+}
+"""The shelves on which nothing can lie. Every other shelf of every shop holds something."""
+
+LACKING = {
+    ONLY_PURCHASES.name: {"views", "carts"},
+    ONLY_VISITORS.name: {"carts", "purchases"},
+    ONLY_SESSIONS.name: {"users", "purchases"},
+    NO_CATALOGUE.name: {"catalogue", "categories", "stock"},
+    NO_PRICES.name: {"prices"},
+    NO_EVENT_IDS.name: {"event ids"},
+    FIVE_ITEMS.name: set(),
+    ONE_DAY.name: set(),
+    ONE_ITEM.name: set(),
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A shop's night, and what readiness said in it."""
+
+    shop: SmallShop
+    run: Run
+    readiness: Readiness
+
+    def shelf(self, name: str, what: str) -> list[tuple]:
+        path = str(self.run.attempt.published / f"{name}.parquet")
+        return duckdb.execute(f"select distinct {what} from read_parquet(?)", [path]).fetchall()
+
+    def sources(self, name: str) -> set[str]:
+        return {row[0] for row in self.shelf(name, "source")}
+
+
+@pytest.fixture(scope="module", params=SMALL_SHOPS, ids=lambda shop: shop.name)
+def made(request, tmp_path_factory) -> Made:
+    folder = tmp_path_factory.mktemp(request.param.name)
+    run = whole_night(Home(folder / "home"), request.param.write(folder), NIGHT)
+    return Made(request.param, run, read_readiness(run.attempt))
+
+
+def test_the_night_is_published(made):
+    assert current(made.run.attempt.shop).night == NIGHT
+
+
+def test_a_shelf_is_empty_only_where_nothing_can_lie_on_it_and_readiness_says_so(made):
+    empty = {shelf for shelf in SHELVES if not made.shelf(shelf, "item_id")}
+    assert empty == EMPTY.get(made.shop.name, set())
+    assert all(made.readiness.of(shelf).may_be_empty for shelf in empty)
+
+
+def test_what_readiness_says_is_published_instead_is_what_lies_there(made):
+    own = {"rec_similar_items": {"item_knn"}, "rec_bought_together": {"baskets"}}
+    for told in made.readiness.placements:
+        if told.is_ready:
+            assert "category" not in made.sources(told.placement)
+        else:
+            kinds = {"popularity": {"popularity"}, "category": {"category"}, "nothing": set()}
+            allowed = kinds[told.published_instead] | own.get(told.placement, set())
+            assert made.sources(told.placement) <= allowed
+
+
+def test_a_list_by_category_offers_items_of_the_context_s_own_category(made):
+    with duckdb.connect(str(made.run.attempt.database), read_only=True) as db:
+        of = dict(db.execute("select item_id, category from marts.dim_items").fetchall())
+    for shelf in ("rec_similar_items", "rec_bought_together"):
+        for source, context, item in made.shelf(shelf, "source, context_id, item_id"):
+            assert source != "category" or of[context] == of[item] is not None
+
+
+def test_everybody_has_a_list(made):
+    with duckdb.connect(str(made.run.attempt.database), read_only=True) as db:
+        users = set(db.execute("select user_id from marts.dim_users").fetchall())
+    assert set(made.shelf("rec_for_you", "context_id")) == users
+
+
+def test_what_the_log_lacks_is_named(made):
+    assert {g.gap for g in made.readiness.gaps if g.is_lacking} == LACKING[made.shop.name]
+
+
+def test_the_published_report_is_what_the_night_went_by(made):
+    path = str(made.run.attempt.published / "rpt_readiness.parquet")
+    told = duckdb.execute("select told from read_parquet(?)", [path]).fetchall()
+    assert {row[0] for row in told} == {p.told for p in made.readiness.placements}
+
+
+# ------------------------------------------------------------------ before a first night
+
+
+def looked(shop: SmallShop, folder) -> Readiness:
+    loaded = load_shop(shop.write(folder))
+    return look(Home(folder / "home"), loaded, folder / "landing", Night(NIGHT, loaded.zone))
+
+
+def test_a_look_before_the_first_night_agrees_with_the_night_and_leaves_no_attempt(tmp_path):
+    before = looked(NO_CATALOGUE, tmp_path)
+    home = Home(tmp_path / "home")
+    assert not home.shop(NO_CATALOGUE.name).attempts.exists()
+    run = whole_night(home, tmp_path / f"{NO_CATALOGUE.name}.toml", NIGHT)
+    assert before == read_readiness(run.attempt)
+
+
+def test_the_command_says_it_in_words_and_needs_no_date(tmp_path):
+    shop_file = NO_CATALOGUE.write(tmp_path)
+    given = ["readiness", "--shop", str(shop_file), "--home", str(tmp_path / "home")]
+    done = CliRunner().invoke(cli.app, given, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "bought together: 391 baskets of two or more items, 1,000 wanted" in done.output
+    assert "no items with a category" in done.output
+
+
+def test_a_target_that_never_happens_names_the_events_that_do(tmp_path):
+    shop = dataclasses.replace(ONE_DAY, kinds=("view", "cart_add"))
+    with pytest.raises(InputError, match=r"a 'purchase' .*: cart_add 75, view 75\.") as told:
+        looked(shop, tmp_path)
+    assert 'Set `target = "cart_add"` under [events]' in str(told.value)
+
+
+def test_a_target_that_cleaning_drops_leads_to_the_rules_that_drop_it(tmp_path):
+    shop_file = ONE_DAY.write(tmp_path)
+    shop_file.write_text(shop_file.read_text() + "\n[cleaning]\nproduct_id_pattern = 'x'\n")
+    loaded = load_shop(shop_file)
+    with pytest.raises(InputError, match="which rule of `cleaning` drops them"):
+        look(Home(tmp_path / "home"), loaded, tmp_path / "landing", Night(NIGHT, loaded.zone))
+
+
+def test_a_catalogue_that_was_never_delivered_is_named_with_both_ways_out(tmp_path):
+    ONE_DAY.write(tmp_path)
+    (tmp_path / "landing" / "items.csv").unlink()
+    loaded = load_shop(tmp_path / f"{ONE_DAY.name}.toml")
+    with pytest.raises(InputError, match="Source 'items': no file matches") as told:
+        look(Home(tmp_path / "home"), loaded, tmp_path / "landing", Night(NIGHT, loaded.zone))
+    assert "Put the exports there" in told.value.next_step
+    assert "is left out of it" in told.value.next_step
