@@ -68,14 +68,15 @@ def test_history_by_nights_is_history_at_once_and_only_touched_days_are_built(
 
 
 @law
-@given(log=events, cuts=st.lists(st.integers(0, 2), min_size=12, max_size=12), twice=events)
+@given(log=events, cuts=st.lists(st.integers(0, 2), min_size=15, max_size=15))
 def test_how_the_log_is_cut_into_files_and_what_is_repeated_change_no_event(
-    project, tmp_path, log, cuts, twice
+    project, tmp_path, log, cuts
 ):
-    split = {
-        name: [e for e, c in zip(log, cuts, strict=False) if c == n] for n, name in enumerate("fgh")
-    }
-    split["z"] = [e for e in twice if e in log] + log[:3]
+    # Each of the first three has a rival: the same id and instant, another content.
+    log = [*log, *(e | {"item_id": "k", "quantity": 9} for e in log[:3])]
+    cut = list(zip(log, cuts, strict=False))
+    split = {name: [e for e, n in cut if n == number] for number, name in enumerate("fgh")}
+    split["again"] = log[1::2]
     of_files, whole = Bench(project), Bench(project)
     of_files.land(split)
     whole.land({"all": list(reversed(log))})
