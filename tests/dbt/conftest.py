@@ -23,11 +23,17 @@ create table ml.bought_together
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Project:
     manifest: dict
     statuses: dict[str, str]
     """Unit test → what became of it."""
+    compiled: dict[str, str]
+    """Model → its SQL as dbt runs it on a history that exists, with the project's own variables."""
+
+    def __repr__(self) -> str:
+        """Short, since hypothesis prints what it gives to a failing test."""
+        return "Project"
 
     def nodes(self, kind: str) -> dict[str, dict]:
         return {n["name"]: n for n in self.manifest["nodes"].values() if n["resource_type"] == kind}
@@ -65,10 +71,17 @@ def project(tmp_path_factory) -> Project:
         built = dbtRunner().invoke(["run", "--empty", *where])
         assert built.success, [r.message for r in built.result.results if r.status != "success"]
         tested = dbtRunner().invoke(["test", "--select", "test_type:unit", *where])
+        compiled = dbtRunner().invoke(["compile", *where])
         DuckDBConnectionManager.close_all_connections()
     assert tested.exception is None
     manifest = json.loads((folder / "target" / "manifest.json").read_text())
-    return Project(manifest, {r.node.name: _told(r) for r in tested.result.results})
+    statuses = {r.node.name: _told(r) for r in tested.result.results}
+    sql = {
+        r.node.name: r.node.compiled_code
+        for r in compiled.result.results
+        if r.node.resource_type == "model"
+    }
+    return Project(manifest, statuses, sql)
 
 
 def _told(result) -> str:

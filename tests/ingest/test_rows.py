@@ -225,6 +225,26 @@ def test_times_without_an_offset_are_the_shops_and_others_are_their_own(tmp_path
     }
 
 
+BERLIN = {
+    "2024-03-31 01:59:59": "2024-03-31 00:59:59",
+    "2024-03-31 02:30:00": "2024-03-31 01:30:00",  # did not exist: read as 03:30 summer time
+    "2024-03-31 03:30:00": "2024-03-31 01:30:00",
+    "2024-10-27 01:59:59": "2024-10-26 23:59:59",
+    "2024-10-27 02:30:00": "2024-10-27 01:30:00",  # existed twice: the second one, winter time
+    "2024-02-29 23:30:00": "2024-02-29 22:30:00",
+    "2024-12-31 23:59:59": "2024-12-31 22:59:59",
+    "2025-01-01 00:00:00": "2024-12-31 23:00:00",
+}
+
+
+def test_leap_day_year_end_and_both_changes_of_the_clock_east_of_utc(tmp_path):
+    landing = Landing(tmp_path, zone="Europe/Berlin")
+    landing.put("a.csv", [GOOD.replace("2015-05-01 10:00:00", text) for text in BERLIN])
+    landing.ingest()
+    found = [str(r[0]) for r in landing.events("occurred_at")]
+    assert dict(zip(BERLIN, found, strict=True)) == BERLIN
+
+
 @pytest.mark.parametrize(
     ("unit", "text"), [("s", "1435744800.5"), ("ms", "1435744800500"), ("us", "1435744800500000")]
 )

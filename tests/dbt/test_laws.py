@@ -1,0 +1,231 @@
+"""Laws of history and of time, on logs that nobody thought of. NIGHTSHELF_EXAMPLES asks for more."""
+
+from __future__ import annotations
+
+import os
+from datetime import date, datetime, timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.dbt.bench import HISTORY, Bench, built
+
+EXAMPLES = int(os.environ.get("NIGHTSHELF_EXAMPLES", "15"))
+FIRST = datetime(2017, 11, 1)
+PROVENANCE = ("file_id", "source_row", "element", "day_fingerprint")
+law = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+# Quarters of an hour on four days, so that midnights, gaps of 30 minutes and ties are common.
+instants = st.builds(
+    lambda day, quarter: FIRST + timedelta(days=day, minutes=15 * quarter),
+    st.integers(0, 3),
+    st.sampled_from([0, 1, 2, 3, 40, 41, 43, 44, 93, 94, 95]),
+)
+users = st.none() | st.sampled_from(["u", "w"])
+shopping = st.fixed_dictionaries(
+    {
+        "event_id": st.sampled_from("abcdefgh"),
+        "event_type": st.sampled_from(["purchase", "purchase", "refund", "view", "login"]),
+        "occurred_at": instants,
+        "user_id": users,
+        "anonymous_id": st.none() | st.sampled_from(["v", "x"]),
+        "session_id": st.none() | st.just("s"),
+        "item_id": st.sampled_from("ij"),
+        "order_id": st.none() | st.sampled_from("op"),
+        "quantity": st.integers(1, 3),
+    }
+).filter(lambda e: e["user_id"] or e["anonymous_id"] or e["session_id"])
+events = st.lists(shopping, max_size=12)
+files = st.dictionaries(st.sampled_from(["f", "g", "h"]), events, max_size=2)
+"""What lands before one night: new files, and files with other content than before."""
+
+
+@law
+@given(nights=st.lists(files, min_size=1, max_size=4))
+def test_history_by_nights_is_history_at_once_and_only_touched_days_are_built(
+    project, tmp_path, nights
+):
+    by_nights, log, before = Bench(project), {}, {}
+    for landed in nights:
+        log |= landed
+        by_nights.land(log)
+        now = dict(by_nights.db.execute("from night.raw.days").fetchall())
+        done = by_nights.build_history()
+        changed = {day for day, files in now.items() if before.get(day) != files}
+        assert done["int_events_deduplicated"] == changed
+        assert done["int_session_parts"] == changed
+        before = now
+    at_once = Bench(project)
+    at_once.land(dict(sorted(log.items(), reverse=True)))
+    at_once.build_history()
+    for model in HISTORY:
+        found = by_nights.parquet(model, tmp_path / "found")
+        assert found == at_once.parquet(model, tmp_path / "at_once"), model
+
+
+@law
+@given(log=events, cuts=st.lists(st.integers(0, 2), min_size=12, max_size=12), twice=events)
+def test_how_the_log_is_cut_into_files_and_what_is_repeated_change_no_event(
+    project, tmp_path, log, cuts, twice
+):
+    split = {
+        name: [e for e, c in zip(log, cuts, strict=False) if c == n] for n, name in enumerate("fgh")
+    }
+    split["z"] = [e for e in twice if e in log] + log[:3]
+    of_files, whole = Bench(project), Bench(project)
+    of_files.land(split)
+    whole.land({"all": list(reversed(log))})
+    for bench in (of_files, whole):
+        bench.build_history()
+    for model in HISTORY:
+        without = [c for c in PROVENANCE if c in of_files.nodes[model]["columns"]]
+        found = of_files.parquet(model, tmp_path / "found", without)
+        assert found == whole.parquet(model, tmp_path / "whole", without), model
+
+
+def seen(bench: Bench, as_of: date) -> list[tuple]:
+    """What a feature as of the date sees, by the macro's rule."""
+    day = f"date '{as_of}'"
+    return bench.rows(
+        "fct_interactions",
+        "user_id, item_id, event_type, interaction_date, n_events, quantity",
+        f"interaction_date < {day} and coalesce(cancelled_on >= {day}, true)"
+        f" and coalesce(joined_on < {day}, true) and coalesce(left_on >= {day}, true)",
+    )
+
+
+def unique_ids(log: list[dict]) -> list[dict]:
+    return [e | {"event_id": str(n)} for n, e in enumerate(log)]
+
+
+@law
+@given(log=events, days=st.integers(1, 4))
+def test_what_comes_later_changes_nothing_of_what_was_known(project, log, days):
+    log = unique_ids(log)
+    as_of = (FIRST + timedelta(days=days)).date()
+    earlier = [e for e in log if e["occurred_at"].date() < as_of]
+    assert seen(built(project, {"f": log}), as_of) == seen(built(project, {"f": earlier}), as_of)
+
+
+@law
+@given(log=events, days=st.integers(1, 4))
+def test_as_of_any_date_a_day_is_seen_once_and_no_event_is_lost(project, log, days):
+    log = unique_ids(log)
+    as_of = (FIRST + timedelta(days=days)).date()
+    bench = built(project, {"f": log})
+    keys = [row[:4] for row in seen(bench, as_of)]
+    assert len(keys) == len(set(keys))
+    purchases = [
+        e for e in log if e["event_type"] == "purchase" and e["occurred_at"].date() < as_of
+    ]
+    owned = sum(1 for e in purchases if e["user_id"] or e["anonymous_id"])
+    day = f"date '{as_of}'"
+    ((n_events,),) = bench.rows(
+        "fct_interactions", "coalesce(sum(n_events), 0)::integer",
+        f"interaction_date < {day} and coalesce(joined_on < {day}, true) and coalesce(left_on >= {day}, true)",
+    )  # fmt: skip
+    assert n_events == owned
+
+
+def taken_back(log: list[dict]) -> dict[str, date]:
+    """Event → the date on which its last piece went; a stack played through, step by step."""
+    stacks, gone = {}, {}
+    order = {"purchase": 0, "refund": 1}
+    played = [e for e in log if e["event_type"] in order]
+    for event in sorted(
+        played, key=lambda e: (e["occurred_at"], order[e["event_type"]], e["event_id"])
+    ):
+        stack = stacks.setdefault((event["user_id"], event["item_id"]), [])
+        if event["event_type"] == "purchase":
+            stack.append({"event": event, "left": event["quantity"]})
+            continue
+        wanted = event["quantity"]
+        named = event["order_id"]
+        # Of purchases of one instant, the first by id lies on top.
+        from_top = sorted(stack, key=lambda line: line["event"]["event_id"])
+        from_top.sort(key=lambda line: line["event"]["occurred_at"], reverse=True)
+        from_top.sort(key=lambda line: not (named and line["event"]["order_id"] == named))
+        for line in from_top:
+            taken = min(line["left"], wanted)
+            wanted -= taken
+            if taken and taken == line["left"]:
+                gone[line["event"]["event_id"]] = event["occurred_at"].date()
+            line["left"] -= taken
+    return gone
+
+
+known = events.map(
+    lambda log: [e | {"event_id": f"{n:02d}", "user_id": "u"} for n, e in enumerate(log)]
+)
+
+
+@law
+@given(log=known)
+def test_refunds_take_from_a_stack(project, log):
+    bench = built(project, {"f": log})
+    assert dict(bench.rows("int_purchases_cancelled", "event_id, cancelled_on")) == taken_back(log)
+
+
+GAP = timedelta(minutes=30)
+
+
+def holder(event: dict, log: list[dict], as_of: date) -> str:
+    """Whose an anonymous event is as of a date, told from the events before that date alone."""
+    device = event["anonymous_id"]
+    before = [e for e in log if e["anonymous_id"] == device and e["occurred_at"].date() < as_of]
+    visit = _session(event, before)
+    in_visit = {e["user_id"] for e in visit if e["user_id"]}
+    if in_visit:
+        return in_visit.pop() if len(in_visit) == 1 else device
+    firsts: dict[str, date] = {}
+    for e in sorted(before, key=lambda e: e["occurred_at"]):
+        if e["user_id"]:
+            firsts.setdefault(e["user_id"], e["occurred_at"].date())
+    ordered = sorted((day, user) for user, day in firsts.items())
+    if not ordered or (len(ordered) > 1 and ordered[0][0] == ordered[1][0]):
+        return device
+    if len(ordered) > 1 and event["occurred_at"].date() >= ordered[1][0]:
+        return device
+    return ordered[0][1]
+
+
+def _session(event: dict, log: list[dict]) -> list[dict]:
+    """The visit of the event: events of its own session id, linked by gaps of 30 minutes at most."""
+    own = sorted(
+        (e for e in log if e["session_id"] == event["session_id"]), key=lambda e: e["occurred_at"]
+    )
+    visits: list[list[dict]] = []
+    for e in own:
+        if visits and e["occurred_at"] - visits[-1][-1]["occurred_at"] <= GAP:
+            visits[-1].append(e)
+        else:
+            visits.append([e])
+    return next(v for v in visits if event in v)
+
+
+devices = events.map(
+    lambda log: [e | {"event_id": f"{n:02d}", "anonymous_id": "v"} for n, e in enumerate(log)]
+)
+
+
+@law
+@given(log=devices, days=st.integers(1, 4))
+def test_an_anonymous_event_is_held_by_whom_the_logins_before_a_date_show(project, log, days):
+    as_of = (FIRST + timedelta(days=days)).date()
+    bench = built(project, {"f": log})
+    bought = [e for e in log if e["event_type"] == "purchase" and e["occurred_at"].date() < as_of]
+    expected: dict[tuple, int] = {}
+    for e in bought:
+        who = e["user_id"] or holder(e, log, as_of)
+        key = who, e["item_id"], e["occurred_at"].date()
+        expected[key] = expected.get(key, 0) + 1
+    day = f"date '{as_of}'"
+    found = bench.rows(
+        "fct_interactions", "user_id, item_id, interaction_date, n_events",
+        f"interaction_date < {day} and coalesce(joined_on < {day}, true) and coalesce(left_on >= {day}, true)",
+    )  # fmt: skip
+    assert {row[:3]: row[3] for row in found} == expected
