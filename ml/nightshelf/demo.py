@@ -14,7 +14,7 @@ from nightshelf.paths import Home
 from nightshelf.progress import Progress
 from nightshelf.warehouse import in_memory
 
-MARKER = "complete"
+MARKER = ".complete"
 
 
 def lay_out(home: Home, progress: Progress) -> Path:

@@ -62,18 +62,23 @@ def typed(adapter: Adapter, source: str, zone: ZoneInfo) -> str:
     )
     time = _time(adapter.time_unit, zone)
     select = {"events": _events, "items": _items, "categories": _categories}[adapter.kind]
-    aside = adapter.aside or "false"
-    return f"""with texts as (
+    # What is set aside is most of some exports: its values are not looked at.
+    return f"""with source as materialized (
+    select *, coalesce({adapter.aside or "false"}, false) as is_aside from source_rows
+),
+texts as (
     select
         {text},
-        file_id, row_number, element, is_object, line,
-        coalesce({aside}, false) as is_aside
-    from source_rows
+        file_id, row_number, element, is_object, line
+    from source
+    where not is_aside
 ),
 judged as ({select(adapter, source, time)}
 )
 select * exclude (line), case when reason is not null then line end as line
-from judged"""
+from judged
+union all by name
+select file_id, row_number, element, '{SET_ASIDE}' as reason, line from source where is_aside"""
 
 
 def _time(unit: str, zone: ZoneInfo) -> str:
@@ -97,7 +102,6 @@ def _texts_are_whole(contract: dict[str, str], written: dict[str, str]) -> str:
     texts = [written.get(c, quoted(c)) for c, kind in contract.items() if c != "source"]
     ids = [quoted(c) for c in IDS if c in contract]
     return f"""when not is_object then 'not_json'
-        when is_aside then '{SET_ASIDE}'
         when contains(concat({", ".join(texts)}), chr(0)) then 'nul_byte'
         when greatest({", ".join(f"coalesce(strlen({i}), 0)" for i in ids)}) > {LONGEST_ID} then 'too_long'"""
 

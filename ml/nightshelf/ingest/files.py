@@ -9,6 +9,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -167,9 +168,13 @@ def _scan(path: Path, name: str, packing: str | None) -> _Scan:
         _scan_zstd(path, name, found)
         return found
     gzipped = _Gzip(name, found) if packing else None
-    with path.open("rb") as file:
+    # A large file's hash is half of the work here: it has a thread of its own.
+    with path.open("rb") as file, ThreadPoolExecutor(1) as hashing:
+        hashed = None
         while block := file.read(BLOCK):
-            found.raw(block)
+            if hashed:
+                hashed.result()
+            hashed = hashing.submit(found.raw, block)
             gzipped.feed(block) if gzipped else found.content(block)
     if gzipped:
         gzipped.close()

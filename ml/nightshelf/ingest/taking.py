@@ -117,17 +117,14 @@ class Taking:
     def finish(self, files: Sequence[Identified]) -> Written:
         """Finds the raw text of refused rows, writes the rest, and syncs all of it."""
         self._flush(files)
+        pending = self._db.execute("select distinct file_id from pending").fetchall()
         for file, file_id in files:
-            if self._n("pending", file_id):
+            if (file_id,) in pending:
                 records = self._written.counts[file_id]["records"]
                 add_raw_text(self._db, file, file_id, records)
         self._flush()
         self._sync()
         return self._written
-
-    def _n(self, table: str, file_id: str) -> int:
-        found = self._db.execute(f"select count(*) from {table} where file_id = ?", [file_id])
-        return found.fetchall()[0][0]
 
     def _add_misfits(self, misfits: Sequence[Misfit]) -> None:
         if misfits:

@@ -55,6 +55,7 @@ def _param(key: str) -> str:
 
 ITEM_ID = _set("[].item_id")
 ORDER_ID = _set("ecommerce.transaction_id")
+SESSION = named("event_params", "ga_session_id", "string_value", "int_value", usual=True)
 WHO = "coalesce(user_pseudo_id, user_id)"
 
 EVENTS = Adapter(
@@ -83,8 +84,7 @@ EVENTS = Adapter(
         "user_id": "user_id",
         "anonymous_id": "user_pseudo_id",
         # Without consent nobody is named; then the order keeps a basket's items together.
-        "session_id": f"case when {WHO} is null then {ORDER_ID}"
-        f" else {WHO} || '.' || {_param('ga_session_id')} end",
+        "session_id": f"coalesce({WHO} || '.' || {SESSION}, case when {WHO} is null then {ORDER_ID} end)",
         "item_id": ITEM_ID,
         "variant_id": _set("[].item_variant"),
         "quantity": _set("[].quantity"),
