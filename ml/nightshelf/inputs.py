@@ -33,8 +33,7 @@ def pin(attempt: Attempt, night: Night) -> None:
             of_kind = [p for p in parts if p.kind == kind]
             _view(db, kind, contract, of_kind, attempt.shop, ledger.replaced_ids())
         _pin_files(db, ledger)
-        _pin_facts(db, ledger)
-        _pin_days(db, ledger, night)
+        _pin_days(db, ledger, night, _pin_facts(db, night))
         _check_reach(db, night)
 
 
@@ -94,21 +93,29 @@ def _pin_files(db: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
         db.executemany(f"insert into raw.files values ({marks})", rows)
 
 
-def _sessions_are_visitors(ledger: Ledger) -> bool:
-    """No event of the whole log names a user or a visitor: then sessions stand for them."""
-    return not any(f.with_visitor for f in ledger.files() if f.kind == "events")
+def _pin_facts(db: duckdb.DuckDBPyConnection, night: Night) -> bool:
+    """raw.facts: do sessions stand for visitors, since no event before the night names any?
+
+    Parquet's own counts of nulls answer that without reading a shop's whole log.
+    """
+    db.execute(
+        """create or replace table raw.facts as
+        select not exists (
+            select 1 from raw.events
+            where occurred_at < ? and (user_id is not null or anonymous_id is not null)
+        ) as sessions_are_visitors""",
+        [night.instant.replace(tzinfo=None)],
+    )
+    return db.execute("select sessions_are_visitors from raw.facts").fetchall()[0][0]
 
 
-def _pin_facts(db: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
-    db.execute("create or replace table raw.facts (sessions_are_visitors boolean)")
-    db.execute("insert into raw.facts values (?)", [_sessions_are_visitors(ledger)])
-
-
-def _pin_days(db: duckdb.DuckDBPyConnection, ledger: Ledger, night: Night) -> None:
+def _pin_days(
+    db: duckdb.DuckDBPyConnection, ledger: Ledger, night: Night, sessions_are_visitors: bool
+) -> None:
     """(occurred_on, fingerprint): a day's fingerprint changes when a file brings events to it or
     takes them away, when the shop's time zone does, since dates are taken in it, and when sessions
     begin or cease to stand for visitors."""
-    same = [night.zone.key, str(_sessions_are_visitors(ledger))]
+    same = [night.zone.key, str(sessions_are_visitors)]
     rows = [(day, _fingerprint([*same, *files])) for day, files in sorted(ledger.days().items())]
     db.execute("create or replace table raw.days (occurred_on date, fingerprint varchar)")
     if rows:

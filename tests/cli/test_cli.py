@@ -134,7 +134,7 @@ def test_rows_that_are_all_refused_end_with_3(shop, tmp_path):
     ends(done, 3, "No events at all", "nightshelf quarantine")
     told = run("quarantine", "--shop", shop, "--home", tmp_path / "home").stdout
     assert "bad_time" in told
-    assert "lines.csv, row 1" in told
+    assert "lines.csv, line 2" in told
 
 
 def test_open_without_a_date_takes_the_night_nearest_to_the_newest_event(shop, tmp_path):

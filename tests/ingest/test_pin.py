@@ -94,3 +94,29 @@ def test_a_shop_without_events_has_no_newest_night(landing):
     landing.put("a.csv", ["never,tea,ann,1,1,sale"])
     landing.ingest()
     assert newest_night(landing.home, UTC) is None
+
+
+def test_sessions_stand_for_visitors_while_no_event_before_the_night_names_one(tmp_path):
+    """A login on the night itself changes nothing that the night is told."""
+    from tests.support.landing import MAP, Landing
+
+    columns = {k: v for k, v in MAP["columns"].items() if k != "user_id"}
+    landing = Landing(
+        tmp_path, [MAP | {"columns": columns | {"session_id": "who", "user_id": "note"}}]
+    )
+    head = "when,sku,who,n,price,kind,note\n"
+    landing.put("a.csv", head + on("2015-05-01") + ",\n")
+    landing.ingest()
+    facts, days = (
+        "from raw.facts",
+        "select fingerprint from raw.days where occurred_on < '2015-05-03'",
+    )
+    assert pinned(landing, facts, 1) == [(True,)]
+    landing.put("b.csv", head + on("2015-05-03") + ",ann\n")
+    landing.ingest()
+    assert pinned(landing, facts, 2) == [(True,)]
+    assert pinned(landing, days, 2) == pinned(landing, days, 1)
+    landing.put("c.csv", head + on("2015-05-02") + ",ann\n")
+    landing.ingest()
+    assert pinned(landing, facts, 3) == [(False,)]
+    assert not set(pinned(landing, days, 3)) & set(pinned(landing, days, 1))

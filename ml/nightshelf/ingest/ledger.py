@@ -23,7 +23,6 @@ create table if not exists files (
     records integer not null,       -- of the file: a CSV row, a JSON line, a Parquet row
     rows_read integer not null, accepted integer not null, quarantined integer not null,
     set_aside integer not null,     -- of the quarantined: no fault, of no use to shelves
-    with_visitor integer not null,  -- of the accepted: names a user or a visitor
     header text,                    -- column names as JSON; null for JSON Lines
     chunk text not null,
     replaced_by text,               -- the file of the same name that restated this one
@@ -61,7 +60,6 @@ class LedgerFile:
     accepted: int
     quarantined: int
     set_aside: int
-    with_visitor: int
     header: str | None
     chunk: str
     replaced_by: str | None = None

@@ -150,5 +150,4 @@ def _row(before: LedgerFile, file_id: str, chunk: str, written: Written) -> Ledg
         accepted=n["accepted"],
         quarantined=n["quarantined"],
         set_aside=n["set_aside"],
-        with_visitor=n["with_visitor"],
     )

@@ -303,7 +303,7 @@ def ledger_row(
     return LedgerFile(
         file_id, reading.source.name, reading.source.adapter, reading.adapter.kind, file.name,
         file.sha256, file.size, n["records"], n["accepted"] + n["quarantined"], n["accepted"],
-        n["quarantined"], n["set_aside"], n["with_visitor"],
+        n["quarantined"], n["set_aside"],
         None if file.header is None else json.dumps(file.header, ensure_ascii=False), chunk,
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ ROWS_AT_ONCE = 1_000_000
 """Typed rows in memory before they are written: some 300 MB. Fewer make more files a day."""
 BYTES_AT_ONCE = 512 << 20
 """Bytes of text read before what was refused of it is written."""
-COUNTED = ("records", "accepted", "quarantined", "set_aside", "with_visitor")
+COUNTED = ("records", "accepted", "quarantined", "set_aside")
 
 SCHEMA = """
 create or replace table misfits
@@ -146,12 +146,10 @@ class Taking:
                 raise cut(file, row_number, "its JSON is not whole, no line end")
 
     def _count(self) -> None:
-        visitor = "coalesce(user_id, anonymous_id)" if self._adapter.kind == "events" else "null"
         for file_id, *counts in self._db.execute(f"""
             select file_id, count(*) filter (element = 1), count(*) filter (reason is null),
                 count(*) filter (reason is not null),
-                count(*) filter (reason = {literal(SET_ASIDE)}),
-                count({visitor}) filter (reason is null)
+                count(*) filter (reason = {literal(SET_ASIDE)})
             from typed group by file_id""").fetchall():
             self._written.counts[file_id].update(dict(zip(COUNTED, counts, strict=True)))
         if self._adapter.kind == "events":
