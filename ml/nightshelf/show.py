@@ -316,7 +316,7 @@ def show_ledger(home: Home, shop_file: Path) -> None:
     landing = shop.landing_in(home, shop_file)
     table = _table(
         f"Ledger of {shop.name}", "file", "records", "rows read", "accepted", "quarantined",
-        "set aside", "sha256",
+        "aside", "sha256",
     )  # fmt: skip
     for name in ("adapter", "state"):
         table.add_column(name, overflow="fold")
@@ -326,7 +326,7 @@ def show_ledger(home: Home, shop_file: Path) -> None:
         table.add_row(
             _clean(f"{file.source}: {file.name}", 70),
             *(f"{n:,}" for n in counts),
-            file.sha256[:12],
+            file.sha256[:8],
             file.adapter,
             "replaced" if file.replaced_by else gone,
         )
