@@ -21,7 +21,7 @@ night: $(READY) ## Run one night of the demo shop through Airflow and show the s
 	@$(PY) -m nightshelf night-by-airflow --shop "$(SHOP)" --as-of "$(NIGHT)"
 
 test: $(READY) ## Run the tests
-	@$(PY) -m pytest $(PYTEST_ARGS)
+	@$(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 fuzz: $(READY) ## Read a million fuzzed lines of each kind: none may be lost (minutes)
 	@NIGHTSHELF_FUZZ_LINES=1000000 $(PY) -m pytest tests/ingest/test_fuzz.py -q
