@@ -72,6 +72,8 @@ class Taking:
         shutil.rmtree(self._folder, ignore_errors=True)
         for left in self._home.quarantine.glob(f"{self.chunk}-*.parquet"):
             left.unlink()
+        # Rows carry their numbers: what order they are kept in does not matter, and costs a core.
+        self._db.execute("set preserve_insertion_order = false")
         self._db.execute(SCHEMA)
         columns = self._adapter.contract | PROVENANCE | {"reason": "VARCHAR", "line": "VARCHAR"}
         named = ", ".join(f"{quoted(c)} {kind}" for c, kind in columns.items())
