@@ -270,11 +270,17 @@ def nights(shop: ShopFile, home: HomeDir = None) -> None:
 
 
 @app.command()
-def ledger(shop: ShopFile, home: HomeDir = None) -> None:
+def ledger(
+    shop: ShopFile,
+    home: HomeDir = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also files that other content has replaced.")
+    ] = False,
+) -> None:
     """List the landing files taken: rows read = accepted + quarantined."""
     from nightshelf.show import show_ledger
 
-    show_ledger(_home(home), shop)
+    show_ledger(_home(home), shop, everything)
 
 
 @app.command()
@@ -282,6 +288,10 @@ def quarantine(
     shop: ShopFile,
     home: HomeDir = None,
     reason: Annotated[str | None, typer.Option(help="Only rows with this reason.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only rows of this source.")] = None,
+    file: Annotated[
+        str | None, typer.Option(help="Only rows of this file, as the ledger names it.")
+    ] = None,
     samples: Annotated[int, typer.Option(min=0, max=1000, help="Rows shown of each reason.")] = 3,
     replay: Annotated[
         bool,
@@ -289,12 +299,12 @@ def quarantine(
     ] = False,
 ) -> None:
     """Show why rows were refused: reasons, counts, samples; or read them again."""
-    from nightshelf.show import show_quarantine, show_replay
+    from nightshelf.show import Refused, show_quarantine, show_replay
 
     if replay:
         show_replay(_home(home), shop)
     else:
-        show_quarantine(_home(home), shop, samples, reason)
+        show_quarantine(_home(home), shop, Refused(reason, source, file, samples))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -10,7 +11,36 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 
-console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+
+class _Unbroken:
+    """Today's stdout; where nobody reads it any more (`| head`), the night goes on without."""
+
+    def __getattr__(self, name: str):
+        return getattr(sys.stdout, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return sys.stdout.write(text)
+        except BrokenPipeError:
+            return self._mute(len(text))
+
+    def flush(self) -> None:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self._mute(0)
+
+    def _mute(self, n: int) -> int:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+        return n
+
+
+console = Console(
+    file=_Unbroken(),  # type: ignore[arg-type]
+    highlight=False,
+    soft_wrap=True,
+    width=None if sys.stdout.isatty() else 120,
+)
 
 LOG_SECONDS = 5
 """In a log that nobody watches live, one line each so many seconds is enough."""

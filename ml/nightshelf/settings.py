@@ -15,7 +15,7 @@ from nightshelf.errors import SettingsError
 from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.paths import Home
 
-OUR_COLUMNS = (*PROVENANCE, "line")
+OUR_COLUMNS = (*PROVENANCE, "line", "is_object", "is_aside", "reason", "*")
 """Names that the reader gives to columns of its own."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Day = Annotated[str, Field(pattern=r"^(\d{4}-)?\d{2}-\d{2}$")]
@@ -103,6 +103,7 @@ class Source(Strict):
         if self.kind == "events" and not WHO & given:
             raise ValueError("columns must give one of user_id, anonymous_id, session_id")
         _check_lists(self.columns)
+        _check_capitals(self.columns)
         _check_names(self)
         return self
 
@@ -121,6 +122,17 @@ def _check_lists(columns: dict[str, str]) -> None:
         raise ValueError(
             f"columns step into two lists, {lists[0]}[] and {lists[1]}[]; one row has one element"
         )
+
+
+def _check_capitals(columns: dict[str, str]) -> None:
+    spelt: dict[str, str] = {}
+    for theirs in columns.values():
+        other = spelt.setdefault(theirs.casefold(), theirs)
+        if other != theirs:
+            raise ValueError(
+                f"columns '{other}' and '{theirs}' differ in capitals only, which SQL cannot tell"
+                " apart; rename one where the file is made"
+            )
 
 
 def _check_names(source: Source) -> None:

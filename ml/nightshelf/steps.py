@@ -144,6 +144,7 @@ def ingest(run: Run) -> None:
         record["told"] = (
             f"{taken.files:,} new files, {taken.unchanged:,} known,"
             f" {taken.accepted:,} rows accepted, {taken.quarantined:,} quarantined"
+            + (f" ({taken.set_aside:,} set aside, no fault)" if taken.set_aside else "")
             + (f", {len(taken.left):,} files left for the next run" if taken.left else "")
         )
         for name in taken.restated:

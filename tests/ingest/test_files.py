@@ -353,7 +353,7 @@ def test_a_restated_file_replaces_its_rows_and_the_ledger_shows_both(landing):
     landing.ingest()
     landing.put("a.csv", [GOOD.replace("tea", "pot")])
     taken = landing.ingest()
-    assert taken.restated == ("orders/a.csv",)
+    assert taken.restated == ("orders/a.csv of 'orders'",)
     assert sorted(landing.events("item_id")) == [("pot",), ("tea",)]
     assert [
         (f.name, f.accepted, bool(f.replaced_by)) for f in landing.ledger.files(current=False)
@@ -371,7 +371,7 @@ def test_a_content_that_comes_back_is_there_once(landing):
     landing.put("a.csv", [GOOD])
     landing.ingest()
     landing.put("a.csv", TEXT)
-    assert landing.ingest().restated == ("orders/a.csv",)
+    assert landing.ingest().restated == ("orders/a.csv of 'orders'",)
     assert landing.events() == before
     assert landing.ingest().unchanged == 2
 

@@ -9,10 +9,14 @@ with recursive kept as (
         and event_type in ('purchase', 'refund')
 ),
 
--- Who gives back without a name is the one who had bought the item in that order; guests are their
--- order.
+-- Who gives back is the one who had bought the item in the order that the refund names: it may be
+-- booked without a name, or under the user's while the guest had bought. Guests are their order.
 givers as (
-    select refunds.occurred_on, refunds.source, refunds.event_id, min(purchases.user_id) as user_id
+    select
+        refunds.occurred_on,
+        refunds.source,
+        refunds.event_id,
+        min(purchases.user_id) as user_id
     from kept as refunds
     join kept as purchases
         on purchases.order_id = refunds.order_id
@@ -21,7 +25,6 @@ givers as (
         and purchases.event_type = 'purchase'
         and purchases.user_id is not null
     where refunds.event_type = 'refund'
-        and refunds.user_id is null
     group by refunds.occurred_on, refunds.source, refunds.event_id
     having count(distinct purchases.user_id) = 1
 ),
@@ -29,7 +32,7 @@ givers as (
 named as (
     select
         kept.*,
-        coalesce('user ' || coalesce(kept.user_id, givers.user_id), 'order ' || kept.order_id) as buyer
+        coalesce('user ' || coalesce(givers.user_id, kept.user_id), 'order ' || kept.order_id) as buyer
     from kept
     left join givers using (occurred_on, source, event_id)
 ),

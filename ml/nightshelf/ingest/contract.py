@@ -44,6 +44,10 @@ LONGEST_ID = 64 << 10
 ABOUT_AN_ITEM = tuple(t for t in EVENT_TYPES if t not in WITHOUT_ITEM)
 """Of a type that is unknown nobody can say whether it lacks an item."""
 
+SHOWN_VALUE = 200
+"""Characters of a value at fault that the quarantine keeps beside the row's text."""
+PLAUSIBLE = "between timestamp '1990-01-01' and timestamp '2100-01-01'"
+
 IDS = ("event_id", "user_id", "anonymous_id", "session_id", "item_id", "variant_id", "order_id",
        "list_id", "parent_id", "category_id")  # fmt: skip
 
@@ -53,7 +57,8 @@ def typed(adapter: Adapter, source: str, zone: ZoneInfo) -> str:
 
     `line` is the text of a JSON record, null for other formats; `is_object` is false where it is
     none. Returns one row per source row: the contract's typed columns, provenance, `reason`, null
-    where the row is accepted, and `line` where it is not.
+    where the row is accepted, and `line` and `value` where it is not: its text, and the value that
+    gave the reason.
     """
     text = ",\n        ".join(
         f"nullif(trim(({adapter.expressions.get(c, 'null')})::varchar), '') as {quoted(c)}"
@@ -75,7 +80,8 @@ texts as (
 ),
 judged as ({select(adapter, source, time)}
 )
-select * exclude (line), case when reason is not null then line end as line
+select * exclude (line, value), case when reason is not null then line end as line,
+    case when reason is not null then left(value, {SHOWN_VALUE}) end as value
 from judged
 union all by name
 select file_id, row_number, element, '{SET_ASIDE}' as reason, line from source where is_aside"""
@@ -107,7 +113,6 @@ def _texts_are_whole(contract: dict[str, str], written: dict[str, str]) -> str:
 
 
 def _events(adapter: Adapter, source: str, time: str) -> str:
-    plausible = "occurred_at between timestamp '1990-01-01' and timestamp '2100-01-01'"
     written = {c: f"{c}_text" for c in ("quantity", "price", "position")} | {
         "occurred_at": "time_text"
     }
@@ -120,7 +125,7 @@ def _events(adapter: Adapter, source: str, time: str) -> str:
 with casts as (
     select
         texts.* exclude (occurred_at, event_type, quantity, price, position, traffic),
-        lower(event_type) as event_type,
+        lower(event_type) as event_type, event_type as event_type_text,
         lower(traffic) as traffic,
         {time.format(c="occurred_at")} as occurred_at,
         -- Pieces are counted; weighed goods (0.482 kg) count as one piece, also when taken back.
@@ -149,12 +154,15 @@ select
         when event_type is null then 'missing_event_type'
         when event_type not in {EVENT_TYPES} then 'unknown_event_type'
         when time_text is null then 'missing_time'
-        when occurred_at is null or not {plausible} then 'bad_time'
+        when occurred_at is null or not occurred_at {PLAUSIBLE} then 'bad_time'
         when (quantity_text is not null and quantity is null)
             or (price_text is not null and price is null)
             or (position_text is not null and position is null) then 'bad_number'
         when traffic not in {TRAFFIC} then 'unknown_traffic'
-    end as reason
+    end as reason,
+    case reason when 'unknown_event_type' then event_type_text when 'bad_time' then time_text
+        when 'unknown_traffic' then traffic
+        when 'bad_number' then concat_ws(', ', quantity_text, price_text, position_text) end as value
 from casts"""
 
 
@@ -172,15 +180,23 @@ select
     case
         {_texts_are_whole(adapter.contract, {})}
         when item_id is null then 'missing_item_id'
-        when (updated_at is not null and {at("updated_at")} is null)
+        {_claim_has_time(adapter)}
+        when (updated_at is not null and coalesce({at("updated_at")} not {PLAUSIBLE}, true))
             or (available_from is not null and {at("available_from")} is null)
             or (available_until is not null and {at("available_until")} is null) then 'bad_time'
         when (price is not null and try_cast(price as decimal(18,4)) is null)
             or (list_price is not null and try_cast(list_price as decimal(18,4)) is null)
             or (in_stock is not null and try_cast(in_stock as boolean) is null)
             or (stock_qty is not null and try_cast(stock_qty as bigint) is null) then 'bad_number'
-    end as reason
+    end as reason,
+    case reason when 'bad_time' then concat_ws(', ', updated_at, available_from, available_until)
+        when 'bad_number' then concat_ws(', ', price, list_price, in_stock, stock_qty) end as value
 from texts"""
+
+
+def _claim_has_time(adapter: Adapter) -> str:
+    """What an event says of its item is true from then on; without a time it would be always true."""
+    return "when updated_at is null then 'missing_time'" if adapter.claims else ""
 
 
 def _categories(adapter: Adapter, source: str, time: str) -> str:
@@ -191,6 +207,7 @@ select
     case
         {_texts_are_whole(adapter.contract, {})}
         when category_id is null then 'missing_category_id'
-        when updated_at is not null and {updated} is null then 'bad_time'
-    end as reason
+        when updated_at is not null and coalesce({updated} not {PLAUSIBLE}, true) then 'bad_time'
+    end as reason,
+    case reason when 'bad_time' then updated_at end as value
 from texts"""

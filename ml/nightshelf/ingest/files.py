@@ -80,13 +80,20 @@ def inspect(path: Path, name: str) -> LandingFile:
     """Hashes the file, unpacks it once to see that it is whole, and reads its column names.
 
     Raises InputError for an empty file, a cut or damaged stream, an ending that is unknown and
-    contents that are not what the ending says.
+    contents that are not what the ending says; FileNotFoundError for one that has gone meanwhile.
     """
     fmt, packing = format_of(path, name)
+    if not is_utf8(name):
+        raise InputError(
+            f"{name.encode('utf-8', 'backslashreplace').decode()}: its name is not UTF-8.",
+            "Give the file another name, then rerun.",
+        )
     try:
         seen = _seen(path)
         _check_magic(path, name, fmt, packing)
         found = _scan(path, name, packing)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise InputError(
             f"{name}: cannot be read ({error.strerror}).", "Let this user read it, then rerun."
@@ -98,7 +105,7 @@ def inspect(path: Path, name: str) -> LandingFile:
         )
     return LandingFile(
         path, name, fmt, packing, found.sha256, seen[0], _columns(path, name, fmt),
-        found.bytes, found.lines, found.longest, found.last == b"\n", seen,
+        found.bytes, found.lines, found.longest, found.last in (b"\n", b"\r"), seen,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nightshelf.errors import StorageError
 
-VERSION = 2
+VERSION = 3
 SCHEMA = f"""
 create table if not exists files (
     file_id text primary key,       -- of a name, its content and how the source reads it
@@ -23,9 +23,11 @@ create table if not exists files (
     records integer not null,       -- of the file: a CSV row, a JSON line, a Parquet row
     rows_read integer not null, accepted integer not null, quarantined integer not null,
     set_aside integer not null,     -- of the quarantined: no fault, of no use to shelves
+    mapping text not null,          -- hash of how its refused rows were last read
     header text,                    -- column names as JSON; null for JSON Lines
     chunk text not null,
-    replaced_by text,               -- the file of the same name that restated this one
+    replaced_by text,               -- the file of the same name that restated this one, or '-'
+                                    -- while the shop file does not name its source
     check (rows_read = accepted + quarantined and set_aside <= quarantined)
 );
 create table if not exists days (
@@ -38,6 +40,9 @@ create table if not exists parts (
 );
 pragma user_version = {VERSION};
 """
+
+
+NO_SOURCE = "-"
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class LedgerFile:
     accepted: int
     quarantined: int
     set_aside: int
+    mapping: str
     header: str | None
     chunk: str
     replaced_by: str | None = None
@@ -131,6 +137,44 @@ class Ledger:
                 _replace_by(db, file)
                 db.execute("update files set replaced_by = null where file_id = ?", (file.file_id,))
         return [replace(f, replaced_by=None) for f in files]
+
+    def keep_sources(self, names: Sequence[str]) -> dict[str, int]:
+        """Files of sources that the shop file does not name are no night's; named again, they are.
+
+        Returns source → files that were left out just now.
+        """
+        marks = ", ".join("?" * len(names))
+        with self._connect() as db:
+            db.execute(
+                "update files set replaced_by = null"
+                f" where replaced_by = '{NO_SOURCE}' and source in ({marks})",
+                names,
+            )
+            dropped = dict(
+                db.execute(
+                    "select source, count(*) from files where replaced_by is null"
+                    f" and source not in ({marks}) group by source order by source",
+                    names,
+                ).fetchall()
+            )
+            db.execute(
+                f"update files set replaced_by = '{NO_SOURCE}'"
+                f" where replaced_by is null and source not in ({marks})",
+                names,
+            )
+        return dropped
+
+    def lost_chunks(self) -> list[str]:
+        """Chunks whose parts do not hold what was accepted: the ledger itself was tampered with."""
+        with self._connect() as db:
+            return [
+                r[0]
+                for r in db.execute("""
+                    select chunk from files group by chunk
+                    having sum(accepted) <> coalesce(
+                        (select sum(rows) from parts where parts.chunk = files.chunk), 0)
+                    order by chunk""")
+            ]
 
     def files(self, current: bool = True) -> list[LedgerFile]:
         where = " where replaced_by is null" if current else ""

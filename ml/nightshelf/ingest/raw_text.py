@@ -11,10 +11,10 @@ from itertools import islice
 import duckdb
 import pyarrow as pa
 
-from nightshelf.ingest.adapters.base import literal
+from nightshelf.ingest.adapters.base import literal, quoted
 from nightshelf.ingest.careful import csv_records, printable
 from nightshelf.ingest.files import LandingFile
-from nightshelf.ingest.readers import is_of_the_machine, line_scan, parquet_scan
+from nightshelf.ingest.readers import as_texts, is_of_the_machine, line_scan, parquet_scan
 
 BATCH = 50_000
 
@@ -49,16 +49,18 @@ def _lines_of_csv(file: LandingFile) -> str:
 
 
 def _rows_of_parquet(file: LandingFile) -> str:
+    """The row as JSON, each value as the text that it was read as."""
+    texts = ", ".join(f"{sql} as {quoted(column)}" for column, sql in as_texts(file).items())
     return (
         "select row_number() over () as row_number, null::bigint as line,"
-        f" to_json(record)::varchar as raw from {parquet_scan(file)} as record"
+        f" to_json(record)::varchar as raw from (select {texts} from {parquet_scan(file)}) as record"
     )
 
 
 def _from_scan(db: duckdb.DuckDBPyConnection, file_id: str, scan: str) -> None:
     db.execute(f"""
         insert into refused
-        select p.file_id, p.row_number, p.element, texts.line, p.reason, texts.raw
+        select p.file_id, p.row_number, p.element, texts.line, p.reason, texts.raw, p.value
         from ({scan}) as texts
         join pending as p on p.row_number = texts.row_number and p.file_id = {literal(file_id)}""")
 

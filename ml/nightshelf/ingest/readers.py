@@ -17,6 +17,7 @@ from itertools import islice
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from nightshelf.errors import InputError
 from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, quoted
@@ -62,11 +63,11 @@ class Unreadable(Exception):
     """DuckDB refused one of the files; which row is at fault it does not say well."""
 
 
-def is_flat(adapter: Adapter, file: LandingFile) -> bool:
-    """Are the file's columns the adapter's as they stand, with nothing to step into?"""
-    if file.format == "jsonl" or adapter.unfold:
+def is_flat(adapter: Adapter, kind: str, header: Sequence[str] | None) -> bool:
+    """Are a file's columns the adapter's as they stand, with nothing to step into?"""
+    if kind == "jsonl" or adapter.unfold:
         return False
-    return file.format == "csv" or all(c in file.header for c in adapter.columns if "." in c)
+    return kind == "csv" or all(c in (header or ()) for c in adapter.columns if "." in c)
 
 
 def check_columns(adapter: Adapter, file: LandingFile) -> None:
@@ -78,7 +79,7 @@ def check_columns(adapter: Adapter, file: LandingFile) -> None:
             f"{file.name}: this adapter steps into lists, which CSV has none of.",
             "Export JSON Lines or Parquet, or choose another adapter for this source.",
         )
-    flat = is_flat(adapter, file)
+    flat = is_flat(adapter, file.format, file.header)
     wanted = [c if flat else c.split(".")[0] for c in adapter.required if not c.startswith(ELEMENT)]
     missing = [c for c in wanted if c not in file.header]
     if missing:
@@ -188,7 +189,7 @@ def _scan(adapter: Adapter, file: LandingFile, file_id: str, longest: int) -> st
     number = f"{literal(file_id)} as file_id, row_number() over () as row_number"
     if file.format == "jsonl":
         return f"select {number}, line from {line_scan(file, longest)}"
-    if not is_flat(adapter, file):
+    if not is_flat(adapter, file.format, file.header):
         return (
             f"select {number}, to_json(record)::varchar as line from {parquet_scan(file)} as record"
         )
@@ -222,9 +223,25 @@ def _exactly(file: LandingFile) -> str:
 
 
 def _wanted(adapter: Adapter, file: LandingFile) -> str:
-    return ", ".join(
-        f"{quoted(c) if c in (file.header or ()) else 'null'}::varchar as {quoted(c)}"
-        for c in adapter.columns
+    texts = as_texts(file)
+    return ", ".join(f"{texts.get(c, 'null::varchar')} as {quoted(c)}" for c in adapter.columns)
+
+
+def as_texts(file: LandingFile) -> dict[str, str]:
+    """Column → SQL for its text. What pandas kept as floats because some were missing (1.0) is a
+    whole number for all that."""
+    if file.format == "csv":
+        return {c: f"{quoted(c)}::varchar" for c in file.header or ()}
+    floats = {f.name for f in pq.read_schema(file.path) if pa.types.is_floating(f.type)}
+    return {
+        c: _whole(quoted(c)) if c in floats else f"{quoted(c)}::varchar" for c in file.header or ()
+    }
+
+
+def _whole(column: str) -> str:
+    return (
+        f"case when {column} = trunc({column}) and abs({column}) < {2**53}"
+        f" then {column}::bigint::varchar else {column}::varchar end"
     )
 
 

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -20,7 +21,7 @@ from nightshelf.ingest.adapters.base import Adapter, literal, quoted
 from nightshelf.ingest.contract import OF_THE_MAPPING
 from nightshelf.ingest.files import format_of
 from nightshelf.ingest.ledger import Ledger, LedgerFile
-from nightshelf.ingest.readers import Slice, as_arrow
+from nightshelf.ingest.readers import Slice, as_arrow, is_flat
 from nightshelf.ingest.run import Reading, reading_of
 from nightshelf.ingest.taking import Taking, Written
 from nightshelf.paths import ShopHome
@@ -59,7 +60,7 @@ def replay(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Rep
 
 
 def _is_mended(reading: Reading, before: LedgerFile) -> bool:
-    return before.quarantined > 0 and before.file_id != reading.file_id(before.name, before.sha256)
+    return before.quarantined > 0 and before.mapping != reading.mapping
 
 
 def quarantine_paths(home: ShopHome, file: LedgerFile) -> list[str]:
@@ -70,8 +71,9 @@ def quarantine_paths(home: ShopHome, file: LedgerFile) -> list[str]:
 def _replay_file(reading: Reading, before: LedgerFile) -> tuple[int, int] | None:
     """(rows read again, rows more accepted); None where no row is the mapping's fault."""
     reading.progress.advance(f"{reading.source.name}: {before.name}")
-    file_id = reading.file_id(before.name, before.sha256)
-    chunk = hashlib.sha256(f"{file_id} from {before.file_id}".encode()).hexdigest()[:16]
+    # Not the id of a whole taking: the file is read anew by this mapping should it come back.
+    file_id = _hash(f"{before.file_id} replayed by {reading.mapping}")
+    chunk = _hash(f"chunk of {file_id}")
     with in_memory(reading.home, threads=cores()) as db:
         again = _find_again(db, reading.home, before)
         if not again:
@@ -81,9 +83,13 @@ def _replay_file(reading: Reading, before: LedgerFile) -> tuple[int, int] | None
         taking.find_raw_text("select distinct row_number, line, raw from again")
         taking.carry_over(_accepted(reading, before, file_id), _misfits(reading, before, file_id))
         written = taking.finish([])
-    row = _row(before, file_id, chunk, written)
+    row = _row(before, reading.mapping, file_id, chunk, written)
     reading.ledger.commit([row], written.days, written.parts)
     return again, row.accepted - before.accepted
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _find_again(db: duckdb.DuckDBPyConnection, home: ShopHome, before: LedgerFile) -> int:
@@ -100,19 +106,25 @@ def _find_again(db: duckdb.DuckDBPyConnection, home: ShopHome, before: LedgerFil
 def _slice(
     db: duckdb.DuckDBPyConnection, adapter: Adapter, before: LedgerFile, file_id: str
 ) -> Slice:
-    """Raw text under its old row numbers: JSON as it is, CSV by the header that the ledger kept."""
+    """Raw text under its old row numbers: JSON as it is, CSV by the header that the ledger kept, and
+    flat Parquet by its columns' names."""
     rows = db.execute("select distinct row_number, raw from again order by row_number").fetchall()
-    if format_of(Path(before.name), before.name)[0] != "csv":
+    kind = format_of(Path(before.name), before.name)[0]
+    header = json.loads(before.header or "[]")
+    if not is_flat(adapter, kind, header):
         return Slice(as_arrow(["line"], [(file_id, n, raw) for n, raw in rows]))
-    header = json.loads(before.header)
     names = list(adapter.columns)
-    return Slice(as_arrow(names, [(file_id, n, *_values(raw, header, names)) for n, raw in rows]))
+    csv.field_size_limit(1 << 30)
+    by_name = json.loads if kind == "parquet" else partial(_by_name, header)
+    found = ((n, by_name(raw)) for n, raw in rows)
+    return Slice(
+        as_arrow(names, [(file_id, n, *(row.get(c) or None for c in names)) for n, row in found])
+    )
 
 
-def _values(raw: str, header: list[str], names: list[str]) -> list[str | None]:
+def _by_name(header: list[str], raw: str) -> dict[str, str]:
     (values,) = csv.reader([raw], skipinitialspace=True)
-    named = dict(zip(header, values, strict=True))
-    return [named.get(c) or None for c in names]
+    return dict(zip(header, values, strict=True))
 
 
 def _accepted(reading: Reading, before: LedgerFile, file_id: str) -> str:
@@ -140,11 +152,14 @@ def _misfits(reading: Reading, before: LedgerFile, file_id: str) -> str:
         where file_id = {literal(before.file_id)} and reason not in {MAPPING}"""
 
 
-def _row(before: LedgerFile, file_id: str, chunk: str, written: Written) -> LedgerFile:
+def _row(
+    before: LedgerFile, mapping: str, file_id: str, chunk: str, written: Written
+) -> LedgerFile:
     n = written.counts[file_id]
     return replace(
         before,
         file_id=file_id,
+        mapping=mapping,
         chunk=chunk,
         rows_read=n["accepted"] + n["quarantined"],
         accepted=n["accepted"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Taken:
     rows_read: int
     accepted: int
     quarantined: int
+    set_aside: int
     restated: tuple[str, ...]
     left: tuple[str, ...] = ()
     """Files that were still being written: left for the next run."""
@@ -65,7 +67,13 @@ class Reading:
     """The source's current files, by name."""
     refused: list[InputError]
     left: list[str]
+    given: Counter
+    """Contract column → rows of JSON records that gave it a value."""
     progress: Progress
+
+    @property
+    def mapping(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()[:16]
 
     def file_id(self, name: str, sha256: str) -> str:
         """One file may feed two sources, two files of one content are two, and a file that is read
@@ -80,7 +88,7 @@ def reading_of(
     adapter = adapter_for(source)
     known = {f.name: f for f in ledger.files() if f.source == source.name}
     sql = typed(adapter, source.name, shop.zone)
-    return Reading(source, adapter, sql, home, ledger, known, [], [], progress)
+    return Reading(source, adapter, sql, home, ledger, known, [], [], Counter(), progress)
 
 
 def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Taken:
@@ -90,6 +98,7 @@ def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Tak
     """
     ledger = Ledger(home.ledger)
     sweep(home, ledger)
+    _tell_dropped(ledger.keep_sources([s.name for s in shop.sources]), progress)
     readings = [reading_of(s, shop, home, ledger, progress) for s in shop.sources]
     taken: list[LedgerFile] = []
     restated: list[str] = []
@@ -99,7 +108,8 @@ def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Tak
         unchanged += same
         found = list(_take_new(reading, new))
         taken += found
-        restated += [f.name for f in found if f.name in reading.known]
+        _tell_never_given(reading)
+        restated += [f"{f.name} of '{f.source}'" for f in found if f.name in reading.known]
     _tell_strangers(shop, landing, progress)
     refused = [e for r in readings for e in r.refused]
     if refused:
@@ -110,9 +120,18 @@ def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Tak
         sum(f.rows_read for f in taken),
         sum(f.accepted for f in taken),
         sum(f.quarantined for f in taken),
+        sum(f.set_aside for f in taken),
         tuple(restated),
         tuple(name for r in readings for name in r.left),
     )
+
+
+def _tell_dropped(dropped: dict[str, int], progress: Progress) -> None:
+    for source, n_files in dropped.items():
+        progress.say(
+            f"Source '{source}' is no longer in the shop file: its {n_files:,} files are left out."
+            " Name it again to have them back."
+        )
 
 
 def _new_files(reading: Reading, landing: Path) -> tuple[list[Identified], int]:
@@ -128,6 +147,7 @@ def _new_files(reading: Reading, landing: Path) -> tuple[list[Identified], int]:
             )
             if isinstance(file, InputError):
                 reading.refused.append(file)
+            if not isinstance(file, LandingFile):
                 continue
             file_id = reading.file_id(file.name, file.sha256)
             before = reading.known.get(file.name)
@@ -149,11 +169,14 @@ def _settled(reading: Reading, landing: Path) -> list[Path]:
     return settled
 
 
-def _look_at(landing: Path, path: Path) -> LandingFile | InputError:
+def _look_at(landing: Path, path: Path) -> LandingFile | InputError | None:
+    """None for a file that has gone since it was listed."""
     try:
         return inspect(path, path.relative_to(landing).as_posix())
     except InputError as error:
         return error
+    except FileNotFoundError:
+        return None
 
 
 def _found(reading: Reading, landing: Path) -> list[Path]:
@@ -219,6 +242,19 @@ def _take_new(reading: Reading, new: list[Identified]) -> Iterator[LedgerFile]:
             yield from files
 
 
+def _tell_never_given(reading: Reading) -> None:
+    """JSON has no header: a column that is misspelt in the shop file is null in every row."""
+    n_rows = reading.given.total()
+    never = sorted(
+        f"'{theirs}'" for c, theirs in reading.source.columns.items() if not reading.given[c]
+    )
+    if n_rows and never:
+        reading.progress.say(
+            f"Warning: source '{reading.source.name}': no record has a value in {', '.join(never)};"
+            " is it spelt so?"
+        )
+
+
 def _tell_unended(files: list[Identified], progress: Progress) -> None:
     """A CSV whose last line has no end may be cut inside its last value: taken, but said aloud."""
     for file, _ in files:
@@ -260,7 +296,7 @@ def _take(reading: Reading, threads: int, files: list[Identified]) -> list[Ledge
 
 
 class _Left(Exception):
-    """The file changed while it was read."""
+    """The file changed, or went, while it was read."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -285,6 +321,7 @@ def _take_whole(reading: Reading, threads: int, files: list[Identified]) -> list
             taking.add_all(careful_slices(reading.adapter, *files[0]), files)
         written = taking.finish(files)
     _leave_changed(files)
+    reading.given.update(written.given)
     rows = [ledger_row(reading, f, i, written, chunk) for f, i in files]
     reading.ledger.commit(rows, written.days, written.parts)
     return rows
@@ -292,7 +329,7 @@ def _take_whole(reading: Reading, threads: int, files: list[Identified]) -> list
 
 def _leave_changed(files: list[Identified]) -> None:
     for file, _ in files:
-        if file.has_changed():
+        if not file.path.exists() or file.has_changed():
             raise _Left(file.name)
 
 
@@ -303,7 +340,7 @@ def ledger_row(
     return LedgerFile(
         file_id, reading.source.name, reading.source.adapter, reading.adapter.kind, file.name,
         file.sha256, file.size, n["records"], n["accepted"] + n["quarantined"], n["accepted"],
-        n["quarantined"], n["set_aside"],
+        n["quarantined"], n["set_aside"], reading.mapping,
         None if file.header is None else json.dumps(file.header, ensure_ascii=False), chunk,
     )  # fmt: skip
 

@@ -35,9 +35,9 @@ COUNTED = ("records", "accepted", "quarantined", "set_aside")
 SCHEMA = """
 create or replace table misfits
     (file_id varchar, row_number bigint, element integer, line bigint, reason varchar, raw varchar);
-create or replace table refused as from misfits;
+create or replace table refused as select *, null::varchar as value from misfits;
 create or replace table pending
-    (file_id varchar, row_number bigint, element integer, reason varchar);
+    (file_id varchar, row_number bigint, element integer, reason varchar, value varchar);
 """
 
 
@@ -53,6 +53,8 @@ class Written:
     days: dict[str, Counter] = field(default_factory=lambda: defaultdict(Counter))
     """File id → UTC day → accepted events."""
     parts: list[Part] = field(default_factory=list)
+    given: Counter = field(default_factory=Counter)
+    """Contract column → rows of JSON records that give it a value."""
 
 
 class Taking:
@@ -75,7 +77,11 @@ class Taking:
         # Rows carry their numbers: what order they are kept in does not matter, and costs a core.
         self._db.execute("set preserve_insertion_order = false")
         self._db.execute(SCHEMA)
-        columns = self._adapter.contract | PROVENANCE | {"reason": "VARCHAR", "line": "VARCHAR"}
+        columns = (
+            self._adapter.contract
+            | PROVENANCE
+            | {"reason": "VARCHAR", "line": "VARCHAR", "value": "VARCHAR"}
+        )
         named = ", ".join(f"{quoted(c)} {kind}" for c, kind in columns.items())
         self._db.execute(f"create or replace table typed ({named})")
 
@@ -122,7 +128,7 @@ class Taking:
         self._flush()
         self._db.execute(f"""
             insert into refused
-            select p.file_id, p.row_number, p.element, texts.line, p.reason, texts.raw
+            select p.file_id, p.row_number, p.element, texts.line, p.reason, texts.raw, p.value
             from pending as p join ({texts}) as texts using (row_number);
             truncate pending""")
 
@@ -164,6 +170,11 @@ class Taking:
                 count(*) filter (reason = {literal(SET_ASIDE)})
             from typed group by file_id""").fetchall():
             self._written.counts[file_id].update(dict(zip(COUNTED, counts, strict=True)))
+        if self._is_json:
+            columns = list(self._adapter.contract)
+            counts = ", ".join(f"count({quoted(c)})" for c in columns)
+            found = self._db.execute(f"select {counts} from typed").fetchall()[0]
+            self._written.given.update(dict(zip(columns, found, strict=True)))
         if self._adapter.kind == "events":
             for file_id, day, n in self._db.execute("""
                 select file_id, occurred_at::date::varchar, count(*) from typed
@@ -183,11 +194,12 @@ class Taking:
     def _part_refused(self) -> None:
         if self._is_json:
             self._db.execute("""
-                insert into refused select file_id, row_number, element, row_number, reason, line
-                from typed where reason is not null""")
+                insert into refused
+                select file_id, row_number, element, row_number, reason, line, value from typed
+                where reason is not null""")
         else:
             self._db.execute("""
-                insert into pending select file_id, row_number, element, reason
+                insert into pending select file_id, row_number, element, reason, value
                 from typed where reason is not null""")
 
     def _write_accepted(self) -> None:
@@ -196,7 +208,7 @@ class Taking:
             return
         folder = self._folder / str(self._flushes)
         folder.mkdir(parents=True)
-        accepted = "* exclude (reason, line){} from typed where reason is null"
+        accepted = "* exclude (reason, line, value){} from typed where reason is null"
         if self._adapter.kind == "events":
             rows = accepted.format(", occurred_at::date as day")
             target = (
@@ -221,7 +233,7 @@ class Taking:
             "select file_id, count(*) from misfits group by file_id"
         ).fetchall():
             self._written.counts[file_id].update({"records": n, "quarantined": n})
-        self._db.execute("insert into refused from misfits; truncate misfits")
+        self._db.execute("insert into refused by name from misfits; truncate misfits")
         if not self._db.execute("select count(*) from refused").fetchall()[0][0]:
             return
         self._home.quarantine.mkdir(parents=True, exist_ok=True)

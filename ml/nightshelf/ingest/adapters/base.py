@@ -111,6 +111,7 @@ def one_of(expression: str, names: Iterable[str]) -> str:
 def translated(expression: str, names: dict[str, str], otherwise: str | None = None) -> str:
     """SQL for a value under the contract's name; capitals and blanks around it do not matter."""
     whens = " ".join(
-        f"when {literal(theirs.lower())} then {literal(ours)}" for theirs, ours in names.items()
+        f"when {literal(theirs.strip().lower())} then {literal(ours)}"
+        for theirs, ours in names.items()
     )
     return f"case lower(trim({expression})) {whens} else {otherwise or expression} end"
