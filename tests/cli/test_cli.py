@@ -235,3 +235,19 @@ def test_ids_of_a_landing_file_cannot_speak_to_the_terminal(shop, tmp_path):
     told = run("quarantine", "--shop", shop, "--home", tmp_path / "home").stdout
     assert "\x1b" not in told
     assert "[bold]" in told
+
+
+def test_a_closed_pipe_does_not_end_a_step(shop, tmp_path):
+    """`nightshelf night … | head`: the night goes on without its printer."""
+    given = ["--shop", str(shop), "--as-of", "2010-12-02", "--home", str(tmp_path / "home")]
+    run("open", *given)
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "nightshelf", "ingest", *given], stdout=writer, timeout=120
+        )
+    finally:
+        os.close(writer)
+    assert done.returncode == 0
+    assert "lines.csv" in run("ledger", "--shop", shop, "--home", tmp_path / "home").stdout

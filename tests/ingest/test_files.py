@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import sqlite3
 
 import duckdb
 import pyarrow as pa
@@ -439,3 +440,79 @@ class _Silent:
         pass
 
     say = advance
+
+
+def test_a_source_that_leaves_the_shop_file_is_left_out_and_told_and_comes_back(tmp_path, capsys):
+    landing = Landing(tmp_path)
+    landing.put("a.csv", TEXT)
+    landing.ingest()
+    renamed = Landing(tmp_path, [MAP | {"name": "sales"}])
+    assert renamed.ingest().accepted == 50
+    assert (
+        "Source 'orders' is no longer in the shop file: its 1 files are left out."
+        in capsys.readouterr().out
+    )
+    assert renamed.events("distinct source, file_id, row_number")[0][0] == "sales"
+    assert len(renamed.events()) == 50
+    assert sum(len(ids) for ids in renamed.ledger.days().values()) == 1
+    back = Landing(tmp_path)
+    back.ingest()
+    assert {r[0] for r in back.events("source")} == {"orders"}
+    assert len(back.events()) == 50
+
+
+def test_a_file_that_goes_while_it_is_read_is_left_and_the_others_are_taken(landing, monkeypatch):
+    path = landing.put("a.csv", TEXT)
+    landing.put("b.csv", TEXT)
+    inspect = run.inspect
+
+    def slowly(found, name):
+        if found == path and path.exists():
+            path.unlink()
+        return inspect(found, name)
+
+    monkeypatch.setattr(run, "inspect", slowly)
+    assert landing.ingest().accepted == 50
+    assert [f.name for f in landing.ledger.files()] == ["orders/b.csv"]
+
+
+def test_a_file_name_that_is_not_utf8_is_refused_by_name(landing):
+    landing.put("a.csv", TEXT)
+    os.rename(landing.put("b.csv", TEXT), os.fsencode(landing.folder / "orders") + b"/bad\xff.csv")
+    with pytest.raises(InputError, match=r"orders/bad.udcff.csv: its name is not UTF-8"):
+        landing.ingest()
+    assert [f.name for f in landing.ledger.files()] == ["orders/a.csv"]
+
+
+def test_a_bad_last_row_of_a_file_with_cr_line_ends_is_one_bad_row(landing):
+    landing.put("a.csv", (TEXT + "short\n").replace("\n", "\r"))
+    taken = landing.ingest()
+    assert (taken.accepted, taken.quarantined) == (50, 1)
+
+
+def test_a_column_of_json_that_no_record_has_is_told(tmp_path, capsys):
+    source = MAP | {"columns": MAP["columns"] | {"coupon": "cupon"}}
+    landing = Landing(tmp_path, [source])
+    landing.put("a.jsonl", jsonl())
+    landing.ingest()
+    told = "Warning: source 'orders': no record has a value in 'cupon'; is it spelt so?"
+    assert told in capsys.readouterr().out
+
+
+def test_a_ledger_that_lost_its_parts_is_not_believed(landing):
+    from datetime import date
+    from zoneinfo import ZoneInfo
+
+    from nightshelf.errors import StorageError
+    from nightshelf.inputs import pin
+    from nightshelf.night import Night
+
+    landing.put("a.csv", TEXT)
+    landing.ingest()
+    with sqlite3.connect(landing.home.ledger) as db:
+        db.execute("drop table parts")
+    night = Night(date(2015, 5, 3), ZoneInfo("UTC"))
+    attempt = landing.home.attempt(night.date, 1)
+    attempt.root.mkdir(parents=True)
+    with pytest.raises(StorageError, match="does not agree with itself"):
+        pin(attempt, night)

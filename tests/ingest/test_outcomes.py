@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nightshelf.ingest import careful, contract, readers
-from tests.support.landing import GOOD, HEADER, MAP, Landing
+from tests.support.landing import GOOD, HEADER, Landing
 
 NAMES = HEADER.split(",")
 ROW = dict(zip(NAMES, GOOD.split(","), strict=True))
@@ -113,44 +113,3 @@ def test_a_line_that_is_longer_than_any_buffer_is_refused_with_its_beginning(
     landing.ingest()
     assert landing.quarantine("row_number, reason, length(raw)") == [(2, "too_long", 64 << 10)]
     assert len(landing.events()) == 1
-
-
-def test_a_replay_takes_in_what_a_mended_mapping_can_read_though_the_file_is_gone(tmp_path):
-    from nightshelf.ingest.replay import replay
-    from nightshelf.progress import Progress
-
-    gift, two_lines = GOOD.replace("sale", "gift"), GOOD.replace("tea", '"tea, ""cold"""')
-    landing = Landing(tmp_path)
-    paths = [
-        landing.put("a.csv", [GOOD, gift, two_lines.replace("sale", "gift"), "never,x,y,1,1,gift", "short"]),
-        landing.put("b.jsonl", "\n".join([line(), line(kind="gift"), "no json", ""])),
-    ]  # fmt: skip
-    landing.put("c.csv", [GOOD])
-    landing.ingest()
-    for path in paths:
-        path.unlink()
-    mended = Landing(tmp_path, [MAP | {"event_types": {"sale": "purchase", "gift": "purchase"}}])
-    mended.ingest()
-    before = {f.name: (f.accepted, f.quarantined) for f in mended.ledger.files()}
-    assert before == {"orders/a.csv": (1, 4), "orders/b.jsonl": (1, 2), "orders/c.csv": (1, 0)}
-    done = replay(mended.shop, mended.folder, mended.home, Progress("replay"))
-    assert (done.files, done.read_again, done.accepted) == (2, 4, 3)
-    after = {f.name: (f.accepted, f.quarantined) for f in mended.ledger.files()}
-    assert after == {"orders/a.csv": (3, 2), "orders/b.jsonl": (2, 1), "orders/c.csv": (1, 0)}
-    assert all(
-        f.rows_read == f.accepted + f.quarantined for f in mended.ledger.files(current=False)
-    )
-    ids = {f.name: f.file_id for f in mended.ledger.files()}
-    left = {r for r in mended.quarantine("file_id, line, reason, raw") if r[0] in ids.values()}
-    assert left == {
-        (ids["orders/a.csv"], 5, "bad_time", "never,x,y,1,1,gift"),
-        (ids["orders/a.csv"], 6, "wrong_column_count", "short"),
-        (ids["orders/b.jsonl"], 3, "not_json", "no json"),
-    }
-    items = mended.events("file_id, row_number, item_id")
-    assert [r[1:] for r in items if r[0] == ids["orders/a.csv"]] == [
-        (1, "tea"), (2, "tea"), (3, 'tea, "cold"')
-    ]  # fmt: skip
-    assert len(items) == 6
-    again = replay(mended.shop, mended.folder, mended.home, Progress("replay"))
-    assert (again.files, again.accepted) == (0, 0)

@@ -326,3 +326,29 @@ def test_the_raw_text_of_a_json_row_is_its_line_and_of_a_parquet_row_its_values(
     assert landing.quarantine("line, raw") == [(1, line)]
     ((number, raw),) = other.quarantine("line, raw")
     assert (number, json.loads(raw)) == (None, json.loads(line) | {"more": "[1]"})
+
+
+def test_the_value_at_fault_stands_beside_the_reason(landing):
+    bad = [
+        GOOD.replace("sale", "Gift"),
+        GOOD.replace("2015-05-01", "1 May"),
+        GOOD.replace(",2,", ",two,"),
+    ]
+    landing.put("a.csv", bad)
+    landing.put("b.jsonl", json.dumps(dict(zip(HEADER.split(","), bad[0].split(","), strict=True))))
+    landing.ingest()
+    assert sorted(landing.quarantine("reason, value")) == [
+        ("bad_number", "two, 1.50"), ("bad_time", "1 May 10:00:00"),
+        ("unknown_event_type", "Gift"), ("unknown_event_type", "Gift"),
+    ]  # fmt: skip
+
+
+def test_what_an_event_says_of_its_item_has_the_events_time_or_is_refused(tmp_path):
+    source = {"name": "said", "adapter": "online_retail_items", "path": "orders/*.csv"}
+    landing = Landing(tmp_path, [source])
+    head = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID"
+    times = ["2010-12-01 08:26:00", "", "1970-01-20 10:00:00", "never"]
+    landing.put("a.csv", "\n".join([head, *[f"1,85123A,Mug,1,{t},2.5,1.0" for t in times], ""]))
+    landing.ingest()
+    assert landing.quarantine() == [(2, "missing_time"), (3, "bad_time"), (4, "bad_time")]
+    assert len(landing.events(kind="items")) == 1

@@ -64,6 +64,9 @@ WRONG = {
     "values for a column that is none": (
         GOOD + '[sources.values.quantity]\none = "1"', "values: columns does not give 'quantity'",
     ),
+    "columns that differ in capitals": (
+        GOOD.replace('"customer"', '"Sku"'), "columns 'sku' and 'Sku' differ in capitals only",
+    ),
     "two lists in one record": (
         GOOD.replace('"sku"', '"lines[].sku"').replace('"customer"', '"people[].id"'),
         "columns step into two lists, lines[] and people[]; one row has one element",
