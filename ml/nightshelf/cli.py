@@ -249,6 +249,10 @@ def readiness(
     where, loaded = _home(home), load_shop(shop)
     chosen = _night_of(as_of, shop) if as_of else next_night(where, shop)
     show_readiness(look(where, loaded, loaded.landing_in(where, shop), Night(chosen, loaded.zone)))
+    typer.echo(
+        f"Judged for the night of {chosen}.\n"
+        f"  Next: nightshelf night --shop {shop} --as-of {chosen}"
+    )
 
 
 @app.command()

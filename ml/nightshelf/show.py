@@ -119,11 +119,12 @@ def _list(title: str, lines: list[str]) -> None:
 
 
 def _published(placement: Placement) -> str:
+    nothing = "nothing" if placement.has == 0 else "what there is"
     return {
         None: "as meant",
         "popularity": "popular items",
         "category": "pairs, then the category",
-        "nothing": "what there is",
+        "nothing": nothing,
     }[placement.published_instead]
 
 

@@ -18,7 +18,7 @@ with placements as (
     union all
     -- Below 50 such users a pair of items is what one or two people happened to take.
     select
-        3, 'rec_similar_items', 'users who took two or more items that others took', n_comparers, 50,
+        3, 'rec_similar_items', 'users who took two or more items that {{ var("min_buyers") }} users took', n_comparers, 50,
         true, case when has_categories then 'category' end
     from {{ ref('feat_shop') }}
     union all
