@@ -21,7 +21,7 @@ class Measure:
 
     On the scale `share` they are angles, asin(sqrt(share)), on which chance moves every share alike:
     0.25 leads from 50 % to 26 %, from 20 % to 4.5 %, from 99 % to 88 %. Below the median never more
-    than 0.7 of its angle: what had a share and has none is outside. On `log` they are logarithms of a
+    than `down_part` of its angle: what had a share and has none is outside. On `log` they are logarithms of a
     factor, on `plain` they are the figure's own.
     """
 
@@ -32,6 +32,8 @@ class Measure:
     up: float | None = None
     needs_past: bool = False
     """Compares a day with those before it: it is learnt from days that have two weeks behind them."""
+    down_part: float = 0.7
+    """The widest `down` of a share, as a part of its usual angle: what is common has the other."""
     luck: float = 1.0
     """How far one event's figure lies from the next one's, on the scale: what chance may do."""
 
@@ -41,6 +43,7 @@ PRICES = "prices_keep_their_level"
 FILLED = "columns_are_filled_as_usual"
 HOURS = "days_have_their_usual_hours"
 IDS = "ids_vary_as_usual"
+MIX = "event_types_keep_their_mix"
 
 MEASURES = (
     # A bank holiday takes a third of a day. Above the band: a sale; nothing is lost by it.
@@ -53,11 +56,18 @@ MEASURES = (
     Measure("negative_prices", "prices_keep_their_sign", "share", up=0.25),
     # A sale halves prices (0.69); cents for euros are 4.6.
     Measure("price_level", PRICES, "log", down=0.92, up=0.92),
+    # A free sample in every order may be new; no price at all, in one type of event, is not.
+    Measure("zero_prices", "prices_are_seldom_nought", "share", up=0.6),
     Measure("strange_prices", "items_keep_their_price", "share", up=0.5),
     # ln(1 + pieces): all ones is 0.69, all noughts 0, all thousands 6.9.
     Measure("quantity_level", "quantities_keep_their_level", "log", down=0.4, up=0.7, luck=0.4),
+    # Refunds after a feast are a third of a day's lines at most.
+    Measure("negative_quantities", "quantities_keep_their_sign", "share", up=0.6),
     # A sale doubles the purchases among the events.
-    Measure("event_type", "event_types_keep_their_mix", "share", down=0.25, up=0.35),
+    Measure("event_type", MIX, "share", up=0.35),
+    # 0.42 of an angle leads to a third of the share; chance moves a type half as much as a day, since a
+    # visit holds few of the rare ones.
+    Measure("event_type_kept", MIX, "share", down=0.25, down_part=0.42, luck=0.7),
     Measure("category", "categories_keep_their_mix", "share", down=0.25, up=0.4),
     Measure("known_items", "items_are_known", "share", down=0.35, needs_past=True),
     Measure("top_item", "no_item_outweighs_the_day", "share", up=0.4),
@@ -67,6 +77,8 @@ MEASURES = (
     Measure("sessions", IDS, "log", down=1.4, up=1.4),
     Measure("orders", IDS, "log", down=1.4, up=1.4),
     Measure("visitors", IDS, "log", down=1.4, up=1.4),
+    # An order's lines are one visitor's by nature: chance has little part in it.
+    Measure("shared_orders", "orders_belong_to_one_visitor", "share", up=0.35, luck=0.5),
     Measure("moments", "the_clock_runs", "log", down=1.4),
     # A whole day twice is 0.79 from nothing.
     Measure("repeated", "few_rows_are_repeated", "share", up=0.3),
@@ -103,6 +115,10 @@ RULES = {
         "Cents for euros, or a quantity read as a price, make every price feature a lie.",
         "Check the unit and the mapping of the price column in the day's files. " + LAWFUL,
     ),
+    "prices_are_seldom_nought": (
+        "A price that was lost is often sent as 0; revenue and price affinity then fall to nothing.",
+        "Look at the price column of the named type in the day's files. " + LAWFUL,
+    ),
     "items_keep_their_price": (
         "Prices that left their items were joined to the wrong rows, and the items with them.",
         "Look for a join or a sort in the export that moved one column alone. " + LAWFUL,
@@ -111,7 +127,11 @@ RULES = {
         "A price or an id read as a quantity makes one line outweigh the shop.",
         "Check which column of the day's files is mapped to quantity. " + LAWFUL,
     ),
-    "event_types_keep_their_mix": (
+    "quantities_keep_their_sign": (
+        "A day of negative quantities takes back what was bought on it.",
+        "Check the sign of the quantity column in the day's files. " + LAWFUL,
+    ),
+    MIX: (
         "A type that is gone is a tag that no longer fires; interest read from it is gone, too.",
         "Look for the named type in the day's files and on the site. " + LAWFUL,
     ),
@@ -141,6 +161,10 @@ RULES = {
     IDS: (
         "An id that is the same everywhere, or new on every row, makes one session of a shop.",
         "Look at the named id in the day's files and at its mapping. " + LAWFUL,
+    ),
+    "orders_belong_to_one_visitor": (
+        "An order id that many visitors share makes one giant basket: everything is bought together.",
+        "Look for a default or cut value in the order ids of the day's files. " + LAWFUL,
     ),
     "the_clock_runs": (
         "Events that all happened at one moment have no order and no session.",

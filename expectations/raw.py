@@ -202,6 +202,21 @@ def _values(context: DoorContext) -> list[Rule]:
             "two names, or the id is not an id.",
             next_step="Look for twins in raw.files, and check which column is mapped to event_id.",
         ),
+        # Ten, and one in a hundred: a few ids may be test accounts', or typed in by hand.
+        figures_rule(
+            "visitor_ids_are_not_user_ids",
+            "raw.events",
+            """
+            SELECT visitors, with_a_user_s_id,
+                round(with_a_user_s_id / nullif(visitors, 0), 4) AS share, for_example
+            FROM {batch}
+            """,
+            "with_a_user_s_id < 10 OR with_a_user_s_id <= 0.01 * visitors",
+            over="SELECT * FROM raw.identity_profile",
+            reason="A visitor with another user's id is taken for that user, without a word.",
+            next_step="Check which columns are mapped to user_id and anonymous_id; put a prefix "
+            "before the visitors' ids.",
+        ),
     ]
 
 

@@ -4,6 +4,7 @@ raw.log_profile        one row: the whole log
 raw.day_profile        one row per (day, measure, key): the last nine weeks, day by day
 raw.log_refused        one row per row of it that broke a promise
 raw.id_profile         one row: how many event ids of the window are different
+raw.identity_profile   one row: how many visitors of it have a user's id
 raw.judged_days        one row per day that is new to this night
 raw.day_bands          one row per (judged day, measure, key): the figure beside its learnt band
 raw.catalogue_profile  one row per measure: the catalogue beside the last published nights'
@@ -28,6 +29,7 @@ TABLES = (
     "log_profile",
     "log_refused",
     "id_profile",
+    "identity_profile",
     "judged_days",
     "day_profile",
     "day_bands",

@@ -1,7 +1,8 @@
 """raw.day_profile: one row per (day, measure, key), of the last nine weeks before the night.
 
-Days are the shop's own, counted back from the night: 1 is the last. Four scans of the window, each of
-the few columns it needs: by hour and type, by item, by visitor, and of a sample of whole rows.
+Days are the shop's own, counted back from the night: 1 is the last. Six scans of the window, each of
+the few columns it needs: by order, by hour and type, by item, by visitor, of a sample of whole rows, and
+of a sample of ids.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import duckdb
 
 from expectations import DoorContext
+from nightshelf.doors.profile import identities, orders
 from nightshelf.doors.profile.clock import days_of_change, shown_time
 from nightshelf.doors.profile.text import literal
 
@@ -31,12 +33,16 @@ def make(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
     db.execute("""
         CREATE TABLE raw.day_profile (day INTEGER, measure VARCHAR, key VARCHAR, value DOUBLE,
             n BIGINT, level DOUBLE)""")  # fmt: skip
-    _by_hour(db, window, context)
+    orders.make(db, window, VISITOR)
+    ordinary = orders.without_bulk(db, window)
+    _by_hour(db, ordinary, context)
     _judged(db, context)
-    _by_item(db, window)
-    _by_visitor(db, window)
-    _by_content(db, window)
-    for table in ("hourly", "itemly", "visitorly", "catalogue"):
+    _by_item(db, ordinary)
+    _by_visitor(db, ordinary)
+    rows = db.execute("SELECT sum(n) FROM hourly").fetchone()[0] or 0
+    _by_content(db, window, rows)
+    identities.make(db, window, rows)
+    for table in ("hourly", "itemly", "visitorly", "catalogue", "bulk_orders"):
         db.execute(f"DROP TABLE temp.{table}")
 
 
@@ -69,6 +75,7 @@ def _by_hour(db: duckdb.DuckDBPyConnection, window: str, context: DoorContext) -
         SELECT day, hour(shown) AS hour, event_type, count(*) AS n,
             count(*) FILTER ({new}) AS n_new, count(traffic) AS traffic, {filled},
             count(*) FILTER (price < 0) AS n_negative, count(*) FILTER (price > 0) AS n_priced,
+            count(*) FILTER (price = 0) AS n_free, count(*) FILTER (quantity <= 0) AS n_returned,
             sum(ln(price::DOUBLE)) FILTER (price > 0) AS ln_price,
             sum(ln(1 + abs(quantity))) AS ln_quantity
         FROM {window} GROUP BY ALL
@@ -114,12 +121,16 @@ def _volume(db: duckdb.DuckDBPyConnection) -> None:
     _into(db, """
         WITH types AS (
             SELECT day, event_type, sum(n_priced) AS n_priced, sum(quantity) AS n_quantity,
-                sum(ln_price) AS ln_price, sum(ln_quantity) AS ln_quantity
+                sum(ln_price) AS ln_price, sum(ln_quantity) AS ln_quantity,
+                sum(price) AS n_price, sum(n_free) AS n_free, sum(n_returned) AS n_returned
             FROM hourly GROUP BY day, event_type
         )
-        SELECT day, unnest(['price_level', 'quantity_level']) AS measure, event_type AS key,
-            unnest([ln_price / nullif(n_priced, 0), ln_quantity / nullif(n_quantity, 0)]) AS value,
-            unnest([n_priced, n_quantity]) AS n
+        SELECT day, event_type AS key,
+            unnest(['price_level', 'quantity_level', 'zero_prices', 'negative_quantities'])
+                AS measure,
+            unnest([ln_price / nullif(n_priced, 0), ln_quantity / nullif(n_quantity, 0),
+                n_free / nullif(n_price, 0), n_returned / nullif(n_quantity, 0)]) AS value,
+            unnest([n_priced, n_quantity, n_price, n_quantity]) AS n
         FROM types""")  # fmt: skip
 
 
@@ -263,10 +274,9 @@ def _ids(db: duckdb.DuckDBPyConnection, window: str) -> None:
         FROM days""")  # fmt: skip
 
 
-def _by_content(db: duckdb.DuckDBPyConnection, window: str) -> None:
+def _by_content(db: duckdb.DuckDBPyConnection, window: str, rows: int) -> None:
     """`repeated`: rows that say what another row of the day says. `copied`: contents that an earlier
     day had, too, to the second. Ids are left out: a second delivery may have given new ones."""
-    rows = db.execute("SELECT sum(n) FROM hourly").fetchone()[0] or 0
     every = 1
     while rows > every * SAMPLED_ROWS:
         every *= 2
