@@ -19,16 +19,17 @@ def shape() -> list[Rule]:
 
 
 def rules(context: DoorContext) -> list[Rule]:
-    """Seven rules on one small table."""
+    """All on one small table."""
     return [
         _is_filled(),
-        # Half: a season's end takes a third of an assortment at most.
+        # An item stays until every file that names it is taken away: a quarter gone is a file gone.
         _against_before(
             "catalogue_keeps_its_size",
             "items",
-            "before IS NULL OR observed >= 0.5 * before",
+            "before IS NULL OR observed >= 0.75 * before",
             reason="Items that left the catalogue leave every shelf.",
-            next_step="Compare the newest catalogue file with the one before; deliver it whole.",
+            next_step="Compare the newest catalogue file with the one before; deliver it whole, or set "
+            "the shop's doors.learn_from to the day if it is meant.",
         ),
         _against_before(
             "catalogue_keeps_its_titles",
@@ -38,6 +39,7 @@ def rules(context: DoorContext) -> list[Rule]:
             reason="Models of content read the title, and the shopper does.",
             next_step="Look at the title column of the newest catalogue file and at its mapping.",
         ),
+        *_texts(),
         # A twentieth: a shop that sells so little of what it shows is closed, or the flag is wrong.
         _against_before(
             "catalogue_is_in_stock",
@@ -45,6 +47,14 @@ def rules(context: DoorContext) -> list[Rule]:
             "observed IS NULL OR observed >= greatest(0.05, coalesce(0.3 * before, 0))",
             reason="What is out of stock is offered to nobody: the shelves would be bare.",
             next_step="Look at the stock columns of the newest catalogue file: unit, flag, time.",
+        ),
+        # Half of the shop's stock may move to a partner who does not tell.
+        _against_before(
+            "catalogue_knows_its_stock",
+            "stock_known",
+            "observed IS NULL OR before IS NULL OR observed >= 0.5 * before",
+            reason="Stock that is unknown passes for stock at hand: sold-out items would be offered.",
+            next_step="Look at the stock columns of the newest catalogue file and at their mapping.",
         ),
         *_prices(),
         # A tenth: below, the catalogue and the events speak of different ids.
@@ -87,20 +97,65 @@ def _is_filled() -> Rule:
     )
 
 
-def _against_before(name: str, measure: str, holds: str, **rest: str) -> Rule:
-    """`before` is NULL on a first night: the fixed part of `holds` decides then."""
+def _against_before(name: str, measure: str, holds: str, further: str = "", **rest: str) -> Rule:
+    """`before` is NULL on a first night: the fixed part of `holds` decides then. `further` are figures
+    of other measures that `holds` asks for."""
     return figures_rule(
         name,
         "raw.items",
         f"""
         SELECT measure, round(observed, 4) AS observed, round(before, 4) AS before,
-            learnt_from AS nights_learnt_from
+            learnt_from AS nights_learnt_from{further}
         FROM {{batch}} WHERE measure = '{measure}'
         """,
         holds,
         over=PROFILE,
         **rest,
     )
+
+
+def _texts() -> list[Rule]:
+    """Titles and categories that are there, and say nothing."""
+    titles = "Compare the title column of the newest catalogue file with the one before."
+    categories = "Compare the category column of the newest catalogue file with the one before."
+    return [
+        # Variants share a title: the shop's own share is what counts. One title for all of twenty
+        # items is refused on a first night, too.
+        _against_before(
+            "catalogue_titles_differ",
+            "distinct_titles",
+            "observed IS NULL OR observed >= coalesce(0.5 * before, 0) AND (observed * titled > 1.5"
+            " OR titled < 20)",
+            further=", (SELECT product(observed)::BIGINT FROM {batch} WHERE measure IN ('items', 'titled'))"
+            " AS titled",
+            reason="Titles that are all alike tell no item from another, nor do models of content.",
+            next_step=titles,
+        ),
+        # Some shops have ids for titles in part; what counts is that they were not there before.
+        _against_before(
+            "catalogue_titles_are_not_ids",
+            "titles_are_ids",
+            "observed IS NULL OR before IS NULL OR observed <= before + 0.3",
+            reason="The shopper reads the title; an id in its place is a fallback of the export.",
+            next_step=titles,
+        ),
+        _against_before(
+            "catalogue_keeps_its_categories",
+            "categorised",
+            "observed IS NULL OR before IS NULL OR observed >= 0.5 * before",
+            reason="Without a category an item stands on no shelf of a department.",
+            next_step=categories,
+        ),
+        # A third: shops merge departments; they do not merge all of them overnight.
+        _against_before(
+            "catalogue_categories_differ",
+            "categories",
+            "before IS NULL OR observed >= before / 3 OR"
+            " (SELECT observed FROM {batch} WHERE measure = 'categorised') = 0",
+            reason="One category for all is a default; affinity to it says nothing.",
+            next_step=categories,
+        ),
+    ]
 
 
 def _prices() -> list[Rule]:

@@ -84,7 +84,7 @@ MEASURES = (
     Measure("repeated", "few_rows_are_repeated", "share", up=0.3),
     Measure("copied", "days_are_not_copies", "share", up=0.4, needs_past=True),
     # The largest distance between two cumulative shares: three hours' shift is about 0.2.
-    Measure("shape", HOURS, "plain", up=0.12, luck=0.5),
+    Measure("shape", HOURS, "plain", up=0.12, luck=0.4),
     # An hour with a tenth of its share, where chance and the shop's own days allow the judgement: a
     # visit's events all lie in one hour.
     Measure("hour", HOURS, "share", down=1.0, luck=2.0),

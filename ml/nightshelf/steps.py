@@ -167,6 +167,7 @@ def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorCon
     from nightshelf.doors.before import catalogues, new_files
 
     doors = run.shop.doors
+    learn_from = date.fromisoformat(doors.learn_from) if doors.learn_from else None
     at_the_end = door == "shelves"
     return DoorContext(
         night=run.night.date,
@@ -176,9 +177,9 @@ def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorCon
         shelves=due_shelves(run.attempt) if at_the_end else SHELVES,
         is_personal=is_personal(run.attempt) if at_the_end else True,
         new_files=new_files(run.attempt, before) if before else None,
-        catalogue_before=catalogues(run.attempt.shop, run.night.date),
+        catalogue_before=catalogues(run.attempt.shop, run.night.date, learn_from),
         quiet_days=tuple(doors.quiet_days),
-        learn_from=date.fromisoformat(doors.learn_from) if doors.learn_from else None,
+        learn_from=learn_from,
         max_lag_days=doors.max_days_behind,
         max_quarantined_share=doors.max_quarantined_share,
         max_anonymous_share=doors.max_anonymous_share,

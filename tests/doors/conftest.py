@@ -25,9 +25,13 @@ NOW = datetime(2026, 6, 2, tzinfo=UTC)
 WHOLE_CATALOGUE = {
     "items": 400, "titled": 1.0, "blank_titles": 0.0, "priced": 1.0, "in_stock": 0.9,
     "price_level": 2.7, "price_to_events": 0.0, "sold_items_known": 1.0,
+    "distinct_titles": 1.0, "titles_are_ids": 0.0, "categorised": 1.0, "categories": 8,
+    "stock_known": 1.0,
 }  # fmt: skip
 """What a published night's manifest says of the clickstream shop's catalogue."""
-SMALL_CATALOGUE = WHOLE_CATALOGUE | {"items": 12, "in_stock": 1.0, "price_level": 2.2925}
+SMALL_CATALOGUE = WHOLE_CATALOGUE | {
+    "items": 12, "in_stock": 1.0, "price_level": 2.2925, "categories": 1,
+}  # fmt: skip
 """The same of the small shop below."""
 
 HEALTHY = """

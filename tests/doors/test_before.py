@@ -54,6 +54,13 @@ def test_a_night_counts_once_with_its_last_attempt_newest_first(attempt):
     assert catalogues(attempt.shop, attempt.night) == ({"items": 10}, {"items": 9})
 
 
+def test_nights_before_a_change_that_is_meant_teach_nothing_of_the_catalogue(attempt):
+    for night in ("2026-05-28", "2026-05-29"):
+        publish(attempt.shop, night, 1, {"catalogue": {"items": int(night[-2:])}})
+    assert catalogues(attempt.shop, attempt.night, date(2026, 5, 29)) == ({"items": 29},)
+    assert catalogues(attempt.shop, attempt.night, attempt.night) == ()
+
+
 def test_eight_nights_are_enough(attempt):
     for day in range(1, 13):
         publish(attempt.shop, f"2026-05-{day:02}", 1, {"catalogue": {"items": day}})

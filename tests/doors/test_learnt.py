@@ -73,7 +73,8 @@ def test_more_than_usual_is_no_fault(shop):
         shop.execute(
             f"INSERT INTO landed.events BY NAME SELECT * REPLACE (event_id || '{n}' AS event_id,"
             f" occurred_at + INTERVAL {n} SECOND AS occurred_at, session_id || '{n}' AS session_id,"
-            f" anonymous_id || '{n}' AS anonymous_id, 'f-new' AS file_id)"
+            f" anonymous_id || '{n}' AS anonymous_id, order_id || '{n}' AS order_id,"
+            " 'f-new' AS file_id)"
             " FROM landed.events WHERE days_before = 1 AND file_id <> 'f-new'"
         )
     assert stops(shop) == []

@@ -1,4 +1,4 @@
-"""Forty faults in otherwise clean nights: each stops the night, under the right rule's name. And sixty
+"""Sixty faults in otherwise clean nights: each stops the night, under the right rule's name. And sixty
 clean nights, of shops of all sizes, in which nothing stops.
 
 The raw faults are planted in a shop of 2,000 events a day, the others in the small healthy shop of
@@ -205,11 +205,72 @@ RAW = [
         "no_new_file_is_mostly_quarantined",
         "UPDATE raw.files SET accepted = 0, quarantined = rows_read WHERE file_id = 'f-1'",
     ),
+    (
+        "prices all nought",
+        "prices_are_seldom_nought",
+        f"UPDATE landed.events SET price = 0 {DAY}",
+    ),
+    (
+        "prices nought in purchases alone",
+        "prices_are_seldom_nought",
+        f"UPDATE landed.events SET price = 0 {DAY} AND event_type = 'purchase'",
+    ),
+    (
+        "the sign of quantities flipped",
+        "quantities_keep_their_sign",
+        f"UPDATE landed.events SET quantity = -quantity {DAY} AND event_type = 'purchase'",
+    ),
+    (
+        "users and visitors both numbered from one",
+        "visitor_ids_are_not_user_ids",
+        "UPDATE landed.events SET user_id = regexp_extract(user_id, '[0-9]+')::INTEGER::VARCHAR, "
+        "anonymous_id = (split_part(anonymous_id, '-', 2)::INTEGER + 1)::VARCHAR",
+    ),
+    (
+        "four of five purchases lost",
+        "event_types_keep_their_mix",
+        f"DELETE FROM landed.events {DAY} AND event_type = 'purchase' AND row_number % 5 > 0",
+    ),
+    (
+        "one order id in a third of the orders",
+        "orders_belong_to_one_visitor",
+        f"UPDATE landed.events SET order_id = '0' {DAY} AND hash(order_id) % 3 = 0",
+    ),
     ("the catalogue emptied", "catalogue_is_filled", "DELETE FROM landed.items"),
     (
         "two thirds of the catalogue gone",
         "catalogue_keeps_its_size",
         "DELETE FROM landed.items WHERE row_number % 3 > 0",
+    ),
+    (
+        "a third of the catalogue gone",
+        "catalogue_keeps_its_size",
+        "DELETE FROM landed.items WHERE row_number % 3 = 0",
+    ),
+    (
+        "one title for all items",
+        "catalogue_titles_differ",
+        "UPDATE landed.items SET title = 'Untitled'",
+    ),
+    (
+        "ids for titles",
+        "catalogue_titles_are_not_ids",
+        "UPDATE landed.items SET title = item_id",
+    ),
+    (
+        "no categories",
+        "catalogue_keeps_its_categories",
+        "UPDATE landed.items SET category_path = NULL",
+    ),
+    (
+        "one category for all items",
+        "catalogue_categories_differ",
+        "UPDATE landed.items SET category_path = 'All'",
+    ),
+    (
+        "stock unknown",
+        "catalogue_knows_its_stock",
+        "UPDATE landed.items SET in_stock = NULL, stock_qty = NULL",
     ),
     (
         "everything out of stock",
@@ -285,8 +346,8 @@ SHELVES = [
 FAULTS = [*RAW, *FEATURES, *SHELVES]
 
 
-def test_there_are_forty_faults_and_more():
-    assert len({what for what, _, _ in FAULTS}) == len(FAULTS) >= 40
+def test_there_are_sixty_faults():
+    assert len({what for what, _, _ in FAULTS}) == len(FAULTS) >= 60
 
 
 @pytest.fixture(scope="module")

@@ -23,12 +23,16 @@ def new_files(attempt: Attempt, before: PublishedNight) -> tuple[str, ...]:
     return tuple(file_id for file_id, name, sha256 in rows if known.get(name) != sha256)
 
 
-def catalogues(shop: ShopHome, night: date) -> tuple[dict[str, float], ...]:
+def catalogues(
+    shop: ShopHome, night: date, since: date | None = None
+) -> tuple[dict[str, float], ...]:
     """The catalogue's figures of the last nights published before this one, newest first.
 
-    A night counts once, with its last attempt. One without a readable manifest is passed over.
+    A night counts once, with its last attempt. One without a readable manifest is passed over, and so
+    are those of before `since`: what changed on that day was meant.
     """
-    last = {p.night: p for p in published(shop) if p.night < night}
+    since = since or date.min
+    last = {p.night: p for p in published(shop) if since <= p.night < night}
     return tuple(filter(None, (_catalogue(last[n]) for n in sorted(last, reverse=True)[:NIGHTS])))
 
 
