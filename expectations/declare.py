@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import great_expectations.expectations as gxe
 
 from expectations import Rule
+from nightshelf.doors.profile import text
 
 __all__ = ["columns_rule", "figures_rule", "literal", "not_empty_rule", "rows_rule"]
 
@@ -69,11 +70,8 @@ def literal(value: str | date | datetime | Sequence[str]) -> str:
     Braces and colons leave as chr(n): the query passes through `str.format` and SQLAlchemy's
     `text`, which would take them for parameters of their own.
     """
-    if isinstance(value, datetime):
-        utc = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-        return f"TIMESTAMP '{utc.isoformat(sep=' ')}'"
     if isinstance(value, date):
-        return f"DATE '{value.isoformat()}'"
+        return text.literal(value)
     if isinstance(value, str):
         return f"'{''.join(_quoted(character) for character in value)}'"
     return f"({', '.join(literal(one) for one in value)})"
