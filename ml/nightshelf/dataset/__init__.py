@@ -1,5 +1,6 @@
 """What the models learn from: who took what on which day, strictly before `as_of`."""
 
+from nightshelf.dataset.catalogue import Catalogue, CatalogueRows, load_catalogue
 from nightshelf.dataset.interactions import (
     InteractionLog,
     Interactions,
@@ -11,9 +12,12 @@ from nightshelf.dataset.interactions import (
 )
 
 __all__ = [
+    "Catalogue",
+    "CatalogueRows",
     "InteractionLog",
     "Interactions",
     "day_number",
+    "load_catalogue",
     "load_interactions",
     "load_log",
     "pack_ids",

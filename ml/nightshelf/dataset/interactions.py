@@ -7,14 +7,15 @@ trailing NULs; on disk they are UTF-8 bytes and offsets, so that nothing needs p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from nightshelf.dataset.catalogue import Catalogue, CatalogueRows
 from nightshelf.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Interactions:
     users: np.ndarray
     """(n_users,) object: user ids, sorted by code point, each with at least one row."""
     items: np.ndarray
-    """(n_items,) object: item ids, sorted by code point, each with at least one row."""
+    """(n_items,) object: item ids, sorted by code point: those with rows, and the catalogue's."""
     user_codes: np.ndarray
     """(n_rows,) int32: position in `users`."""
     item_codes: np.ndarray
@@ -49,6 +50,12 @@ class Interactions:
     """(n_rows,) float32 > 0: what the day's events weigh together, net of refunds."""
     as_of: int
     """Day number; midnight at its start, in the shop's zone."""
+    by_type: Mapping[str, Interactions] = field(default_factory=dict)
+    """Event type → its own rows, in these same codes. Empty where types are not told apart."""
+    target: str = "purchase"
+    """The event type that the shelves are to bring about."""
+    catalogue: Catalogue | None = None
+    """One row per item of `items`; None where the shop has none."""
 
     @classmethod
     def from_arrays(
@@ -73,6 +80,11 @@ class Interactions:
         if len(lengths) > 1:
             raise ValueError(f"users, items, days and weights differ in length: {sorted(lengths)}")
         return cls._from_codes(user_ids, item_ids, user_codes, item_codes, days, weights, as_of)
+
+    @property
+    def typed(self) -> Mapping[str, Interactions]:
+        """`by_type`; where types are not told apart, all rows are of the target's."""
+        return self.by_type or {self.target: self}
 
     @classmethod
     def _from_codes(cls, users, items, user_codes, item_codes, days, weights, as_of):
@@ -140,12 +152,24 @@ class Interactions:
         return self.days[ends] if len(starts) else self.days[:0]
 
     def before(self, day: int) -> Interactions:
-        """What was known at midnight of `day`: rows < day; later users and items are not there."""
+        """What was known at midnight of `day`: rows < day; later users and items are not there, nor
+        are catalogue and types."""
         return self._where(self.days < day, day)
 
     def window(self, first: int, end: int) -> Interactions:
         """Rows with first <= day < end, as labels: its `as_of` is `end`."""
         return self._where((self.days >= first) & (self.days < end), end)
+
+    def over(self, users: np.ndarray, items: np.ndarray) -> Interactions:
+        """The same rows in the codes of larger sets of ids, both sorted."""
+        user_places, item_places = positions(users, self.users), positions(items, self.items)
+        return replace(
+            self,
+            users=users,
+            items=items,
+            user_codes=user_places[self.user_codes],
+            item_codes=item_places[self.item_codes],
+        )
 
     def _where(self, kept: np.ndarray, as_of: int) -> Interactions:
         users, user_codes = _present(self.users, self.user_codes[kept])
@@ -185,22 +209,53 @@ class InteractionLog:
     """(n_rows,) int8: position in `type_names`."""
     type_names: tuple[str, ...]
     weights: np.ndarray
+    target: str = "purchase"
 
-    def as_of(self, as_of: date, event_types: Sequence[str] | None = None) -> Interactions:
+    def as_of(
+        self,
+        as_of: date,
+        event_types: Sequence[str] | None = None,
+        catalogue: CatalogueRows | None = None,
+    ) -> Interactions:
         """Rows of earlier dates as far as they were known by then, and stood; all event types or some.
 
+        With a catalogue as of the same date its items are there too, and the types are told apart.
         The twin of dbt's macro seen_before. Raises InputError where nothing is left.
         """
-        end = day_number(as_of)
+        kept = self._known_by(day_number(as_of), event_types)
+        if not kept.any():
+            raise self._nothing_before(as_of, event_types)
+        seen = self._rows(kept, day_number(as_of))
+        return seen if catalogue is None else self._in_full(seen, kept, catalogue)
+
+    def _known_by(self, end: int, event_types: Sequence[str] | None) -> np.ndarray:
         kept = (self.joined < end) & (self.gone >= end)
         if event_types is not None:
             wanted = [n for n, name in enumerate(self.type_names) if name in event_types]
             kept &= np.isin(self.types, wanted)
-        if not kept.any():
-            raise self._nothing_before(as_of, event_types)
+        return kept
+
+    def _rows(self, kept: np.ndarray, end: int) -> Interactions:
         columns = [c[kept] for c in (self.user_codes, self.item_codes, self.days)]
-        weights = self.weights[kept]
-        return Interactions._from_sorted(self.users, self.items, columns, weights, end)
+        return Interactions._from_sorted(self.users, self.items, columns, self.weights[kept], end)
+
+    def _in_full(
+        self, seen: Interactions, kept: np.ndarray, catalogue: CatalogueRows
+    ) -> Interactions:
+        """`seen` over all the items of the catalogue, and again for each event type."""
+        items = _object_array(sorted({*seen.items, *catalogue.items}))
+        parts = {
+            name: self._rows(kept & (self.types == n), seen.as_of)
+            for n, name in enumerate(self.type_names)
+            if (kept & (self.types == n)).any()
+        }
+        by_type = {name: part.over(seen.users, items) for name, part in parts.items()}
+        return replace(
+            seen.over(seen.users, items),
+            by_type=by_type if len(by_type) > 1 else {},
+            target=self.target,
+            catalogue=catalogue.laid_over(items),
+        )
 
     def _nothing_before(self, as_of: date, event_types: Sequence[str] | None) -> InputError:
         of_types = f" of type {', '.join(event_types)}" if event_types is not None else ""
@@ -216,7 +271,9 @@ class InteractionLog:
         )
 
 
-def load_log(connection: duckdb.DuckDBPyConnection) -> InteractionLog:
+def load_log(
+    connection: duckdb.DuckDBPyConnection, target: str = "purchase"
+) -> InteractionLog:
     """Reads marts.fct_interactions whole. Codes are made inside DuckDB: 10 million rows never
     become Python strings. About 1 s a million rows."""
     users, items = (_ids(connection, c) for c in ("user_id", "item_id"))
@@ -233,6 +290,7 @@ def load_log(connection: duckdb.DuckDBPyConnection) -> InteractionLog:
         types=np.asarray(rows["type_code"]),
         type_names=types,
         weights=np.asarray(rows["weight"]),
+        target=target,
     )
 
 
