@@ -92,6 +92,13 @@ class CatalogueRows:
     items: list[str]
     columns: dict[str, list[Any]]
 
+    @classmethod
+    def of(cls, rows: duckdb.DuckDBPyRelation) -> CatalogueRows:
+        """From a relation of one row an item, sorted by `item_id`."""
+        table = rows.to_arrow_table()
+        columns = {name: table[name].to_pylist() for name in table.column_names}
+        return cls(columns.pop("item_id"), columns)
+
     def laid_over(self, items: np.ndarray) -> Catalogue:
         """One row for each of `items`, which hold all of these and perhaps more; both sorted."""
         place = {item: n for n, item in enumerate(self.items)}
@@ -105,9 +112,7 @@ class CatalogueRows:
 
 def load_catalogue(connection: duckdb.DuckDBPyConnection, as_of: date) -> CatalogueRows:
     """What feat_catalogue says as of a cut. About 0.3 s for a hundred thousand items."""
-    table = connection.execute(_SQL, {"as_of": as_of}).to_arrow_table()
-    columns = {name: table[name].to_pylist() for name in table.column_names}
-    return CatalogueRows(columns.pop("item_id"), columns)
+    return CatalogueRows.of(connection.sql(_SQL, params={"as_of": as_of}))
 
 
 def _coded(values: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray]:
