@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates import MODELS, base, fingerprint, item_knn, load_npz, save_npz
+from nightshelf.candidates import MODELS, base, fingerprint, load_npz, save_npz, similarity
 from nightshelf.candidates.factors import TILE
 from nightshelf.dataset import Interactions
 from nightshelf.errors import ModelError
@@ -104,7 +104,7 @@ def test_user_order_and_company_change_nothing(name, shop, fitted):
 def test_the_number_of_cores_changes_nothing(name, shop, fitted, monkeypatch):
     from nightshelf.candidates import factors
 
-    for module in (base, factors, item_knn):
+    for module in (base, factors, similarity):
         monkeypatch.setattr(module, "cores", lambda: 1)
     model = type(fitted[name])(fitted[name].params).fit(shop)
     assert fingerprint(model.arrays()) == fingerprint(fitted[name].arrays())
