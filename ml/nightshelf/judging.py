@@ -24,7 +24,7 @@ from nightshelf.registry import Registry
 from nightshelf.reigning import Reign, find_reign
 from nightshelf.scoring import keep_recipes
 from nightshelf.settings import Shop
-from nightshelf.storage import read_json, write_json
+from nightshelf.storage import read_json, without_nan, write_json
 from nightshelf.transform import manifest_hash
 from nightshelf.warehouse import connect
 
@@ -269,7 +269,7 @@ def _write(
     told = {p: d.told() for p, d in decisions.items()}
     write_json(attempt.root / "decision.json", told)
     report = {e.placement: _report(e, told[e.placement]) for e in examined}
-    write_json(attempt.quality, {"data": data, "placements": report})
+    write_json(attempt.quality, without_nan({"data": data, "placements": report}))
     _keep_fingerprints(shop, attempt, told)
 
 

@@ -334,12 +334,12 @@ def _challenger(found: Sequence[Contender]) -> tuple[Contender | None, str]:
         return best, f"no ranker (too few labels), so {told}"
     if not singles:
         return trained, "the ranker alone proposes anything"
-    versus = Comparison(
-        f"the best single source, {_best(singles).name}", trained.less(_best(singles))
-    )
+    single = _best(singles)
+    versus = Comparison(single.name, trained.less(single))
+    told = f"of single sources {single.name} is the best, and the ranker is {versus.told}"
     if versus.difference.low > 0:
-        return trained, f"the ranker is {versus.told}"
-    return best, f"the ranker is {versus.told}" + (f"; so {best.name}" if best else "")
+        return trained, told
+    return best, f"{told}; so the challenger is {best.name}" if best else told
 
 
 def _best(some: Sequence[Contender]) -> Contender:

@@ -16,7 +16,7 @@ from nightshelf.paths import Attempt
 from nightshelf.progress import Progress
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.registry import Registry, pictures
-from nightshelf.registry.card import Card, shortened
+from nightshelf.registry.card import Card, prose, quoted, shortened
 from nightshelf.registry.store import MAX_VALUE
 from nightshelf.settings import Shop
 from nightshelf.storage import read_json
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 EXPLAINED = "explained_{view}.json"
 """What a ranker's makers may leave in the attempt's models/: {"importances": {feature: value},
 "importance_of": "what the values are", "partial_dependence": {feature: {"grid": […], "mean": […]}}}."""
+NOTE = "mlflow.note.content"
+"""What MLflow shows at the top of a run, as Markdown."""
 FEW_USERS = 200
 """With fewer the interval of nDCG@10 is wider than most differences between models."""
 
@@ -150,6 +152,7 @@ class Record:
         """The challenger as a version, its card as description and as artefact; its number."""
         card = self.card(examined, challenger, promoted, why).markdown()
         self.registry.keep_text(run, "model_card.md", card)
+        self.registry.tag(run, {NOTE: shortened(card, MAX_VALUE)})
         verdict = {"verdict": "promoted" if promoted else "not promoted", "why": why}
         measured = {
             "placement": examined.placement,
@@ -226,6 +229,7 @@ class Record:
         warned = [f"{p}: {d.warning}" for p, d in decisions.items() if d.warning]
         if warned:
             self.registry.tag(self.parent, {"warning": "; ".join(warned)})
+        self.registry.tag(self.parent, {NOTE: note(decisions)})
         self.registry.keep(self.parent, "", self.attempt.quality)
         self.registry.finish(self.parent)
 
@@ -233,6 +237,16 @@ class Record:
         """Marks the parent run; what went wrong is on its way up already."""
         with contextlib.suppress(NightshelfError), self.registry.told():
             self.registry.finish(self.parent, "FAILED")
+
+
+def note(decisions: dict[str, Decision]) -> str:
+    """The night's run in MLflow begins with this."""
+    return "\n\n".join(
+        f"**{prose('rec_' + placement)}** is ranked by the {d.serves},"
+        f" {quoted(d.recipe.source)}: {prose(d.why)}."
+        + (f" **Warning:** {prose(d.warning)}." if d.warning else "")
+        for placement, d in decisions.items()
+    )
 
 
 def parameters(recipe: Recipe) -> dict[str, Any]:

@@ -40,11 +40,11 @@ def user_cohorts(past: Past) -> list[Cohort]:
     cold = days <= COLD_DAYS
     middle = int(np.median(days[~cold])) if (~cold).any() else COLD_DAYS + 1
     first = COLD_DAYS + 1
-    light = f"{first} to {middle} dates before" if middle > first else f"{first} dates before"
+    light = f"{first} to {middle} dates" if middle > first else f"{first} dates"
     return [
-        Cohort("cold", "no or one date before", cold),
+        Cohort("cold", "no or one date", cold),
         Cohort("light", light, ~cold & (days <= middle)),
-        Cohort("heavy", f"more than {middle} dates before", ~cold & (days > middle)),
+        Cohort("heavy", f"over {middle} dates", ~cold & (days > middle)),
     ]
 
 
@@ -59,9 +59,9 @@ def item_cohorts(past: Past, n_columns: int) -> list[Cohort]:
     new = age < NEW_DAYS
     head = np.append(_head(past.item_users), np.zeros(n_later, dtype=bool))
     return [
-        Cohort("new", f"first taken less than {NEW_DAYS} days before, or never", new),
-        Cohort("tail", "the other half of what was taken", ~new & ~head),
-        Cohort("head", "the fewest items that make up half of what was taken", ~new & head),
+        Cohort("new", f"not {NEW_DAYS} days old", new),
+        Cohort("tail", "the rest", ~new & ~head),
+        Cohort("head", "half of what was taken", ~new & head),
     ]
 
 

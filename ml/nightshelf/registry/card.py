@@ -51,13 +51,13 @@ class Card:
     """The contender that this version is."""
     contenders: Sequence[Mapping[str, Any]]
     cohorts: Sequence[tuple[str, str, str]]
-    """("cold", "no or one date before", "ndcg@10/users/cold")."""
+    """("cold", "no or one date", "ndcg@10/users/cold")."""
     limits: Sequence[str]
     reproduce: Sequence[tuple[str, object]] = field(default=())
 
     def markdown(self) -> str:
         parts = [
-            f"# {quoted(self.model)}",
+            f"# {prose(self.model)}",
             f"How `rec_{self.placement}` of shop {quoted(self.shop)} is ranked: view"
             f" `{self.view}`, {WHAT_VIEWS_ARE[self.view]}.",
             f"**{self.verdict}**: {prose(self.why)}.",
@@ -108,7 +108,9 @@ class Card:
             for cohort, told, key in self.cohorts
         ]
         return [
-            "By cohort; of items it is the recall of what users took among them.",
+            "By cohort. Users are told apart by the dates on which they took anything before; items by"
+            " their age, and the head is as few items as make up half of what was taken. Of items it is"
+            " the recall of what users took among them.",
             _table(["cohort", "who or what", "figure", "this version", "users"], found),
         ]
 

@@ -29,6 +29,7 @@ def ndcg_picture(by_k: Mapping[str, Sequence[float]]) -> Figure:
         is_bold = name in ("ranker", "champion")
         ks = range(1, len(values) + 1)
         axes.plot(ks, values, label=plain(name), linewidth=2.4 if is_bold else 1.2)
+    axes.set_xticks(range(1, 1 + max(map(len, by_k.values()), default=0)))
     axes.set_xlabel("k")
     axes.set_ylabel("mean nDCG@k")
     axes.legend(fontsize=8, ncols=2)
@@ -73,7 +74,7 @@ def calibration_picture(curve: Mapping[str, Sequence[float]]) -> Figure:
     shown = CalibrationDisplay(came, foretold, foretold)
     shown.plot(ax=axes, name="ranker", color=ACCENT)
     seen = np.concatenate([foretold, came])
-    least = seen[seen > 0].min(initial=1e-4)
+    least = seen[seen > 0].min(initial=1.0)
     for axis in (axes.set_xscale, axes.set_yscale):
         axis("log")
     axes.set_xlim(least / 2, 1)

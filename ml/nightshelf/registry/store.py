@@ -21,6 +21,7 @@ from nightshelf.paths import Home
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.recipe import Recipe
 from nightshelf.registry.files import AGAIN, read_recipe, write_recipe
+from nightshelf.storage import without_nan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,6 +31,14 @@ MAX_VALUE = 5_000
 MAX_AT_ONCE = 100
 """MLflow takes as many parameters in one call."""
 LOCK_SECONDS = 120
+ABOUT = {
+    # Without it MLflow opens the experiment as one of language models, with no runs in sight.
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "A run a night, with a run inside for each source fitted and each contender"
+    " examined. The night's run holds the pictures of each placement and `quality.json`; a ranker's"
+    " holds its curves; a challenger's holds `model_card.md`, which its registered version shows.",
+}
+"""Tags of a shop's experiment."""
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 MOVED_BY_NIGHTS = "champion_by_night"
 """Tag of a registered model: the version that a night made champion. Where the alias stands on
@@ -119,7 +128,10 @@ class Registry:
             found = None
         if found is not None:
             return found.experiment_id
-        return self.client.create_experiment(self.shop, artifact_location=self.artifacts.as_uri())
+        made = self.client.create_experiment(self.shop, artifact_location=self.artifacts.as_uri())
+        for key, value in ABOUT.items():
+            self.client.set_experiment_tag(made, key, value)
+        return made
 
     def _is_here(self, location: str) -> bool:
         try:
@@ -178,7 +190,7 @@ class Registry:
         self.client.log_text(run, text, name)
 
     def keep_json(self, run: str, name: str, content: Any) -> None:
-        self.client.log_dict(run, content, name)
+        self.keep_text(run, name, json.dumps(without_nan(content), indent=1))
 
     def keep_pictures(self, run: str, folder: str, pictures: Mapping[str, Figure]) -> None:
         """Figures as PNG: name → figure."""
