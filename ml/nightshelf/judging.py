@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from nightshelf import quality, recording
+from nightshelf import gate, quality, recording
 from nightshelf.evaluation import load_past
 from nightshelf.evaluation.curves import calibration, precision_recall
 from nightshelf.learning import load_labels, load_rankers, taken
@@ -39,7 +39,7 @@ class Examined:
     placement: str
     view: str
     reign: Reign
-    verdict: quality.Verdict
+    verdict: gate.Verdict
     found: list[quality.Contender] = field(default_factory=list)
     reachable: float = math.nan
     n_users: int = 0
@@ -155,7 +155,7 @@ def _examine(
         # Where readiness says that popular items will be used, they take the place of a champion
         # that learnt from a larger shop.
         why = f"{ready.told}; nothing is examined"
-        return Examined(placement, view, reign, quality.Verdict(None, SERVES_ALL, why))
+        return Examined(placement, view, reign, gate.Verdict(None, SERVES_ALL, why))
     wanted = load_labels(attempt, view)
     path = attempt.candidates / f"evaluate_{view}.parquet"
     pool = Pool.read(path) if wanted is not None else None
@@ -169,7 +169,7 @@ def _examine(
     ranker = load_rankers(attempt)[view]
     tonight = Recipe(view, RANKER, ranker) if ranker else None
     found = quality.contenders(held, tonight, reign.recipe)
-    verdict = quality.judge(found, reign.stays)
+    verdict = gate.judge(found, reign.stays)
     hits = taken(pool, wanted)
     return Examined(
         placement,
@@ -180,16 +180,16 @@ def _examine(
         quality.reachable(pool, wanted, hits),
         len(wanted.users),
         quality.cohorts_told(held),
-        quality.limits(found, verdict.challenger),
+        gate.limits(found, verdict.challenger),
         _curves(tonight.score(pool, matrix), hits) if tonight else {},
     )
 
 
-def _unexamined(reign: Reign) -> quality.Verdict:
+def _unexamined(reign: Reign) -> gate.Verdict:
     why = "nobody and nothing to examine on: too short a history"
     if reign.recipe is not None:
-        return quality.Verdict(None, quality.CHAMPION, f"{why}; the champion goes on")
-    return quality.Verdict(None, SERVES_ALL, f"{why}; no champion can serve, so {SERVES_ALL} does")
+        return gate.Verdict(None, quality.CHAMPION, f"{why}; the champion goes on")
+    return gate.Verdict(None, SERVES_ALL, f"{why}; no champion can serve, so {SERVES_ALL} does")
 
 
 def _curves(scores: Any, hits: Any) -> dict[str, dict]:
@@ -212,7 +212,7 @@ def settle(
     return decision
 
 
-def _with_trouble(verdict: quality.Verdict, reign: Reign) -> quality.Verdict:
+def _with_trouble(verdict: gate.Verdict, reign: Reign) -> gate.Verdict:
     """A champion that takes no part is told of; loudly, if it should have."""
     if not reign.trouble:
         return verdict

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from nightshelf import quality
+from nightshelf import gate, quality
 from nightshelf.candidates import model_params
 from nightshelf.errors import NightshelfError
+from nightshelf.evaluation import Interval
 from nightshelf.learning import ranker_params
 from nightshelf.night import ROLES, WINDOW_DAYS, Night
 from nightshelf.paths import Attempt
@@ -61,7 +62,7 @@ class Record:
         more = {"mlflow.source.git.commit": tags["git_commit"], "mlflow.source.name": "nightshelf"}
         registry.tag(parent, more)
         registry.log_data(parent, f"{shop.name}: marts.fct_interactions", data, str(data["hash"]))
-        seeds = {"bootstrap_seed": quality.SEED, "gate_margin": quality.MARGIN}
+        seeds = {"bootstrap_seed": quality.SEED, "gate_margin": gate.MARGIN}
         registry.log(parent, {"shop": shop.model_dump_json(), **seeds}, {})
         return cls(registry, shop, night, attempt, tags, parent)
 
@@ -312,5 +313,5 @@ def _is_shown(contender: quality.Contender, examined: Examined) -> bool:
     return contender.name in shown
 
 
-def _three(interval: quality.Interval) -> tuple[float, float, float]:
+def _three(interval: Interval) -> tuple[float, float, float]:
     return interval.mean, interval.low, interval.high
