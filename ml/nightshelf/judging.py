@@ -7,9 +7,11 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from nightshelf import gate, quality, recording
 from nightshelf.evaluation import load_past
-from nightshelf.evaluation.curves import calibration, precision_recall
+from nightshelf.evaluation.curves import calibration, partial_dependence, precision_recall
 from nightshelf.learning import load_labels, load_rankers, taken
 from nightshelf.night import WINDOW_DAYS, Night
 from nightshelf.paths import Attempt, Home
@@ -18,6 +20,7 @@ from nightshelf.progress import Progress
 from nightshelf.provenance import code_version
 from nightshelf.ranking import features
 from nightshelf.ranking.pool import Pool
+from nightshelf.ranking.ranker import Ranker
 from nightshelf.readiness import Placement, read_readiness
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.registry import Registry
@@ -28,6 +31,8 @@ from nightshelf.storage import read_json, without_nan, write_json
 from nightshelf.transform import manifest_hash
 from nightshelf.warehouse import connect
 
+EXPLAINED_FEATURES = 6
+"""Partial dependence is drawn of so many, the most important ones."""
 SERVES_ALL = "popularity"
 """The list that needs no examination."""
 
@@ -46,7 +51,7 @@ class Examined:
     cohorts: list[quality.Told] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     curves: dict[str, dict] = field(default_factory=dict)
-    """Of tonight's ranker: "calibration" and "precision_recall"."""
+    """Of tonight's ranker: calibration, precision_recall, importances, partial_dependence."""
 
     @property
     def challenger(self) -> quality.Contender | None:
@@ -181,7 +186,7 @@ def _examine(
         len(wanted.users),
         quality.cohorts_told(held),
         gate.limits(found, verdict.challenger),
-        _curves(tonight.score(pool, matrix), hits) if tonight else {},
+        _curves(ranker, matrix, hits) if ranker else {},
     )
 
 
@@ -192,11 +197,17 @@ def _unexamined(reign: Reign) -> gate.Verdict:
     return gate.Verdict(None, SERVES_ALL, f"{why}; no champion can serve, so {SERVES_ALL} does")
 
 
-def _curves(scores: Any, hits: Any) -> dict[str, dict]:
-    curves = {"precision_recall": precision_recall(scores, hits)}
-    if len(scores) and scores.min() >= 0 and scores.max() <= 1:  # else they are no chances
-        curves["calibration"] = calibration(scores, hits)
-    return curves
+def _curves(ranker: Ranker, matrix: np.ndarray, hits: np.ndarray) -> dict[str, dict]:
+    """How far tonight's ranker can be believed, and what it goes by."""
+    scores, importances = ranker.score(matrix), ranker.importances()
+    most = list(importances)[:EXPLAINED_FEATURES]
+    columns = {name: ranker.features.index(name) for name in most}
+    return {
+        "calibration": calibration(scores, hits),
+        "precision_recall": precision_recall(scores, hits),
+        "importances": importances,
+        "partial_dependence": partial_dependence(ranker.score, matrix, columns),
+    }
 
 
 def settle(

@@ -11,7 +11,7 @@ from nightshelf import gate, quality
 from nightshelf.candidates import model_params
 from nightshelf.errors import NightshelfError
 from nightshelf.evaluation import Interval
-from nightshelf.learning import ranker_params
+from nightshelf.learning import ranker_settings
 from nightshelf.night import ROLES, WINDOW_DAYS, Night
 from nightshelf.paths import Attempt
 from nightshelf.progress import Progress
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from nightshelf.judging import Decision, Examined
 
-EXPLAINED = "explained_{view}.json"
-"""What a ranker's makers may leave in the attempt's models/: {"importances": {feature: value},
-"importance_of": "what the values are", "partial_dependence": {feature: {"grid": […], "mean": […]}}}."""
 NOTE = "mlflow.note.content"
 """What MLflow shows at the top of a run, as Markdown."""
 FEW_USERS = 200
@@ -103,26 +100,13 @@ class Record:
         return runs
 
     def _explain(self, run: str, examined: Examined) -> None:
-        """The ranker's curves, importances and partial dependence: pictures, and their data."""
-        drawn: dict[str, Figure] = {}
-        if examined.curves.get("calibration", {}).get("foretold"):
-            drawn["calibration"] = pictures.calibration_picture(examined.curves["calibration"])
-        if examined.curves.get("precision_recall", {}).get("recall"):
-            curve = examined.curves["precision_recall"]
-            drawn["precision_recall"] = pictures.precision_recall_picture(curve)
-        self.registry.keep_json(run, "curves/curves.json", examined.curves)
-        path = self.attempt.models / EXPLAINED.format(view=examined.view)
-        if path.exists():
-            told = read_json(path)
-            drawn |= explained_pictures(told)
-            self.registry.keep_json(run, "curves/explained.json", told)
-        self.registry.keep_pictures(run, "curves", drawn)
-        errors = {
-            f"calibration_{name}": examined.curves["calibration"][name][0]
-            for name in ("error", "brier")
-            if "calibration" in examined.curves
-        }
-        self.registry.log(run, {}, errors)
+        """The ranker's curves and what it goes by: pictures, and their data."""
+        curves = examined.curves
+        self.registry.keep_json(run, "curves/curves.json", curves)
+        self.registry.keep_pictures(run, "curves", curve_pictures(curves))
+        if curves.get("calibration"):
+            of = curves["calibration"]
+            self.registry.log(run, {}, {f"calibration_{n}": of[n][0] for n in ("error", "brier")})
 
     def _overview(self, examined: Examined) -> None:
         """All contenders of a placement side by side, on the parent run."""
@@ -256,18 +240,25 @@ def parameters(recipe: Recipe) -> dict[str, Any]:
     if recipe.ranker is None:
         params = model_params().get(recipe.source)
         return shared | (asdict(params) if params else {})
-    return shared | {"n_features": len(recipe.ranker.features)} | asdict(ranker_params())
+    settings = {k: v for part in asdict(ranker_settings()).values() for k, v in part.items()}
+    of_ranker = {"kind": recipe.ranker.kind, "n_features": len(recipe.ranker.features)}
+    return shared | of_ranker | settings
 
 
-def explained_pictures(told: dict[str, Any]) -> dict[str, Figure]:
-    """Pictures of what EXPLAINED holds, as far as it is there."""
+def curve_pictures(curves: dict[str, dict]) -> dict[str, Figure]:
+    """A picture of each curve that there is."""
     drawn = {}
-    if told.get("importances"):
-        label = told.get("importance_of", "importance")
-        drawn["importances"] = pictures.importance_picture(told["importances"], label)
-    if told.get("partial_dependence"):
-        curves = told["partial_dependence"]
-        drawn["partial_dependence"] = pictures.partial_dependence_picture(curves)
+    if curves.get("calibration", {}).get("foretold"):
+        drawn["calibration"] = pictures.calibration_picture(curves["calibration"])
+    if curves.get("precision_recall", {}).get("recall"):
+        drawn["precision_recall"] = pictures.precision_recall_picture(curves["precision_recall"])
+    if curves.get("importances"):
+        label = "share of what the model makes of all features"
+        drawn["importances"] = pictures.importance_picture(curves["importances"], label)
+    if curves.get("partial_dependence"):
+        drawn["partial_dependence"] = pictures.partial_dependence_picture(
+            curves["partial_dependence"]
+        )
     return drawn
 
 
