@@ -69,8 +69,8 @@ class DoorContext:
 
     @property
     def as_ofs(self) -> dict[str, date]:
-        """The three dates the features are built as of, by role."""
-        days_back = {"train": 28, "evaluate": 14, "serve": 0}
+        """The dates the features are built as of, by role."""
+        days_back = {"train_2": 42, "train_1": 28, "evaluate": 14, "serve": 0}
         return {role: self.night - timedelta(days=days) for role, days in days_back.items()}
 
     def quiet_nights(self) -> list[date]:

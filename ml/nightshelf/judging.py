@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from nightshelf import quality
 from nightshelf.candidates import model_params
-from nightshelf.learning import load_labels, load_rankers, ranker_params, taken
+from nightshelf.learning import load_labels, load_rankers, ranker_settings, taken
 from nightshelf.night import Night
 from nightshelf.paths import PROJECT, Attempt, Home
 from nightshelf.placement import PLACEMENT_VIEWS
@@ -207,7 +207,10 @@ def _log_contenders(
 
 def _parameters(recipe: Recipe) -> dict:
     shared = {"source": recipe.source, "view": recipe.view, "fingerprint": recipe.fingerprint()}
-    return shared | (asdict(ranker_params()) if recipe.ranker else {})
+    if recipe.ranker is None:
+        return shared
+    settings = {k: v for part in asdict(ranker_settings()).values() for k, v in part.items()}
+    return shared | {"kind": recipe.ranker.kind} | settings
 
 
 def _write(

@@ -1,24 +1,12 @@
--- Lines are counted per date before the cuts are laid over them: the same sums from fewer rows.
-with lines as (
-    select
-        i.user_id,
-        items.category,
-        i.interaction_date,
-        i.cancelled_on,
-        i.joined_on,
-        i.left_on,
-        count(*) as n_lines
+-- An item counts in the category that the catalogue gave it by the cut.
+with seen as (
+    select as_ofs.as_of, i.user_id, items.category, i.interaction_date, count(*) as n_lines
     from {{ ref('fct_interactions') }} as i
-    join {{ ref('dim_items') }} as items using (item_id)
+    join {{ ref('int_as_ofs') }} as as_ofs on {{ seen_before('as_ofs.as_of') }}
+    join {{ ref('feat_catalogue') }} as items on items.item_id = i.item_id and items.as_of = as_ofs.as_of
     where i.event_type = '{{ var("target_event") }}'
         and items.category is not null
     group by all
-),
-
-seen as (
-    select as_ofs.as_of, i.*
-    from lines as i
-    join {{ ref('int_as_ofs') }} as as_ofs on {{ seen_before('as_ofs.as_of') }}
 ),
 
 counted as (

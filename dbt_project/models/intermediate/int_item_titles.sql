@@ -1,54 +1,58 @@
 -- Several titles for one item: what a catalogue said last is right. Where there is no catalogue, only
 -- what order lines happen to say, the title most often written is; a typing slip is rare and recent.
 with known as (
-    select items.*, files.name as file_name, files.is_claim
+    select as_ofs.as_of, items.*, files.name as file_name, files.is_claim
     from {{ ref('stg_items') }} as items
     join {{ source('raw', 'files') }} as files using (file_id)
+    join {{ ref('int_as_ofs') }} as as_ofs
+        on items.updated_at is null or {{ local_date('items.updated_at') }} < as_ofs.as_of
     where items.title is not null
-        and (items.updated_at is null or {{ local_date('items.updated_at') }} < date '{{ var("night") }}')
 ),
 
 catalogued as (
     select
+        as_of,
         item_id,
         title,
-        row_number() over (partition by item_id order by {{ newest_first() }}) as place
+        row_number() over (partition by as_of, item_id order by {{ newest_first() }}) as place
     from known
     where not is_claim
 ),
 
 claims as (
-    select item_id, title, count(*) as n_lines, max(updated_at) as written_at
+    select as_of, item_id, title, count(*) as n_lines, max(updated_at) as written_at
     from known
     where is_claim
-    group by item_id, title
+    group by as_of, item_id, title
 ),
 
 claimed as (
     select
+        as_of,
         item_id,
         title,
         row_number() over (
-            partition by item_id
+            partition by as_of, item_id
             order by n_lines desc, written_at desc nulls last, title
         ) as place
     from claims
 ),
 
 counted as (
-    select item_id, count(distinct title)::integer as n_titles
+    select as_of, item_id, count(distinct title)::integer as n_titles
     from known
-    group by item_id
+    group by as_of, item_id
 )
 
 select
+    as_of,
     item_id,
     coalesce(catalogued.title, claimed.title) as title,
     catalogued.title is null as is_claimed,
     n_titles
 from counted
-left join catalogued using (item_id)
-left join claimed using (item_id)
+left join catalogued using (as_of, item_id)
+left join claimed using (as_of, item_id)
 where coalesce(catalogued.place, 1) = 1
     and coalesce(claimed.place, 1) = 1
-order by item_id
+order by as_of, item_id

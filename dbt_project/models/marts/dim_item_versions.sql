@@ -26,6 +26,7 @@ carried as (
         updated_at,
         {{ last_word('title', 'not is_claim and title is not null') }} as title,
         {{ last_word("{'category': category, 'brand': brand}", 'category is not null or brand is not null') }} as kind,
+        {{ last_word('parent_id', 'parent_id is not null') }} as parent_id,
         coalesce(
             {{ last_word('price', 'not is_claim and price is not null') }},
             {{ last_word('price', 'is_claim and price is not null') }}
@@ -46,7 +47,7 @@ carried as (
 versions as (
     select
         * exclude (age),
-        row(title, kind, price, in_stock, span) as said
+        row(title, kind, parent_id, price, in_stock, span) as said
     from carried
     where age = 1
 ),
@@ -61,6 +62,7 @@ changes as (
 select
     -- ids
     changes.item_id,
+    changes.parent_id,
     -- what it is
     coalesce(changes.title, titles.title, changes.item_id) as title,
     changes.kind.category as category,
@@ -74,5 +76,6 @@ select
     changes.updated_at as valid_from,
     lead(changes.updated_at) over (partition by changes.item_id order by changes.updated_at nulls first) as valid_until
 from changes
-left join {{ ref('int_item_titles') }} as titles using (item_id)
+left join {{ ref('int_item_titles') }} as titles
+    on titles.item_id = changes.item_id and titles.as_of = date '{{ var("night") }}'
 order by changes.item_id, valid_from nulls first

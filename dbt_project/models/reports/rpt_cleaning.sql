@@ -33,7 +33,8 @@ with rules as (
         select files.source, items.title <> titles.title as is_other
         from {{ ref('stg_items') }} as items
         join {{ source('raw', 'files') }} as files using (file_id)
-        join {{ ref('int_item_titles') }} as titles using (item_id)
+        join {{ ref('int_item_titles') }} as titles
+            on titles.item_id = items.item_id and titles.as_of = date '{{ var("night") }}'
         where items.title is not null
             and (items.updated_at is null or {{ local_date('items.updated_at') }} < date '{{ var("night") }}')
     )

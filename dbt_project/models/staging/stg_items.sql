@@ -1,6 +1,7 @@
 select
     -- ids
     item_id,
+    nullif(trim(parent_id), '') as parent_id,
     -- what it is
     nullif(trim(title), '') as title,
     nullif(trim(category_path), '') as category_path,

@@ -80,6 +80,19 @@ class OwnHistory(CandidateModel):
         at, codes, scores, ranks = cut(at, codes, scores, len(rows), k)
         return Recommendations(asked[at].astype(np.int32), codes, scores, ranks)
 
+    def scores_of(self, users, user_codes, item_codes, block: int = 64) -> np.ndarray:
+        width = np.int64(max(len(self.items), 1))
+        owners = np.repeat(np.arange(len(self.users), dtype=np.int64), np.diff(self.indptr))
+        keys = owners * width + self.codes
+        order = np.argsort(keys)
+        rows = self._rows(users)[user_codes].astype(np.int64)
+        asked = rows * width + item_codes
+        at = np.minimum(np.searchsorted(keys, asked, sorter=order), max(len(keys) - 1, 0))
+        if not len(keys):
+            return np.zeros(len(asked), dtype=np.float32)
+        at = order[at]
+        return np.where((keys[at] == asked) & (rows >= 0), self.scores[at], 0).astype(np.float32)
+
     def _arrays(self) -> dict[str, np.ndarray]:
         lists = {"indptr": self.indptr, "codes": self.codes, "scores": self.scores}
         return {**lists, **self.rhythm.arrays()}

@@ -96,7 +96,7 @@ def _attach_tables(
                 on u.user_id = p.user_id and u.as_of = $as_of
             left join features.feat_user_item as ui
                 on ui.user_id = p.user_id and ui.item_id = p.item_id and ui.as_of = $as_of
-            left join marts.dim_items as d on d.item_id = p.item_id
+            left join features.feat_catalogue as d on d.item_id = p.item_id and d.as_of = $as_of
             left join features.feat_user_category as c
                 on c.user_id = p.user_id and c.category = d.category and c.as_of = $as_of
             order by pool_row""",
