@@ -171,22 +171,29 @@ def _examine(
         matrix = features.attach(db, pool, as_of)
         past = load_past(db, as_of, pool.items, wanted.users)
     held = quality.Examination(pool, matrix, wanted, past)
-    ranker = load_rankers(attempt)[view]
+    return held_against(held, placement, reign, load_rankers(attempt)[view])
+
+
+def held_against(
+    held: quality.Examination, placement: str, reign: Reign, ranker: Ranker | None
+) -> Examined:
+    """Tonight's contenders and the champion on one window, and the gate's verdict."""
+    view = held.wanted.view
     tonight = Recipe(view, RANKER, ranker) if ranker else None
     found = quality.contenders(held, tonight, reign.recipe)
     verdict = gate.judge(found, reign.stays)
-    hits = taken(pool, wanted)
+    hits = taken(held.pool, held.wanted)
     return Examined(
         placement,
         view,
         reign,
         verdict,
         found,
-        quality.reachable(pool, wanted, hits),
-        len(wanted.users),
+        quality.reachable(held.pool, held.wanted, hits),
+        len(held.wanted.users),
         quality.cohorts_told(held),
         gate.limits(found, verdict.challenger),
-        _curves(ranker, matrix, hits) if ranker else {},
+        _curves(ranker, held.matrix, hits) if ranker else {},
     )
 
 

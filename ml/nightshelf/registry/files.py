@@ -13,6 +13,8 @@ import stat
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+
 from nightshelf.candidates import save_npz
 from nightshelf.candidates.files import parse_npz
 from nightshelf.errors import ModelError
@@ -95,10 +97,15 @@ def _told(path: Path, text: bytes) -> dict[str, Any]:
 
 
 def _ranker(path: Path, content: bytes) -> Ranker:
+    """The ranker, if it can score a row of as many features as it names."""
     arrays = parse_npz(content, path)
     try:
-        return Ranker.from_arrays(arrays)
+        ranker = Ranker.from_arrays(arrays)
+        scores = ranker.score(np.zeros((1, len(ranker.features)), dtype=np.float32))
+        if scores.shape != (1,) or not np.isfinite(scores).all():
+            raise ValueError(f"it scores a row as {scores}")
     except ModelError:
         raise
     except Exception as error:  # whatever arrays of another shape or kind make it stumble over
         raise ModelError(f"{path} holds no ranker: {error!r}", AGAIN) from None
+    return ranker
