@@ -22,6 +22,7 @@ PLAIN = {
     "looked_looked": 1.0,
     "looked_wanted": 1.0,
     "looked_bought": 1.0,
+    "wanted_wanted": 1.0,
     "wanted_bought": 1.0,
     "bought_bought": 1.0,
 }
@@ -150,7 +151,7 @@ def test_pairs_equal_a_count_by_hand_over_a_random_shop():
     }  # fmt: skip
     found = votes(fitted(sorted(rows), neighbours=9))
     stage = {"view": 0, "cart_add": 1, "purchase": 2}
-    wanted = {(0, 0), (0, 1), (0, 2), (1, 2), (2, 2)}
+    wanted = {(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)}
     expected = {}
     for one, a, x, day in rows:
         for other, b, y, later in rows:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags, hstack, vstack
 
 from nightshelf.candidates.base import NO, CandidateModel, cores, enough_buyers
 from nightshelf.candidates.params import need
-from nightshelf.candidates.sparse import csr_arrays, csr_of, ranges, strongest
+from nightshelf.candidates.sparse import csr_arrays, csr_of, ranges, strongest, without_diagonal
+from nightshelf.candidates.visits import SPAN, Steps
 from nightshelf.dataset.interactions import Interactions
 
 STAGES = ("looked", "wanted", "bought")
@@ -71,6 +72,7 @@ class CovisitationParams:
     """The same, from those who put b into the cart or on the wish list."""
     looked_bought: float = 2.0
     """The same, from those who bought b."""
+    wanted_wanted: float = 1.0
     wanted_bought: float = 3.0
     bought_bought: float = 1.0
     """What follows purchases is mostly what goes with them; what is in the cart is still to be
@@ -95,21 +97,11 @@ PAIRS = {
     "looked_looked": ("looked", "looked"),
     "looked_wanted": ("looked", "wanted"),
     "looked_bought": ("looked", "bought"),
+    "wanted_wanted": ("wanted", "wanted"),
     "wanted_bought": ("wanted", "bought"),
     "bought_bought": ("bought", "bought"),
 }
 """Setting → first stage, second stage. Those a shop has both stages of are learnt."""
-
-
-class Steps(NamedTuple):
-    """One row per (user, item, day) of a stage, sorted so."""
-
-    users: np.ndarray
-    items: np.ndarray
-    days: np.ndarray
-
-    def where(self, kept: np.ndarray) -> Steps:
-        return Steps(*(column[kept] for column in self))
 
 
 class Covisitation(CandidateModel):
@@ -165,22 +157,7 @@ def stages(interactions: Interactions) -> dict[str, Steps]:
         stage = STAGE_OF.get(kind, "looked")
         if stage is not None and len(part):
             parts.setdefault(stage, []).append(part)
-    return {stage: _steps(parts[stage]) for stage in STAGES if stage in parts}
-
-
-def _steps(parts: list[Interactions]) -> Steps:
-    """The (user, item, day) of all parts, each once."""
-    users, items, days = (
-        np.concatenate([getattr(part, column) for part in parts])
-        for column in ("user_codes", "item_codes", "days")
-    )
-    if len(parts) == 1:
-        return Steps(users, items, days)
-    order = np.lexsort((days, items, users))
-    users, items, days = users[order], items[order], days[order]
-    new = np.ones(len(users), dtype=bool)
-    new[1:] = (np.diff(users) != 0) | (np.diff(items) != 0) | (np.diff(days) != 0)
-    return Steps(users[new], items[new], days[new])
+    return {stage: Steps.of(parts[stage]) for stage in STAGES if stage in parts}
 
 
 def _profile(steps: Steps, interactions: Interactions, params: CovisitationParams) -> csr_matrix:
@@ -196,14 +173,9 @@ def _profile(steps: Steps, interactions: Interactions, params: CovisitationParam
 def _orderly(steps: Steps, interactions: Interactions, params: CovisitationParams) -> Steps:
     """The rows that pairs are learnt from: late ones, no robots' days, no items with too few users."""
     steps = steps.where(steps.days >= interactions.as_of - params.days)
-    visits = _visit_keys(steps)
-    _, of_visit, sizes = np.unique(visits, return_inverse=True, return_counts=True)
-    steps = steps.where(sizes[of_visit] <= params.max_items_per_day)
-    new = np.ones(len(steps.users), dtype=bool)
-    new[1:] = (np.diff(steps.users) != 0) | (np.diff(steps.items) != 0)
-    buyers = np.bincount(steps.items[new], minlength=interactions.shape[1])
-    enough = buyers >= enough_buyers(params.min_buyers, interactions.shape[0])
-    return steps.where(enough[steps.items])
+    steps = steps.without_large_visits(params.max_items_per_day)
+    enough = enough_buyers(params.min_buyers, interactions.shape[0])
+    return steps.where((steps.buyers(interactions.shape[1]) >= enough)[steps.items])
 
 
 def _following(
@@ -230,7 +202,7 @@ def _led_to(
     from sparse_dot_topn import sp_matmul_topn
 
     n_items = interactions.shape[1]
-    keys, of_row = np.unique(_visit_keys(after), return_inverse=True)
+    keys, of_row = np.unique(after.visit_keys(), return_inverse=True)
     fresh = np.exp2(-(interactions.as_of - keys % SPAN) / params.half_life_days)
     lists = csr_matrix((np.ones(len(of_row)), (of_row, after.items)), (len(keys), n_items))
     leads = _leads(before, keys, n_items, params) @ diags(fresh)
@@ -242,12 +214,12 @@ def _led_to(
     found = sp_matmul_topn(
         leads.tocsr().astype(np.float32), lists, params.neighbours + 1, 0.0, n_threads=cores()
     )
-    return strongest(_without_self(found), params.neighbours)
+    return strongest(without_diagonal(found), params.neighbours)
 
 
 def _leads(before: Steps, keys: np.ndarray, n_items: int, params) -> csr_matrix:
     """Items × visits: the weight with which the item, in its earlier visits, leads to the visit."""
-    own = _visit_keys(before)
+    own = before.visit_keys()
     first = np.searchsorted(keys, own)
     lengths = np.searchsorted(keys, own + params.window_days, side="right") - first
     to = ranges(first, lengths)
@@ -258,22 +230,5 @@ def _leads(before: Steps, keys: np.ndarray, n_items: int, params) -> csr_matrix:
     return csr_matrix((weights, (np.repeat(before.items, lengths), to)), (n_items, len(keys)))
 
 
-SPAN = 2**21
-"""Days that fit between two users' visit keys: day 0 is 1970-01-01, and the last one in 7711."""
-
-
-def _visit_keys(steps: Steps) -> np.ndarray:
-    """(n_rows,) int64: user and day as one number; a day later is one more."""
-    return steps.users.astype(np.int64) * SPAN + steps.days
-
-
 def _freshness(steps: Steps, interactions: Interactions, params) -> np.ndarray:
     return np.exp2(-(interactions.as_of - steps.days) / params.half_life_days)
-
-
-def _without_self(pairs: csr_matrix) -> csr_matrix:
-    pairs = pairs.tocsr()
-    pairs.sort_indices()
-    pairs.data[np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr)) == pairs.indices] = 0
-    pairs.eliminate_zeros()
-    return pairs
