@@ -14,6 +14,7 @@ from nightshelf.candidates.companions import (
     Companions,
     bought_together,
 )
+from nightshelf.candidates.covisitation import Covisitation, CovisitationParams
 from nightshelf.candidates.factors import Ials, IalsParams, Svd, SvdParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
@@ -22,7 +23,15 @@ from nightshelf.candidates.params import MODELS_TOML, load_params
 from nightshelf.candidates.popularity import Popularity, PopularityParams
 
 MODELS: dict[str, type[CandidateModel]] = {
-    model.name: model for model in (OwnHistory, Popularity, ItemKnn, Ials, Svd)
+    model.name: model
+    for model in (
+        OwnHistory,
+        Popularity,
+        ItemKnn,
+        Ials,
+        Svd,
+        Covisitation,
+    )
 }
 
 
@@ -44,6 +53,8 @@ __all__ = [
     "BoughtTogetherParams",
     "CandidateModel",
     "Companions",
+    "Covisitation",
+    "CovisitationParams",
     "Ials",
     "IalsParams",
     "ItemKnn",
