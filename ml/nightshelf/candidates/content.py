@@ -144,7 +144,7 @@ class Content(CandidateModel):
         For all items, or for `codes` (rising): those that nobody took have no neighbours but these.
         Exact, by the same measure as the recommendations; about 0.4 ms an item at 92 thousand.
         """
-        codes = np.arange(len(self.items)) if codes is None else np.asarray(codes)
+        codes = np.arange(len(self.items)) if codes is None else np.asarray(codes, dtype=np.int64)
         faces, at = np.unique(self.faces[codes], return_inverse=True)
         blocks = np.split(faces, np.arange(AT_ONCE, len(faces), AT_ONCE))
         with ThreadPoolExecutor(cores()) as pool:

@@ -19,8 +19,8 @@ class PopularityParams:
     window_days: int = 28
     """Four whole weeks: every weekday counts as often as any other."""
     burst: float = 2.0
-    """A day counts at most so many times the item's ordinary day (and what chance adds); 0 counts
-    every day in full. On both real shops nDCG@10 is the same with it and without."""
+    """Users who begin with an item in one day count up to so many times its ordinary day, and what
+    chance adds; 0 counts everybody in full. On both real shops nDCG@10 is the same with and without."""
 
     def __post_init__(self) -> None:
         need(self.window_days >= 1, "window_days", self.window_days, "at least 1")
@@ -28,8 +28,8 @@ class PopularityParams:
 
 
 class Popularity(OneList):
-    """Score: distinct users of the item in the last `window_days` before `as_of`; those who took it
-    only on days out of the ordinary count for less (see `lately`).
+    """Score: distinct users of the item in the last `window_days` before `as_of`; those whom a day
+    out of the ordinary brought count for less (`lately`).
 
     If nothing happened in the window, all of history counts.
     """
