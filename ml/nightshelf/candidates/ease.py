@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from nightshelf.candidates.base import NO, CandidateModel, cores, enough_buyers, one_blas_thread
 from nightshelf.candidates.params import need
-from nightshelf.candidates.similarity import csr_arrays, csr_of
+from nightshelf.candidates.sparse import csr_arrays, csr_of
 from nightshelf.dataset.interactions import Interactions
 from nightshelf.errors import ModelError
 
@@ -26,7 +26,7 @@ TILE = 1024
 
 @dataclass(frozen=True)
 class EaseParams:
-    regularization: float = 100.0
+    regularization: float = 30.0
     """λ, added to each item's sum of squares: the larger, the less an item with few buyers says."""
     max_items: int = 5000
     """Those bought most, old events counting less; the others are nobody's. Time grows with the

@@ -16,7 +16,8 @@ from scipy.sparse import csr_matrix, diags
 from nightshelf.candidates.base import Recommendations, cut, enough_buyers
 from nightshelf.candidates.linked import LinkedItems
 from nightshelf.candidates.params import need
-from nightshelf.candidates.similarity import csr_arrays, csr_of, nearest, spread
+from nightshelf.candidates.similarity import nearest, spread
+from nightshelf.candidates.sparse import csr_arrays, csr_of
 from nightshelf.candidates.weighting import rarity, saturated, unit_columns
 from nightshelf.dataset.interactions import Interactions
 

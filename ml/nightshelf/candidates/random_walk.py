@@ -16,7 +16,8 @@ from scipy.sparse import csr_matrix, diags
 from nightshelf.candidates.base import enough_buyers
 from nightshelf.candidates.linked import LinkedItems
 from nightshelf.candidates.params import need
-from nightshelf.candidates.similarity import csr_arrays, csr_of, each_column_cut, nearest, spread
+from nightshelf.candidates.similarity import each_column_cut, nearest, spread
+from nightshelf.candidates.sparse import csr_arrays, csr_of
 from nightshelf.dataset.interactions import Interactions
 
 

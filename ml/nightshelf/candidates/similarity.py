@@ -6,7 +6,7 @@ index: at these sizes exact search wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.sparse import csr_matrix, identity
@@ -113,16 +113,3 @@ def spread(square: csr_matrix, codes: np.ndarray, n: int) -> csr_matrix:
     counts[codes] = np.diff(square.indptr)
     indptr = np.append(0, np.cumsum(counts)).astype(np.int32)
     return csr_matrix((square.data, codes[square.indices].astype(np.int32), indptr), (n, n))
-
-
-def csr_arrays(name: str, matrix: csr_matrix) -> dict[str, np.ndarray]:
-    return {
-        f"{name}_indptr": matrix.indptr,
-        f"{name}_indices": matrix.indices,
-        f"{name}_data": matrix.data,
-    }
-
-
-def csr_of(name: str, arrays: Mapping[str, np.ndarray], shape: tuple[int, int]) -> csr_matrix:
-    parts = (arrays[f"{name}_{part}"] for part in ("data", "indices", "indptr"))
-    return csr_matrix(tuple(parts), shape=shape)

@@ -16,7 +16,8 @@ from scipy.sparse import csr_matrix, diags
 
 from nightshelf.candidates.base import NO, CandidateModel
 from nightshelf.candidates.params import need
-from nightshelf.candidates.similarity import csr_arrays, csr_of, nearest
+from nightshelf.candidates.similarity import nearest
+from nightshelf.candidates.sparse import csr_arrays, csr_of
 from nightshelf.candidates.weighting import rarity, unit_rows
 from nightshelf.dataset.interactions import Interactions
 
