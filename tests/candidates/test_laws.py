@@ -204,7 +204,8 @@ def test_a_tiny_shop_ends_well(name, rows, min_buyers, said, tmp_path):
     shop = checkerboard.from_rows(rows)
     if said != "no catalogue":
         shop = furnished(typed(shop), COLUMNS if said == "a catalogue of ids" else ())
-    model = make(name, **({"min_buyers": min_buyers} if name in PERSONAL else {})).fit(shop)
+    changes = {"min_buyers": min_buyers} if hasattr(MODELS[name].Params, "min_buyers") else {}
+    model = make(name, **changes).fit(shop)
     sha256 = save_npz(tmp_path / "model.npz", model.arrays())
     model = type(model).from_arrays(load_npz(tmp_path / "model.npz", sha256), model.params)
     found = model.recommend(shop.users, 3)
