@@ -1,4 +1,4 @@
-"""The train stage: every source fitted at three cuts, the pools they propose, and the rankers.
+"""The train stage: every source fitted at each cut, the pools they propose, and the rankers.
 
 What it leaves in the attempt: models/*.npz (the sources as they serve), candidates/<role>_<view>
 .parquet (the pools), models/labels_<view>.npz, models/ranker_<view>.npz, scores/similar_items and
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ from nightshelf.candidates import (
     save_npz,
 )
 from nightshelf.candidates.params import load_params
+from nightshelf.dataset.catalogue import load_catalogue
 from nightshelf.dataset.interactions import (
     InteractionLog,
     Interactions,
@@ -37,12 +39,15 @@ from nightshelf.dataset.interactions import (
 )
 from nightshelf.errors import InputError
 from nightshelf.evaluation import Labels, labels
-from nightshelf.night import ROLES, WINDOW_DAYS, Night
+from nightshelf.night import ROLES, TRAIN_ROLES, WINDOW_DAYS, Night
 from nightshelf.paths import PROJECT, Attempt
 from nightshelf.progress import Progress
-from nightshelf.ranking import features, ranker
+from nightshelf.ranking import choice, features
+from nightshelf.ranking.boosting import BoostingParams
+from nightshelf.ranking.choice import LabelledCut, RankerParams, RankerSettings, Trained
+from nightshelf.ranking.logistic import LogisticParams
 from nightshelf.ranking.pool import PER_SOURCE, VIEWS, Pool, propose
-from nightshelf.ranking.ranker import Ranker, RankerParams
+from nightshelf.ranking.ranker import Ranker
 from nightshelf.settings import Shop
 from nightshelf.storage import read_json, write_json
 from nightshelf.warehouse import connect
@@ -73,37 +78,51 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
     attempt.models.mkdir(parents=True, exist_ok=True)
     progress.advance("reading the interactions")
     with connect(attempt.database) as db:
-        log = load_log(db)
-    n_candidates, trained = 0, dict.fromkeys(VIEWS)
+        log = load_log(db, shop.events.target)
+    n_candidates = n_cuts = 0
+    lessons: dict[str, list[LabelledCut]] = {view: [] for view in VIEWS}
     for role in ROLES:
-        cut = fit_cut(shop, night, role, log, progress)
+        cut = fit_cut(shop, night, role, log, attempt, progress)
         if cut is None:
             continue
+        n_cuts += 1
+        progress.advance(f"{role} as of {night.as_of(role)}: candidates")
         pools = _pools(cut, attempt, max(PER_SOURCE, shop.placements.k))
+        n_candidates += sum(len(pool) for pool in pools.values())
+        if role in TRAIN_ROLES:
+            for view, pool in pools.items():
+                lessons[view].append(_lesson(cut, view, pool, night, attempt))
+            continue
         for view, pool in pools.items():
-            n_candidates += len(pool)
-            if role != "train":  # nobody reads those again
-                pool.write(attempt.candidates / f"{role}_{view}.parquet")
-        if role == "train":
-            trained = _train_rankers(cut, pools, night, attempt, progress)
-        elif role == "evaluate":
+            pool.write(attempt.candidates / f"{role}_{view}.parquet")
+        if role == "evaluate":
             for view, wanted in cut.labels.items():
                 save_npz(attempt.models / f"labels_{view}.npz", _label_arrays(wanted))
         else:
             _write_serving(cut, shop, night, attempt, progress)
+    trained = _train_rankers(lessons, features.names(list(cut.models)), progress)
     _save_rankers(trained, attempt)
-    lacking = [v for v, r in trained.items() if r is None]
-    told = f"no ranker for view {' and '.join(lacking)}: too few labels" if lacking else "2 rankers"
-    return Learnt(n_candidates, f"candidates of {len(cut.models)} sources at 3 cuts; {told}")
+    rankers = "; ".join(
+        f"{view}: {t.ranker.kind if t.ranker else 'no ranker, too few labels'}"
+        for view, t in trained.items()
+    )
+    return Learnt(n_candidates, f"{len(cut.models)} sources at {n_cuts} cuts; {rankers}")
 
 
 def fit_cut(
-    shop: Shop, night: Night, role: str, log: InteractionLog, progress: Progress
+    shop: Shop,
+    night: Night,
+    role: str,
+    log: InteractionLog,
+    attempt: Attempt,
+    progress: Progress,
 ) -> Cut | None:
     """Fits every source on what lies before the role's cut. None where a cut cannot be used."""
     types = [t for t, w in shop.events.weights.items() if w > 0]
     try:
-        seen = log.as_of(night.as_of(role), types)
+        with connect(attempt.database) as db:
+            catalogue = load_catalogue(db, night.as_of(role))
+        seen = log.as_of(night.as_of(role), types, catalogue)
         wanted = {} if role == "serve" else _labels(log, shop, night, role, seen)
     except InputError:
         if role == "serve":
@@ -159,29 +178,42 @@ def taken(pool: Pool, wanted: Labels) -> np.ndarray:
     return keys[np.minimum(np.searchsorted(keys, asked), len(keys) - 1)] == asked
 
 
+def _lesson(cut: Cut, view: str, pool: Pool, night: Night, attempt: Attempt) -> LabelledCut:
+    with connect(attempt.database) as db:
+        matrix = features.attach(db, pool, night.as_of(cut.role))
+    wanted = cut.labels[view]
+    return LabelledCut(pool, matrix, taken(pool, wanted), wanted)
+
+
 def _train_rankers(
-    cut: Cut, pools: Mapping[str, Pool], night: Night, attempt: Attempt, progress: Progress
-) -> dict[str, Ranker | None]:
-    """One ranker a view, from the labels in the window after the train cut."""
-    params = ranker_params()
+    lessons: Mapping[str, list[LabelledCut]], names: list[str], progress: Progress
+) -> dict[str, Trained]:
+    """One ranker a view, from the labels in the windows after the train cuts."""
+    settings = ranker_settings()
     trained = {}
-    for view, pool in pools.items():
+    for view, cuts in lessons.items():
         progress.advance(f"ranker for view '{view}'")
-        with connect(attempt.database) as db:
-            matrix = features.attach(db, pool, night.as_of(cut.role))
-        names = features.names(list(pool.scores))
-        trained[view] = ranker.fit(matrix, taken(pool, cut.labels[view]), names, params)
+        trained[view] = choice.train(cuts, names, settings)
     return trained
 
 
-def ranker_params() -> RankerParams:
-    return load_params({"ranker": RankerParams}, RANKER_TOML)["ranker"]
+def ranker_settings(path: Path = RANKER_TOML) -> RankerSettings:
+    """ml/config/ranker.toml; raises SettingsError as `load_params` does."""
+    classes = {"ranker": RankerParams, "logistic": LogisticParams, "boosting": BoostingParams}
+    return RankerSettings(**load_params(classes, path))
 
 
-def _save_rankers(trained: Mapping[str, Ranker | None], attempt: Attempt) -> None:
+def _save_rankers(trained: Mapping[str, Trained], attempt: Attempt) -> None:
     saved = {
-        view: save_npz(attempt.models / f"ranker_{view}.npz", r.arrays()) if r else None
-        for view, r in trained.items()
+        view: {
+            "sha256": save_npz(attempt.models / f"ranker_{view}.npz", t.ranker.arrays())
+            if t.ranker
+            else None,
+            "told": t.told,
+            "compared": t.compared,
+            "unproposed": t.unproposed,
+        }
+        for view, t in trained.items()
     }
     write_json(attempt.models / "rankers.json", saved)
 
@@ -189,10 +221,10 @@ def _save_rankers(trained: Mapping[str, Ranker | None], attempt: Attempt) -> Non
 def load_rankers(attempt: Attempt) -> dict[str, Ranker | None]:
     saved = read_json(attempt.models / "rankers.json")
     return {
-        view: Ranker.from_arrays(load_npz(attempt.models / f"ranker_{view}.npz", sha256))
-        if sha256
+        view: Ranker.from_arrays(load_npz(attempt.models / f"ranker_{view}.npz", of_view["sha256"]))
+        if of_view["sha256"]
         else None
-        for view, sha256 in saved.items()
+        for view, of_view in saved.items()
     }
 
 

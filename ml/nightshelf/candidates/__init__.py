@@ -15,6 +15,7 @@ from nightshelf.candidates.companions import (
     bought_together,
 )
 from nightshelf.candidates.content import Content, ContentParams
+from nightshelf.candidates.covisitation import Covisitation, CovisitationParams
 from nightshelf.candidates.factors import Ials, IalsParams, Svd, SvdParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
@@ -33,6 +34,7 @@ MODELS: dict[str, type[CandidateModel]] = {
         ItemKnn,
         Ials,
         Svd,
+        Covisitation,
         Content,
         Trend,
         PopularInSegment,
@@ -59,6 +61,8 @@ __all__ = [
     "BoughtTogetherParams",
     "CandidateModel",
     "Companions",
+    "Covisitation",
+    "CovisitationParams",
     "Content",
     "ContentParams",
     "Ials",

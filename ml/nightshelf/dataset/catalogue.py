@@ -63,7 +63,9 @@ class Catalogue:
             category_names=category_names,
             brands=brands,
             brand_names=brand_names,
-            parents=_objects([own if p is None else p for own, p in zip(items, parents, strict=True)]),
+            parents=_objects(
+                [own if p is None else p for own, p in zip(items, parents, strict=True)]
+            ),
             prices=np.array(
                 [np.nan if p is None else float(p) for p in columns.get("price", none)], np.float32
             ),

@@ -271,9 +271,7 @@ class InteractionLog:
         )
 
 
-def load_log(
-    connection: duckdb.DuckDBPyConnection, target: str = "purchase"
-) -> InteractionLog:
+def load_log(connection: duckdb.DuckDBPyConnection, target: str = "purchase") -> InteractionLog:
     """Reads marts.fct_interactions whole. Codes are made inside DuckDB: 10 million rows never
     become Python strings. About 1 s a million rows."""
     users, items = (_ids(connection, c) for c in ("user_id", "item_id"))

@@ -34,7 +34,8 @@ class Pool:
     item_codes: np.ndarray
     """(n_rows,) int32."""
     scores: dict[str, np.ndarray]
-    """source → (n_rows,) float32; 0 where the source did not propose the row."""
+    """source → (n_rows,) float32: what the source makes of the row, whoever proposed it; 0 where it
+    has nothing to say."""
     ranks: dict[str, np.ndarray]
     """source → (n_rows,) int16; 0 where the source did not propose the row."""
 
@@ -132,22 +133,51 @@ def propose(
     """
     items = next(iter(models.values())).items
     answers = {n: m.recommend_each(users, k, [None, bought]) for n, m in models.items()}
+    unions = [_union(items, [both[v] for both in answers.values()]) for v in range(len(VIEWS))]
+    scores = _scores(models, users, items, unions)
     return {
-        view: _union(users, items, {n: both[position] for n, both in answers.items()})
-        for position, view in enumerate(VIEWS)
+        view: _laid_over(users, items, unions[v], {n: a[v] for n, a in answers.items()}, scores[v])
+        for v, view in enumerate(VIEWS)
     }
 
 
-def _union(users: Sequence[str], items: np.ndarray, answers: dict[str, Recommendations]) -> Pool:
-    keys = {n: a.users.astype(np.int64) * len(items) + a.item_codes for n, a in answers.items()}
-    union = _distinct(np.concatenate(list(keys.values())))
-    scores, ranks = {}, {}
+def _keys(items: np.ndarray, answer: Recommendations) -> np.ndarray:
+    return answer.users.astype(np.int64) * len(items) + answer.item_codes
+
+
+def _union(items: np.ndarray, answers: Sequence[Recommendations]) -> np.ndarray:
+    return _distinct(np.concatenate([_keys(items, answer) for answer in answers]))
+
+
+def _scores(
+    models: Mapping[str, CandidateModel],
+    users: Sequence[str],
+    items: np.ndarray,
+    unions: Sequence[np.ndarray],
+) -> list[dict[str, np.ndarray]]:
+    """What every source makes of every row, asked once for the rows of both views."""
+    asked = _distinct(np.concatenate(unions))
+    user_codes, item_codes = np.divmod(asked, max(len(items), 1))
+    places = [np.searchsorted(asked, union) for union in unions]
+    found: list[dict[str, np.ndarray]] = [{} for _ in unions]
+    for name, model in models.items():
+        scores = model.scores_of(users, user_codes, item_codes)
+        for of_view, place in zip(found, places, strict=True):
+            of_view[name] = scores[place]
+    return found
+
+
+def _laid_over(
+    users: Sequence[str],
+    items: np.ndarray,
+    union: np.ndarray,
+    answers: Mapping[str, Recommendations],
+    scores: dict[str, np.ndarray],
+) -> Pool:
+    ranks = {}
     for name, answer in answers.items():
-        at = np.searchsorted(union, keys[name])
-        scores[name] = np.zeros(len(union), dtype=np.float32)
-        scores[name][at] = answer.scores
         ranks[name] = np.zeros(len(union), dtype=np.int16)
-        ranks[name][at] = answer.ranks
+        ranks[name][np.searchsorted(union, _keys(items, answer))] = answer.ranks
     user_codes, item_codes = np.divmod(union, max(len(items), 1))
     return Pool(
         np.asarray(users, dtype=object),

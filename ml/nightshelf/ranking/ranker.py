@@ -1,103 +1,93 @@
-"""A logistic regression over the union of the sources."""
+"""The ranker: one model or a blend of two over the features, and its calibration."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from nightshelf.candidates.params import need
 from nightshelf.dataset.interactions import pack_ids, unpack_ids
+from nightshelf.ranking.boosting import Boosted
+from nightshelf.ranking.logistic import Logistic
 
-
-@dataclass(frozen=True)
-class RankerParams:
-    negatives_per_positive: int = 20
-    """Rows without a label that are kept for each with one; the intercept is corrected for it."""
-    c: float = 1.0
-    """Inverse strength of the L2 penalty on standardised features."""
-    min_positives: int = 50
-    """With fewer labels than this no ranker is trained: its weights would be chance."""
-    seed: int = 20171201
-
-    def __post_init__(self) -> None:
-        need(
-            self.negatives_per_positive >= 1,
-            "negatives_per_positive",
-            self.negatives_per_positive,
-            "at least 1",
-        )  # noqa: E501
-        need(self.c > 0, "c", self.c, "above 0")
-        need(self.min_positives >= 1, "min_positives", self.min_positives, "at least 1")
+KINDS: dict[str, type[Logistic] | type[Boosted]] = {
+    "logistic": Logistic,
+    "sklearn_gb": Boosted,
+    "lightgbm_binary": Boosted,
+    "lightgbm_lambdarank": Boosted,
+}
+"""The simplest first: of equals the first is taken."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ranker:
-    """score = sigmoid(intercept + Σ coefficient × (feature - mean) / scale)."""
+    """score = sigmoid(offset + slope × Σ weight × raw) over its members."""
 
     features: tuple[str, ...]
-    mean: np.ndarray
-    scale: np.ndarray
-    coefficients: np.ndarray
-    intercept: float
+    kinds: tuple[str, ...]
+    """Of the members, each a key of KINDS."""
+    members: tuple[Logistic | Boosted, ...]
+    weights: tuple[float, ...]
+    """(n_members,) brings the members' units together; 1 where there is one."""
+    slope: float = 1.0
+    offset: float = 0.0
+    """Platt 1999: from the members' units to log odds, learnt on a cut they had not seen."""
+
+    @property
+    def kind(self) -> str:
+        return " + ".join(self.kinds)
+
+    def raw(self, matrix: np.ndarray) -> np.ndarray:
+        """(n_rows,) float64: the order, in units of its own. A row's value depends on it alone."""
+        found = np.zeros(len(matrix))
+        for member, weight in zip(self.members, self.weights, strict=True):
+            found += weight * member.raw(matrix)
+        return found
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
-        """(n_rows,) float32 in 0..1: the chance that the user takes the item in the window.
+        """(n_rows,) float64 in 0..1: the chance that the user takes the item in the window."""
+        return 1 / (1 + np.exp(-(self.offset + self.slope * self.raw(matrix))))
 
-        Rows are taken one block at a time in float64, so that a score depends on its row alone.
-        """
-        weights = self.coefficients / self.scale
-        constant = self.intercept - float((self.mean * weights).sum())
-        logits = np.full(len(matrix), constant)
-        for column, weight in enumerate(weights):
-            logits += matrix[:, column] * weight
-        return (1 / (1 + np.exp(-logits))).astype(np.float32)
+    def importances(self) -> dict[str, float]:
+        """Feature → its share of what the members make of all features, the largest first."""
+        total = np.zeros(len(self.features))
+        for member in self.members:
+            found = member.importances().astype(float)
+            total += found / found.sum() if found.sum() else 0
+        shares = total / len(self.members)
+        order = np.argsort(-shares, kind="stable")
+        return {self.features[n]: float(shares[n]) for n in order}
 
     def arrays(self) -> dict[str, np.ndarray]:
+        named = {
+            f"member{n}_{name}": array
+            for n, member in enumerate(self.members)
+            for name, array in member.arrays().items()
+        }
         return {
             **pack_ids("features", np.array(self.features, dtype=object)),
-            "mean": self.mean,
-            "scale": self.scale,
-            "coefficients": self.coefficients,
-            "intercept": np.array([self.intercept]),
+            **pack_ids("kinds", np.array(self.kinds, dtype=object)),
+            "weights": np.array(self.weights, dtype=np.float64),
+            "calibration": np.array([self.slope, self.offset]),
+            **named,
         }
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Ranker:
-        return cls(
-            tuple(unpack_ids("features", arrays)),
-            arrays["mean"],
-            arrays["scale"],
-            arrays["coefficients"],
-            float(arrays["intercept"][0]),
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Ranker:
+        kinds = tuple(unpack_ids("kinds", arrays))
+        members = tuple(
+            KINDS[kind].from_arrays(_of_member(arrays, n)) for n, kind in enumerate(kinds)
         )
+        slope, offset = arrays["calibration"].tolist()
+        weights = tuple(arrays["weights"].tolist())
+        return cls(tuple(unpack_ids("features", arrays)), kinds, members, weights, slope, offset)
 
 
-def fit(
-    matrix: np.ndarray, taken: np.ndarray, features: list[str], params: RankerParams
-) -> Ranker | None:
-    """Learns which rows were taken. None where there are too few labels of either kind.
-
-    King and Zeng 2001: sampling negatives shifts a logistic model's intercept only, by the log of
-    the share kept. About 1 s for 300 thousand kept rows.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
-
-    positives = np.flatnonzero(taken)
-    negatives = np.flatnonzero(~taken)
-    if len(positives) < params.min_positives or len(negatives) < params.min_positives:
-        return None
-    kept = min(len(negatives), params.negatives_per_positive * len(positives))
-    rng = np.random.default_rng(params.seed)
-    rows = np.sort(np.concatenate([positives, rng.choice(negatives, kept, replace=False)]))
-    sample = matrix[rows].astype(np.float64)
-    mean, scale = sample.mean(axis=0), sample.std(axis=0)
-    scale[scale == 0] = 1
-    # One BLAS thread: sums in another order would give other last bits on another machine.
-    with threadpool_limits(1):
-        # Newton's steps: 30 features make a small Hessian, and ten steps are enough.
-        model = LogisticRegression(C=params.c, solver="newton-cholesky", tol=1e-6)
-        model.fit((sample - mean) / scale, taken[rows])
-    intercept = float(model.intercept_[0]) + float(np.log(kept / len(negatives)))
-    return Ranker(tuple(features), mean, scale, model.coef_[0].copy(), intercept)
+def _of_member(arrays: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
+    prefix = f"member{number}_"
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
