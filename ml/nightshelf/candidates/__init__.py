@@ -14,15 +14,17 @@ from nightshelf.candidates.companions import (
     Companions,
     bought_together,
 )
-from nightshelf.candidates.factors import Ials, IalsParams, Svd, SvdParams
+from nightshelf.candidates.ials import Ials, IalsParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
+from nightshelf.candidates.nmf import Nmf, NmfParams
 from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
 from nightshelf.candidates.params import MODELS_TOML, load_params
 from nightshelf.candidates.popularity import Popularity, PopularityParams
+from nightshelf.candidates.svd import Svd, SvdParams
 
 MODELS: dict[str, type[CandidateModel]] = {
-    model.name: model for model in (OwnHistory, Popularity, ItemKnn, Ials, Svd)
+    model.name: model for model in (OwnHistory, Popularity, ItemKnn, Ials, Svd, Nmf)
 }
 
 
@@ -48,6 +50,8 @@ __all__ = [
     "IalsParams",
     "ItemKnn",
     "ItemKnnParams",
+    "Nmf",
+    "NmfParams",
     "OwnHistory",
     "OwnHistoryParams",
     "Popularity",
