@@ -14,17 +14,35 @@ from nightshelf.candidates.companions import (
     Companions,
     bought_together,
 )
-from nightshelf.candidates.ials import Ials, IalsParams
+from nightshelf.candidates.content import Content, ContentParams
+from nightshelf.candidates.covisitation import Covisitation, CovisitationParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
+from nightshelf.candidates.ials import Ials, IalsParams
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
+from nightshelf.candidates.new_arrivals import NewArrivals, NewArrivalsParams
 from nightshelf.candidates.nmf import Nmf, NmfParams
 from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
 from nightshelf.candidates.params import MODELS_TOML, load_params
 from nightshelf.candidates.popularity import Popularity, PopularityParams
+from nightshelf.candidates.segment import PopularInSegment, PopularInSegmentParams
 from nightshelf.candidates.svd import Svd, SvdParams
+from nightshelf.candidates.trend import Trend, TrendParams
 
 MODELS: dict[str, type[CandidateModel]] = {
-    model.name: model for model in (OwnHistory, Popularity, ItemKnn, Ials, Svd, Nmf)
+    model.name: model
+    for model in (
+        OwnHistory,
+        Popularity,
+        ItemKnn,
+        Ials,
+        Svd,
+        Nmf,
+        Covisitation,
+        Content,
+        Trend,
+        PopularInSegment,
+        NewArrivals,
+    )
 }
 
 
@@ -46,19 +64,29 @@ __all__ = [
     "BoughtTogetherParams",
     "CandidateModel",
     "Companions",
+    "Covisitation",
+    "CovisitationParams",
+    "Content",
+    "ContentParams",
     "Ials",
     "IalsParams",
     "ItemKnn",
     "ItemKnnParams",
     "Nmf",
     "NmfParams",
+    "NewArrivals",
+    "NewArrivalsParams",
     "OwnHistory",
     "OwnHistoryParams",
+    "PopularInSegment",
+    "PopularInSegmentParams",
     "Popularity",
     "PopularityParams",
     "Recommendations",
     "Svd",
     "SvdParams",
+    "Trend",
+    "TrendParams",
     "bought_together",
     "configured_models",
     "fingerprint",

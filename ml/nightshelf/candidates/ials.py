@@ -35,9 +35,7 @@ class IalsParams:
         exponent = self.regularization_exponent
         need(self.regularization > 0, "regularization", self.regularization, "above 0")
         need(0 <= exponent <= 1, "regularization_exponent", exponent, "from 0 to 1")
-        need(
-            self.unobserved_weight >= 0, "unobserved_weight", self.unobserved_weight, "0 or more"
-        )
+        need(self.unobserved_weight >= 0, "unobserved_weight", self.unobserved_weight, "0 or more")
         need(self.iterations >= 1, "iterations", self.iterations, "at least 1")
 
 
