@@ -16,14 +16,16 @@ from nightshelf.candidates.companions import (
 )
 from nightshelf.candidates.content import Content, ContentParams
 from nightshelf.candidates.covisitation import Covisitation, CovisitationParams
-from nightshelf.candidates.factors import Ials, IalsParams, Svd, SvdParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
+from nightshelf.candidates.ials import Ials, IalsParams
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
 from nightshelf.candidates.new_arrivals import NewArrivals, NewArrivalsParams
+from nightshelf.candidates.nmf import Nmf, NmfParams
 from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
 from nightshelf.candidates.params import MODELS_TOML, load_params
 from nightshelf.candidates.popularity import Popularity, PopularityParams
 from nightshelf.candidates.segment import PopularInSegment, PopularInSegmentParams
+from nightshelf.candidates.svd import Svd, SvdParams
 from nightshelf.candidates.trend import Trend, TrendParams
 
 MODELS: dict[str, type[CandidateModel]] = {
@@ -34,6 +36,7 @@ MODELS: dict[str, type[CandidateModel]] = {
         ItemKnn,
         Ials,
         Svd,
+        Nmf,
         Covisitation,
         Content,
         Trend,
@@ -69,6 +72,8 @@ __all__ = [
     "IalsParams",
     "ItemKnn",
     "ItemKnnParams",
+    "Nmf",
+    "NmfParams",
     "NewArrivals",
     "NewArrivalsParams",
     "OwnHistory",
