@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates import MODELS, base, fingerprint, item_knn, load_npz, save_npz
+from nightshelf.candidates import MODELS, base, fingerprint, load_npz, save_npz, similarity
 from nightshelf.candidates.factors import TILE
 from nightshelf.dataset import Interactions
 from nightshelf.errors import ModelError
 from tests.support import checkerboard
 from tests.support.furnished import COLUMNS, furnished, typed
 
-PERSONAL = ("item_knn", "ials", "svd", "nmf")
+PERSONAL = ("item_knn", "ials", "svd", "nmf", "user_knn", "rp3beta", "ease")
 FOR_EVERYBODY = ("popularity", "trend", "popular_in_segment", "new_arrivals")
 """Who also serve a user nobody knows."""
 NEED_A_CATALOGUE = ("content",)
@@ -30,6 +30,8 @@ def make(name, **changes):
     small = {"ials": {"factors": 2, "min_buyers": 1}, "svd": {"factors": 2, "min_buyers": 1}}
     small["item_knn"] = {"min_buyers": 1}
     small["nmf"] = {"factors": 2, "min_buyers": 1}
+    small["rp3beta"] = {"min_buyers": 1}
+    small["ease"] = {"min_buyers": 1}
     cls = MODELS[name]
     return cls(cls.Params(**{**small.get(name, {}), **changes}))
 
@@ -116,9 +118,9 @@ def test_user_order_and_company_change_nothing(name, shop, fitted):
 
 @every_model
 def test_the_number_of_cores_changes_nothing(name, shop, fitted, monkeypatch):
-    from nightshelf.candidates import content, least_squares
+    from nightshelf.candidates import content, ease, least_squares
 
-    for module in (base, content, item_knn, least_squares):
+    for module in (base, content, ease, least_squares, similarity):
         monkeypatch.setattr(module, "cores", lambda: 1)
     model = type(fitted[name])(fitted[name].params).fit(shop)
     assert fingerprint(model.arrays()) == fingerprint(fitted[name].arrays())

@@ -16,6 +16,7 @@ from nightshelf.candidates.companions import (
 )
 from nightshelf.candidates.content import Content, ContentParams
 from nightshelf.candidates.covisitation import Covisitation, CovisitationParams
+from nightshelf.candidates.ease import Ease, EaseParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
 from nightshelf.candidates.ials import Ials, IalsParams
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
@@ -24,9 +25,11 @@ from nightshelf.candidates.nmf import Nmf, NmfParams
 from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
 from nightshelf.candidates.params import MODELS_TOML, load_params
 from nightshelf.candidates.popularity import Popularity, PopularityParams
+from nightshelf.candidates.random_walk import Rp3beta, Rp3betaParams
 from nightshelf.candidates.segment import PopularInSegment, PopularInSegmentParams
 from nightshelf.candidates.svd import Svd, SvdParams
 from nightshelf.candidates.trend import Trend, TrendParams
+from nightshelf.candidates.user_knn import UserKnn, UserKnnParams
 
 MODELS: dict[str, type[CandidateModel]] = {
     model.name: model
@@ -42,6 +45,9 @@ MODELS: dict[str, type[CandidateModel]] = {
         Trend,
         PopularInSegment,
         NewArrivals,
+        UserKnn,
+        Rp3beta,
+        Ease,
     )
 }
 
@@ -68,6 +74,8 @@ __all__ = [
     "CovisitationParams",
     "Content",
     "ContentParams",
+    "Ease",
+    "EaseParams",
     "Ials",
     "IalsParams",
     "ItemKnn",
@@ -83,10 +91,14 @@ __all__ = [
     "Popularity",
     "PopularityParams",
     "Recommendations",
+    "Rp3beta",
+    "Rp3betaParams",
     "Svd",
     "SvdParams",
     "Trend",
     "TrendParams",
+    "UserKnn",
+    "UserKnnParams",
     "bought_together",
     "configured_models",
     "fingerprint",

@@ -14,10 +14,10 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from nightshelf.candidates.base import NO, CandidateModel, Recommendations, cores, cut, top_k
-from nightshelf.candidates.item_knn import _csr, _csr_arrays
 from nightshelf.candidates.lately import taken_lately, takers
 from nightshelf.candidates.one_list import offerable
 from nightshelf.candidates.params import need
+from nightshelf.candidates.sparse import csr_arrays, csr_of
 from nightshelf.candidates.terms import ANALYZERS, item_terms, row_lengths
 from nightshelf.dataset.interactions import Interactions
 
@@ -170,8 +170,8 @@ class Content(CandidateModel):
     def _arrays(self) -> dict[str, np.ndarray]:
         own = {"faces": self.faces, "columns": self.columns, "appeal": self.appeal}
         vectors, history = (
-            _csr_arrays("vectors", self.vectors),
-            _csr_arrays("history", self.history),
+            csr_arrays("vectors", self.vectors),
+            csr_arrays("history", self.history),
         )
         width = np.array([self.vectors.shape[1]], dtype=np.int64)
         return {**own, "n_terms": width, **vectors, **history}
@@ -180,5 +180,5 @@ class Content(CandidateModel):
         self.faces, self.columns = arrays["faces"], arrays["columns"]
         self.appeal = arrays["appeal"]
         n_faces, n_terms = len(arrays["vectors_indptr"]) - 1, int(arrays["n_terms"][0])
-        self.vectors = _csr("vectors", arrays, (n_faces, n_terms))
-        self.history = _csr("history", arrays, (len(self.users), n_faces))
+        self.vectors = csr_of("vectors", arrays, (n_faces, n_terms))
+        self.history = csr_of("history", arrays, (len(self.users), n_faces))
