@@ -8,6 +8,7 @@ written here: what one gets without tuning, unless a keyword says otherwise.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -49,10 +50,10 @@ def implicit_als(
     """implicit's AlternatingLeastSquares, 15 iterations."""
     from implicit.cpu.als import AlternatingLeastSquares
 
-    model = AlternatingLeastSquares(
-        factors, regularization=regularization, alpha=alpha, random_state=SEED
-    )
     with one_blas_thread():
+        model = AlternatingLeastSquares(
+            factors, regularization=regularization, alpha=alpha, random_state=SEED
+        )
         return _implicit(model, train, users, k, exclude)
 
 
@@ -93,7 +94,10 @@ PEERS: dict[str, Peer] = {
 def _implicit(model, train, users, k, exclude) -> np.ndarray:
     """By implicit's own `recommend`: it asks for so many more as are excluded, then drops those."""
     train = csr_matrix(train, dtype=np.float32)
-    model.fit(train, show_progress=False)
+    with warnings.catch_warnings():
+        # Of its own conversions, not of ours.
+        warnings.simplefilter("ignore")
+        model.fit(train, show_progress=False)
     if exclude is None:
         exclude = csr_matrix((len(users), train.shape[1]), dtype=bool)
     n = min(train.shape[1], k + int(np.diff(exclude.indptr).max(initial=0)))
@@ -103,7 +107,9 @@ def _implicit(model, train, users, k, exclude) -> np.ndarray:
         found, scores = model.recommend(rows, train[rows], N=n, filter_already_liked_items=False)
         banned = exclude[start : start + BLOCK].toarray().astype(bool)
         # Where there is nothing more to say, an id stands with the lowest score there is.
-        kept = (found >= 0) & (scores > -1e30) & ~np.take_along_axis(banned, found % train.shape[1], 1)
+        kept = (
+            (found >= 0) & (scores > -1e30) & ~np.take_along_axis(banned, found % train.shape[1], 1)
+        )
         lists[start : start + BLOCK] = _first(found, kept, k)
     return lists
 
@@ -119,7 +125,10 @@ def _first(found: np.ndarray, kept: np.ndarray, k: int) -> np.ndarray:
 
 def _sklearn(model, train, users, k, exclude) -> np.ndarray:
     train = csr_matrix(train, dtype=np.float32)
-    of_users, of_items = model.fit_transform(train)[users], model.components_
+    with warnings.catch_warnings():
+        # That NMF could go on after its rounds.
+        warnings.simplefilter("ignore")
+        of_users, of_items = model.fit_transform(train)[users], model.components_
     lists = np.full((len(users), k), -1, dtype=np.int32)
     for start in range(0, len(users), BLOCK):
         scores = (of_users[start : start + BLOCK] @ of_items).astype(np.float32)

@@ -76,7 +76,6 @@ def test_an_item_keeps_its_likeliest_ends():
 
 
 def test_a_candidate_keeps_its_likeliest_beginnings_of_the_normalised():
-    # Into b: 0.5 / 0.75 from a and from c once cut to what is not a return, nothing from itself.
     data = shop([("u", "a", 1), ("u", "b", 1), ("v", "b", 1), ("v", "c", 1), ("v", "d", 1)])
     whole = walks(fitted(data, returns=False, normalise=True))
     found = walks(fitted(data, returns=False, normalise=True, backers=1))
