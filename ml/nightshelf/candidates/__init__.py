@@ -14,15 +14,41 @@ from nightshelf.candidates.companions import (
     Companions,
     bought_together,
 )
-from nightshelf.candidates.factors import Ials, IalsParams, Svd, SvdParams
+from nightshelf.candidates.content import Content, ContentParams
+from nightshelf.candidates.covisitation import Covisitation, CovisitationParams
+from nightshelf.candidates.ease import Ease, EaseParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
+from nightshelf.candidates.ials import Ials, IalsParams
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
+from nightshelf.candidates.new_arrivals import NewArrivals, NewArrivalsParams
+from nightshelf.candidates.nmf import Nmf, NmfParams
 from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
 from nightshelf.candidates.params import MODELS_TOML, load_params
 from nightshelf.candidates.popularity import Popularity, PopularityParams
+from nightshelf.candidates.random_walk import Rp3beta, Rp3betaParams
+from nightshelf.candidates.segment import PopularInSegment, PopularInSegmentParams
+from nightshelf.candidates.svd import Svd, SvdParams
+from nightshelf.candidates.trend import Trend, TrendParams
+from nightshelf.candidates.user_knn import UserKnn, UserKnnParams
 
 MODELS: dict[str, type[CandidateModel]] = {
-    model.name: model for model in (OwnHistory, Popularity, ItemKnn, Ials, Svd)
+    model.name: model
+    for model in (
+        OwnHistory,
+        Popularity,
+        ItemKnn,
+        Ials,
+        Svd,
+        Nmf,
+        Covisitation,
+        Content,
+        Trend,
+        PopularInSegment,
+        NewArrivals,
+        UserKnn,
+        Rp3beta,
+        Ease,
+    )
 }
 
 
@@ -44,17 +70,35 @@ __all__ = [
     "BoughtTogetherParams",
     "CandidateModel",
     "Companions",
+    "Covisitation",
+    "CovisitationParams",
+    "Content",
+    "ContentParams",
+    "Ease",
+    "EaseParams",
     "Ials",
     "IalsParams",
     "ItemKnn",
     "ItemKnnParams",
+    "Nmf",
+    "NmfParams",
+    "NewArrivals",
+    "NewArrivalsParams",
     "OwnHistory",
     "OwnHistoryParams",
+    "PopularInSegment",
+    "PopularInSegmentParams",
     "Popularity",
     "PopularityParams",
     "Recommendations",
+    "Rp3beta",
+    "Rp3betaParams",
     "Svd",
     "SvdParams",
+    "Trend",
+    "TrendParams",
+    "UserKnn",
+    "UserKnnParams",
     "bought_together",
     "configured_models",
     "fingerprint",
