@@ -4,7 +4,12 @@
 {%- endmacro %}
 
 {% macro default__local_date(column) -%}
-    (({{ column }} at time zone 'UTC') at time zone '{{ var("time_zone") }}')::date
+    ({{ local_time(column) }})::date
+{%- endmacro %}
+
+{# The shop's clock at a UTC instant. #}
+{% macro local_time(column) -%}
+    ({{ column }} at time zone 'UTC') at time zone '{{ var("time_zone") }}'
 {%- endmacro %}
 
 {# What a feature as of `as_of` may see of fct_interactions: strictly earlier dates, only what had not

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 
-from nightshelf import quality
+from nightshelf import audience, quality
 from nightshelf.candidates import model_params
 from nightshelf.learning import load_labels, load_rankers, ranker_settings, taken
 from nightshelf.night import Night
@@ -65,12 +65,14 @@ def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
             e.placement: _settle(registry, parent, e, night, attempt, tags, progress)
             for e in examined
         }
+        progress.advance("MLflow: audience")
+        about_users = audience.record(registry, parent, attempt, tags)
     except BaseException:
         registry.finish(parent, "FAILED")
         raise
     registry.log(parent, {"shop": shop.model_dump_json()}, {})
     registry.finish(parent)
-    _write(shop, attempt, examined, decision, data)
+    _write(shop, attempt, examined, decision, data, about_users)
     return "; ".join(
         f"{p}: {d['serving']} ({'promoted' if d['promoted'] else 'the champion stays'})"
         for p, d in decision.items()
@@ -214,7 +216,12 @@ def _parameters(recipe: Recipe) -> dict:
 
 
 def _write(
-    shop: Shop, attempt: Attempt, examined: list[Examined], decision: dict, data: dict
+    shop: Shop,
+    attempt: Attempt,
+    examined: list[Examined],
+    decision: dict,
+    data: dict,
+    about_users: dict,
 ) -> None:
     keep_recipes(attempt, {p: d.pop("recipe") for p, d in decision.items()})
     write_json(attempt.root / "decision.json", decision)
@@ -227,7 +234,7 @@ def _write(
         }
         for e in examined
     }
-    write_json(attempt.quality, {"data": data, "placements": report})
+    write_json(attempt.quality, {"data": data, "placements": report, "audience": about_users})
     _keep_fingerprints(shop, attempt, decision)
 
 
