@@ -32,6 +32,11 @@
     coalesce({{ returned_on }} - {{ rhythms }}.as_of >= {{ rhythms }}.horizon_days, true)
 {%- endmacro %}
 
+{# "1 day", "21 days". #}
+{% macro days(number) -%}
+    case when round({{ number }}) = 1 then '1 day' else round({{ number }})::bigint || ' days' end
+{%- endmacro %}
+
 {# How long a user of `rhythms` has been away, beside what is usual for them, in words. #}
 {% macro days_away(rhythms) -%}
     format('{} since the last, ', {{ days('days_since_last') }})
@@ -40,9 +45,4 @@
                 then format('the only one; others come every {}', {{ days('typical_gap_days') }})
             else format('usually {} apart', {{ days('own_gap_days') }})
         end
-{%- endmacro %}
-
-{# "1 day", "21 days". #}
-{% macro days(number) -%}
-    case when round({{ number }}) = 1 then '1 day' else round({{ number }})::bigint || ' days' end
 {%- endmacro %}

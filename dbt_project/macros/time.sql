@@ -1,3 +1,8 @@
+{# The shop's clock at a UTC instant. #}
+{% macro local_time(column) -%}
+    ({{ column }} at time zone 'UTC') at time zone '{{ var("time_zone") }}'
+{%- endmacro %}
+
 {# The date of a UTC instant in the shop's time zone. A night begins at midnight there. #}
 {% macro local_date(column) -%}
     {{ return(adapter.dispatch('local_date')(column)) }}
@@ -5,11 +10,6 @@
 
 {% macro default__local_date(column) -%}
     ({{ local_time(column) }})::date
-{%- endmacro %}
-
-{# The shop's clock at a UTC instant. #}
-{% macro local_time(column) -%}
-    ({{ column }} at time zone 'UTC') at time zone '{{ var("time_zone") }}'
 {%- endmacro %}
 
 {# What a feature as of `as_of` may see of fct_interactions: strictly earlier dates, only what had not
