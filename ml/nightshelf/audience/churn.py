@@ -27,6 +27,7 @@ from nightshelf.audience.trees import Trees
 from nightshelf.candidates.params import need
 
 TRAIN = ("churn_train_2", "churn_train_1")
+RULE = "gap_rule"
 CHOOSE, EVALUATE = "churn_choose", "churn_evaluate"
 GONE = 2
 """Learnt from users who have been away for this many of their horizons at most: the others are gone,
@@ -199,16 +200,17 @@ def learn(
         for name, m in models.items()
     }
     chosen = min(losses, key=lambda name: (losses[name], name))
+    found = {name: figures(m.chances(judged[0]), judged[1]) for name, m in calibrated.items()}
+    everybody = base_rate(choose[1]).chances(np.zeros(len(judged[1])))
     report = {
         "used": chosen,
+        "told": f"{chosen}: PR-AUC {found[chosen]['pr_auc']:.3f}; {RULE} {found[RULE]['pr_auc']:.3f},"
+        f" the base rate {found[chosen]['prevalence']:.3f}",
         "window_days": cuts[EVALUATE][1],
         "judged_as_of": cuts[EVALUATE][0].isoformat(),
         "n_train": len(lapsed),
         "choice_log_loss": losses,
-        "contenders": {
-            **{name: figures(m.chances(judged[0]), judged[1]) for name, m in calibrated.items()},
-            "base_rate": figures(base_rate(choose[1]).chances(np.zeros(len(judged[1]))), judged[1]),
-        },
+        "contenders": {**found, "base_rate": figures(everybody, judged[1])},
     }
     return calibrated[chosen], report
 
@@ -226,11 +228,11 @@ def _at_stake(rhythms: Rhythms) -> tuple[np.ndarray, np.ndarray]:
 def _contenders(
     matrix: np.ndarray, lapsed: np.ndarray, params: ChurnParams
 ) -> dict[str, Linear | Trees]:
-    """The rule that everybody knows, days since the last over the usual gap, is one of them."""
+    """RULE is what everybody goes by: days since the last, over the usual gap."""
     return {
         "logistic": fit_linear(matrix, lapsed, params.c),
         "boosting": _boosting(matrix, lapsed, params),
-        "gap_rule": fit_linear(matrix, lapsed, 1.0, [FEATURES.index("silence")]),
+        RULE: fit_linear(matrix, lapsed, 1.0, [FEATURES.index("silence")]),
     }
 
 

@@ -26,7 +26,10 @@ def figures(chances: np.ndarray, came: np.ndarray) -> dict[str, object]:
     }
     for top in TOPS:
         found[f"lift@{top:.0%}"] = lift(chances, came, top) if some else None
-    return found | {"calibration": calibration(chances, came)}
+    bins = calibration(chances, came)
+    gaps = sum(b["n"] * abs(b["foretold"] - b["came"]) for b in bins)
+    found["calibration_error"] = gaps / len(came) if len(came) else None
+    return found | {"calibration": bins}
 
 
 def pr_auc(chances: np.ndarray, came: np.ndarray) -> float | None:
@@ -48,7 +51,7 @@ def log_loss(chances: np.ndarray, came: np.ndarray) -> float:
 
 def lift(chances: np.ndarray, came: np.ndarray, top: float) -> float:
     """How many times more often it came among the `top` share with the highest chances than overall."""
-    wanted = max(1, int(np.ceil(top * len(chances))))
+    wanted = max(1, round(top * len(chances)))
     bound = np.partition(chances, -wanted)[-wanted]
     above, tied = chances > bound, chances == bound
     # Of rows that tie at the bound, each is as likely as the next to be among the top.

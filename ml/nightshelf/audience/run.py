@@ -25,7 +25,7 @@ from nightshelf.night import Night
 from nightshelf.paths import Attempt
 from nightshelf.progress import Progress
 from nightshelf.readiness import read_readiness
-from nightshelf.storage import read_json, write_json
+from nightshelf.storage import read_json, without_nan, write_json
 from nightshelf.warehouse import connect
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def learn(night: Night, attempt: Attempt, progress: Progress) -> dict[str, objec
                 model, report[name] = None, {"used": None, "told": placement.told}
             report[name]["seconds"] = round(time.perf_counter() - started, 3)
             report[name]["model"] = _saved(folder / f"{name}.npz", model)
-    write_json(folder / "report.json", report)
+    write_json(folder / "report.json", without_nan(report))
     return report
 
 
@@ -126,11 +126,8 @@ def read_report(attempt: Attempt) -> dict[str, Any]:
     return read_json(attempt.models / "audience" / "report.json")
 
 
-def record(
-    registry: Registry, parent: str, attempt: Attempt, labels: Mapping[str, str]
-) -> dict[str, Any]:
-    """A child run of the night's run for each contender, and one for what has none. Returns the report,
-    for quality.json."""
+def record(registry: Registry, parent: str, attempt: Attempt, labels: Mapping[str, str]) -> None:
+    """A child run of the night's run for each contender, and one for what has none."""
     settings, report = audience_settings(), read_report(attempt)
     for name, part in report.items():
         parameters = asdict(getattr(settings, name.split("_")[0]))
@@ -142,17 +139,13 @@ def record(
             )
             told = {"used": used, "told": part.get("told", ""), "contender": contender}
             model = part["model"] if used else None
-            files = {"model": attempt.models / "audience" / model["file"]} if model else {}
             if model:
                 told["fingerprint"] = model["fingerprint"]
-            registry.log(run, {**parameters, **told}, {**flat(found), **_of(part)}, files)
+            registry.log(run, {**parameters, **told}, {**flat(found), **flat(part)})
+            registry.keep_json(run, "report.json", found or part)
+            if model:
+                registry.keep(run, "model", attempt.models / "audience" / model["file"])
             registry.finish(run)
-    return report
-
-
-def _of(part: Mapping[str, Any]) -> dict[str, float]:
-    """Numbers of a part as a whole: seconds, users, silhouette."""
-    return {k: float(v) for k, v in part.items() if isinstance(v, int | float) and v is not None}
 
 
 def summary(attempt: Attempt) -> dict[str, Any]:

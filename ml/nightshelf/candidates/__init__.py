@@ -14,15 +14,32 @@ from nightshelf.candidates.companions import (
     Companions,
     bought_together,
 )
+from nightshelf.candidates.content import Content, ContentParams
+from nightshelf.candidates.covisitation import Covisitation, CovisitationParams
 from nightshelf.candidates.factors import Ials, IalsParams, Svd, SvdParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
+from nightshelf.candidates.new_arrivals import NewArrivals, NewArrivalsParams
 from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
 from nightshelf.candidates.params import MODELS_TOML, load_params
 from nightshelf.candidates.popularity import Popularity, PopularityParams
+from nightshelf.candidates.segment import PopularInSegment, PopularInSegmentParams
+from nightshelf.candidates.trend import Trend, TrendParams
 
 MODELS: dict[str, type[CandidateModel]] = {
-    model.name: model for model in (OwnHistory, Popularity, ItemKnn, Ials, Svd)
+    model.name: model
+    for model in (
+        OwnHistory,
+        Popularity,
+        ItemKnn,
+        Ials,
+        Svd,
+        Covisitation,
+        Content,
+        Trend,
+        PopularInSegment,
+        NewArrivals,
+    )
 }
 
 
@@ -44,17 +61,27 @@ __all__ = [
     "BoughtTogetherParams",
     "CandidateModel",
     "Companions",
+    "Covisitation",
+    "CovisitationParams",
+    "Content",
+    "ContentParams",
     "Ials",
     "IalsParams",
     "ItemKnn",
     "ItemKnnParams",
+    "NewArrivals",
+    "NewArrivalsParams",
     "OwnHistory",
     "OwnHistoryParams",
+    "PopularInSegment",
+    "PopularInSegmentParams",
     "Popularity",
     "PopularityParams",
     "Recommendations",
     "Svd",
     "SvdParams",
+    "Trend",
+    "TrendParams",
     "bought_together",
     "configured_models",
     "fingerprint",

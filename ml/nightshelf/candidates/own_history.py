@@ -1,6 +1,7 @@
-"""Own history: what the user takes again and again, the older the less.
+"""Own history: what the user takes again and again, the older the less, and the more when it is due.
 
-The baseline that is hard to beat where people buy the same things: no model of it, only a count.
+The decayed count alone is the baseline that is hard to beat where people buy the same things;
+`strength` 0 leaves just that.
 """
 
 from __future__ import annotations
@@ -13,34 +14,55 @@ import numpy as np
 
 from nightshelf.candidates.base import CandidateModel, Recommendations, cut
 from nightshelf.candidates.params import need
+from nightshelf.candidates.rhythm import Rhythm, Rows, learn
 from nightshelf.dataset.interactions import Interactions
 
 
 @dataclass(frozen=True)
 class OwnHistoryParams:
-    half_life_days: float = 60.0
+    half_life_days: float = 120.0
     """After so many days an event counts half."""
+    strength: float = 0.7
+    """The power of what the rhythm says (`rhythm.py`): 0 leaves the count alone, 1 takes it at its
+    word. Between, because the two factors partly say the same."""
+    window_days: int = 14
+    """How far ahead something is due: the days that the shelves are examined on."""
+    windows: int = 8
+    """So many windows before `as_of` teach the rhythm, each less than the one after it."""
 
     def __post_init__(self) -> None:
         need(self.half_life_days > 0, "half_life_days", self.half_life_days, "above 0")
+        need(0 <= self.strength <= 1, "strength", self.strength, "from 0 to 1")
+        need(self.window_days >= 1, "window_days", self.window_days, "at least 1")
+        need(self.windows >= 0, "windows", self.windows, "0 or more")
 
 
 class OwnHistory(CandidateModel):
-    """Score: the decayed sum of weights. Equal scores: the more recent first, then by item code."""
+    """Score: the decayed sum of weights × (due factor × the item's repeat factor) ^ strength.
+
+    Equal scores: the more recent first, then by item code. A typed shop counts all events, and
+    learns which of them lead to the target: what was only looked at has a due factor of its own.
+    """
 
     name: ClassVar[str] = "own_history"
     Params: ClassVar[type] = OwnHistoryParams
 
     def _fit(self, interactions: Interactions) -> None:
-        counts = interactions.matrix(self.params.half_life_days)
-        owners = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+        params, rows, day = self.params, Rows.of(interactions), interactions.as_of
+        pairs = rows.pairs(day, params.half_life_days)
+        windows = params.windows if params.strength else 0
+        self.rhythm = learn(
+            rows, len(self.items), day, params.half_life_days, params.window_days, windows
+        )
+        factors = self.rhythm.factors(pairs, day) ** params.strength
+        scores = (pairs.decayed * factors).astype(np.float32)
+        order = np.lexsort((pairs.items, -pairs.last, -scores, pairs.users))
         # Far in the past a decayed weight underflows to 0; what scores nothing is not offered.
-        last_days = interactions.last_days()
-        order = np.lexsort((counts.indices, -last_days, -counts.data, owners))
-        order = order[counts.data[order] > 0]
+        order = order[scores[order] > 0]
         self.indptr = np.zeros(len(self.users) + 1, dtype=np.int64)
-        np.cumsum(np.bincount(owners[order], minlength=len(self.users)), out=self.indptr[1:])
-        self.codes, self.scores = counts.indices[order].astype(np.int32), counts.data[order]
+        lengths = np.bincount(pairs.users[order], minlength=len(self.users))
+        np.cumsum(lengths, out=self.indptr[1:])
+        self.codes, self.scores = pairs.items[order].astype(np.int32), scores[order]
 
     def _best(self, rows, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
         return [self._listed(rows, exclude, k, asked) for exclude in excludes]
@@ -72,11 +94,12 @@ class OwnHistory(CandidateModel):
         return np.where((keys[at] == asked) & (rows >= 0), self.scores[at], 0).astype(np.float32)
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {"indptr": self.indptr, "codes": self.codes, "scores": self.scores}
+        lists = {"indptr": self.indptr, "codes": self.codes, "scores": self.scores}
+        return {**lists, **self.rhythm.arrays()}
 
     def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         self.indptr, self.codes = arrays["indptr"], arrays["codes"]
-        self.scores = arrays["scores"]
+        self.scores, self.rhythm = arrays["scores"], Rhythm.from_arrays(arrays)
 
 
 def _listed(at: np.ndarray, codes: np.ndarray, exclude) -> np.ndarray:

@@ -1,0 +1,47 @@
+"""Sparse matrices as numeric arrays, and the small operations that several models share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+
+def csr_arrays(name: str, matrix: csr_matrix) -> dict[str, np.ndarray]:
+    return {f"{name}_{part}": getattr(matrix, part) for part in ("indptr", "indices", "data")}
+
+
+def csr_of(name: str, arrays: Mapping[str, np.ndarray], shape: tuple[int, int]) -> csr_matrix:
+    """What `csr_arrays` gave. Raises KeyError where an array is missing."""
+    return csr_matrix(
+        tuple(arrays[f"{name}_{part}"] for part in ("data", "indices", "indptr")), shape
+    )
+
+
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """starts[0], starts[0] + 1, … (lengths[0] of them), then starts[1], …"""
+    before = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
+
+
+def strongest(matrix: csr_matrix, n: int) -> csr_matrix:
+    """The n largest entries of each row; equal ones by column. Nothing is copied if none has more."""
+    lengths = np.diff(matrix.indptr)
+    if not len(lengths) or lengths.max() <= n:
+        return matrix
+    rows = np.repeat(np.arange(matrix.shape[0]), lengths)
+    order = np.lexsort((matrix.indices, -matrix.data, rows))
+    place = np.arange(len(rows)) - np.repeat(matrix.indptr[:-1], lengths)
+    kept = np.sort(order[place < n])
+    indptr = np.append(0, np.cumsum(np.minimum(lengths, n)))
+    return csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
+
+
+def without_diagonal(matrix: csr_matrix) -> csr_matrix:
+    """A square matrix without its diagonal, its columns sorted. Changes the one given."""
+    matrix.sort_indices()
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    matrix.data[rows == matrix.indices] = 0
+    matrix.eliminate_zeros()
+    return matrix

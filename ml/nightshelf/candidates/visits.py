@@ -1,0 +1,54 @@
+"""Visits: what a user did on one day, the finest order in time that an `Interactions` has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nightshelf.dataset.interactions import Interactions
+
+SPAN = 2**21
+"""Days between two users' visit keys: day 0 is 1970-01-01, so there is room until the year 7711."""
+
+
+class Steps(NamedTuple):
+    """One row per (user, item, day), sorted so."""
+
+    users: np.ndarray
+    items: np.ndarray
+    days: np.ndarray
+
+    @classmethod
+    def of(cls, parts: Sequence[Interactions]) -> Steps:
+        """The rows of all parts; what happened in several counts once."""
+        users, items, days = (
+            np.concatenate([getattr(part, column) for part in parts])
+            for column in ("user_codes", "item_codes", "days")
+        )
+        if len(parts) == 1:
+            return cls(users, items, days)
+        order = np.lexsort((days, items, users))
+        users, items, days = users[order], items[order], days[order]
+        new = np.ones(len(users), dtype=bool)
+        new[1:] = (np.diff(users) != 0) | (np.diff(items) != 0) | (np.diff(days) != 0)
+        return cls(users[new], items[new], days[new])
+
+    def where(self, kept: np.ndarray) -> Steps:
+        return Steps(*(column[kept] for column in self))
+
+    def visit_keys(self) -> np.ndarray:
+        """(n_rows,) int64: user and day as one number; a day later is one more."""
+        return self.users.astype(np.int64) * SPAN + self.days
+
+    def without_large_visits(self, max_items: int) -> Steps:
+        """Without the days on which a user had more items: a robot's, or a reseller's."""
+        _, of_row, sizes = np.unique(self.visit_keys(), return_inverse=True, return_counts=True)
+        return self.where(sizes[of_row] <= max_items)
+
+    def buyers(self, n_items: int) -> np.ndarray:
+        """(n_items,) int64: users with a row."""
+        new = np.ones(len(self.users), dtype=bool)
+        new[1:] = (np.diff(self.users) != 0) | (np.diff(self.items) != 0)
+        return np.bincount(self.items[new], minlength=n_items)
