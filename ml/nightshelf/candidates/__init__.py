@@ -18,6 +18,7 @@ from nightshelf.candidates.covisitation import Covisitation, CovisitationParams
 from nightshelf.candidates.factors import Ials, IalsParams, Svd, SvdParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
+from nightshelf.candidates.markov import Markov, MarkovParams
 from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
 from nightshelf.candidates.params import MODELS_TOML, load_params
 from nightshelf.candidates.popularity import Popularity, PopularityParams
@@ -31,6 +32,7 @@ MODELS: dict[str, type[CandidateModel]] = {
         Ials,
         Svd,
         Covisitation,
+        Markov,
     )
 }
 
@@ -59,6 +61,8 @@ __all__ = [
     "IalsParams",
     "ItemKnn",
     "ItemKnnParams",
+    "Markov",
+    "MarkovParams",
     "OwnHistory",
     "OwnHistoryParams",
     "Popularity",
