@@ -1,4 +1,4 @@
-"""Door 2: what the models learn from. Marts and features, as of the night's three dates."""
+"""Door 2: what the models learn from. Marts and features, as of the dates that the night learns from."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ KEYS = {
     "features.feat_user": ("as_of", "user_id"),
     "features.feat_user_item": ("as_of", "user_id", "item_id"),
     "features.feat_user_category": ("as_of", "user_id", "category"),
+    "features.feat_user_brand": ("as_of", "user_id", "brand"),
+    "features.feat_catalogue": ("as_of", "item_id"),
 }
 """The grain of every table the door looks at."""
 
 SPLIT_BY = {"marts.fct_interactions": ("joined_on",)}
 """What tells rows of one key apart, and may be null: spans of knowing whose an event is."""
 
-MAY_BE_EMPTY = {"features.feat_user_category"}
-"""A shop without a catalogue has no categories; that costs it shelves, not the night."""
+MAY_BE_EMPTY = {"features.feat_user_category", "features.feat_user_brand"}
+"""A shop without a catalogue has no categories or brands; that costs it shelves, not the night."""
 
 SHARES = {
     "features.feat_item": "repeat_share",
     "features.feat_user": "repeat_share",
     "features.feat_user_category": "share",
+    "features.feat_user_brand": "share",
 }
 
 RECENT = (
@@ -39,7 +42,7 @@ REBUILD = "Run `dbt test` on the named model, mend its SQL, and run the prepare 
 
 
 def rules(context: DoorContext) -> list[Rule]:
-    """About 35 rules. The dearest are the keys: one aggregation of each table."""
+    """About 40 rules. The dearest are the keys: one aggregation of each table."""
     return [
         *_tables(),
         *_dates(context),

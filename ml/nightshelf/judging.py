@@ -1,27 +1,40 @@
-"""The evaluate stage: contenders on the last window, MLflow's record of it, and the promotion."""
+"""The evaluate stage: contenders on the last window, the verdict, the promotion, and their record."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
-from nightshelf import quality
-from nightshelf.candidates import model_params
-from nightshelf.learning import load_labels, load_rankers, ranker_settings, taken
-from nightshelf.night import Night
-from nightshelf.paths import PROJECT, Attempt, Home
+import numpy as np
+
+from nightshelf import audience, gate, quality, recording
+from nightshelf.evaluation import load_past
+from nightshelf.evaluation.curves import calibration, partial_dependence, precision_recall
+from nightshelf.learning import load_labels, load_rankers, taken
+from nightshelf.night import WINDOW_DAYS, Night
+from nightshelf.paths import Attempt, Home
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import Progress
+from nightshelf.provenance import code_version
 from nightshelf.ranking import features
 from nightshelf.ranking.pool import Pool
+from nightshelf.ranking.ranker import Ranker
 from nightshelf.readiness import Placement, read_readiness
 from nightshelf.recipe import RANKER, Recipe
-from nightshelf.registry import Registered, Registry
+from nightshelf.registry import Registry
+from nightshelf.reigning import Reign, find_reign
 from nightshelf.scoring import keep_recipes
 from nightshelf.settings import Shop
-from nightshelf.storage import read_json, sha256_of, write_json
+from nightshelf.storage import read_json, without_nan, write_json
 from nightshelf.transform import manifest_hash
 from nightshelf.warehouse import connect
+
+EXPLAINED_FEATURES = 6
+"""Partial dependence is drawn of so many, the most important ones."""
+SERVES_ALL = "popularity"
+"""The list that needs no examination."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,16 +42,47 @@ class Examined:
     """One placement's examination."""
 
     placement: str
-    found: list[quality.Contender]
-    verdict: quality.Verdict
-    champion: Registered | None
-    reachable: float
-    n_users: int
+    view: str
+    reign: Reign
+    verdict: gate.Verdict
+    found: list[quality.Contender] = field(default_factory=list)
+    reachable: float = math.nan
+    n_users: int = 0
+    cohorts: list[quality.Told] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+    curves: dict[str, dict] = field(default_factory=dict)
+    """Of tonight's ranker: calibration, precision_recall, importances, partial_dependence."""
 
-    def champion_is_later(self, night: Night) -> bool:
-        """A champion of a later night may have learnt from this night's examination: it neither
-        competes nor gives way when an older night is run again."""
-        return self.champion is not None and self.champion.night > night.date.isoformat()
+    @property
+    def challenger(self) -> quality.Contender | None:
+        return next((c for c in self.found if c.name == self.verdict.challenger), None)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Who serves a placement tonight."""
+
+    recipe: Recipe
+    version: str | None
+    """Its version in MLflow; None for a baseline, which needs none."""
+    serves: Literal["challenger", "champion", "baseline"]
+    promoted: bool
+    why: str
+    warning: str = ""
+    challenger: str | None = None
+    """Tonight's registered version."""
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "serving": self.recipe.source,
+            "serves_as": self.serves,
+            "version": self.version,
+            "promoted": self.promoted,
+            "why": self.why,
+            "warning": self.warning,
+            "challenger_version": self.challenger,
+            "fingerprint": self.recipe.fingerprint(),
+        }
 
 
 def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> str:
@@ -49,32 +93,51 @@ def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
         "night": night.date.isoformat(),
         "attempt": str(attempt.number),
         "dbt_manifest_sha256": manifest_hash(attempt),
-        "requirements_lock_sha256": sha256_of(PROJECT / "requirements.lock"),
+        **code_version(),
         **{f"data_{k}": str(v) for k, v in data.items()},
     }
-    parent = registry.begin(f"night {night.date} attempt {attempt.number}", None, tags)
+    with registry.told():
+        record = recording.Record.begin(registry, shop, night, attempt, tags, data)
     try:
-        _log_sources(registry, parent, attempt, tags, progress)
+        with registry.told():
+            record.sources(progress)
         readiness = read_readiness(attempt)
         examined = []
         for placement, view in PLACEMENT_VIEWS.items():
             progress.advance(f"examining rec_{placement}")
             ready = readiness.of(f"rec_{placement}")
             examined.append(_examine(registry, placement, view, ready, night, attempt))
-        decision = {
-            e.placement: _settle(registry, parent, e, night, attempt, tags, progress)
-            for e in examined
-        }
+        decisions = {}
+        for each in examined:
+            progress.advance(f"MLflow: rec_{each.placement}")
+            with registry.told():
+                decisions[each.placement] = settle(registry, record, each, attempt)
+        progress.advance("MLflow: audience")
+        with registry.told():
+            audience.record(registry, record.parent, attempt, tags)
+        _write(shop, attempt, examined, decisions, data)
+        with registry.told():
+            record.end(decisions)
     except BaseException:
-        registry.finish(parent, "FAILED")
+        record.failed()
         raise
-    registry.log(parent, {"shop": shop.model_dump_json()}, {})
-    registry.finish(parent)
-    _write(shop, attempt, examined, decision, data)
-    return "; ".join(
-        f"{p}: {d['serving']} ({'promoted' if d['promoted'] else 'the champion stays'})"
-        for p, d in decision.items()
+    for placement, decision in decisions.items():
+        if decision.warning:
+            progress.say(f"Warning, rec_{placement}: {decision.warning}")
+    return "; ".join(f"{p}: {_in_short(d)}" for p, d in decisions.items())
+
+
+def _in_short(decision: Decision) -> str:
+    how = (
+        "promoted"
+        if decision.promoted
+        else {
+            "challenger": "not promoted: the champion's alias is left alone",
+            "champion": "the champion stays",
+            "baseline": "a baseline: no model passed",
+        }[decision.serves]
     )
+    return f"{decision.recipe.source} ({how}{', WARNING' if decision.warning else ''})"
 
 
 def data_fingerprint(attempt: Attempt) -> dict[str, object]:
@@ -90,154 +153,172 @@ def data_fingerprint(attempt: Attempt) -> dict[str, object]:
 
 
 def _examine(
-    registry: Registry,
-    placement: str,
-    view: str,
-    ready: Placement,
-    night: Night,
-    attempt: Attempt,
+    registry: Registry, placement: str, view: str, ready: Placement, night: Night, attempt: Attempt
 ) -> Examined:
-    champion = registry.champion(placement)
+    sources = list(read_json(attempt.models / "sources.json"))
+    names = features.names(sources)
+    with registry.told():
+        reign = find_reign(registry, placement, night, sources, names)
     if not ready.is_ready:
-        return _unexamined(placement, view, champion, True, ready.told)
-    competes = champion is not None and champion.night <= night.date.isoformat()
-    reigning = champion.recipe if competes else None
+        # Where readiness says that popular items will be used, they take the place of a champion
+        # that learnt from a larger shop.
+        why = f"{ready.told}; nothing is examined"
+        return Examined(placement, view, reign, gate.Verdict(None, SERVES_ALL, why))
     wanted = load_labels(attempt, view)
     path = attempt.candidates / f"evaluate_{view}.parquet"
     pool = Pool.read(path) if wanted is not None else None
     if pool is None or not len(pool):
-        why = "nobody and nothing to examine on: too short a history"
-        return _unexamined(placement, view, champion, reigning is None, why)
+        return Examined(placement, view, reign, _unexamined(reign))
+    as_of = night.as_of("evaluate")
     with connect(attempt.database) as db:
-        matrix = features.attach(db, pool, night.as_of("evaluate"))
-    names = features.names(list(pool.scores))
-    if reigning and not _usable(reigning, pool, names):
-        reigning = None
-    ranker = load_rankers(attempt)[view]
-    tonight = Recipe(view, RANKER, ranker) if ranker else None
-    found = quality.contenders(pool, matrix, wanted, tonight, reigning)
-    verdict = quality.judge(found)
-    reach = quality.reachable(pool, wanted, taken(pool, wanted))
-    return Examined(placement, found, verdict, champion, reach, len(wanted.users))
+        matrix = features.attach(db, pool, as_of)
+        past = load_past(db, as_of, pool.items, wanted.users)
+    held = quality.Examination(pool, matrix, wanted, past)
+    return held_against(held, placement, reign, load_rankers(attempt)[view])
 
 
-def _unexamined(
-    placement: str, view: str, champion: Registered | None, promoted: bool, why: str
+def held_against(
+    held: quality.Examination, placement: str, reign: Reign, ranker: Ranker | None
 ) -> Examined:
-    """Popular items: the list that needs no examination. Where readiness says that they will be
-    used, they take the place of a champion that learnt from a larger shop."""
-    found = [quality.Contender("popularity", Recipe(view, "popularity"), {}, {})]
-    verdict = quality.Verdict("popularity", promoted, why, None)
-    return Examined(placement, found, verdict, champion, float("nan"), 0)
+    """Tonight's contenders and the champion on one window, and the gate's verdict."""
+    view = held.wanted.view
+    tonight = Recipe(view, RANKER, ranker) if ranker else None
+    found = quality.contenders(held, tonight, reign.recipe)
+    verdict = gate.judge(found, reign.stays)
+    hits = taken(held.pool, held.wanted)
+    return Examined(
+        placement,
+        view,
+        reign,
+        verdict,
+        found,
+        quality.reachable(held.pool, held.wanted, hits),
+        len(held.wanted.users),
+        quality.cohorts_told(held),
+        gate.limits(found, verdict.challenger),
+        _curves(ranker, held.matrix, hits) if ranker else {},
+    )
 
 
-def _usable(recipe: Recipe, pool: Pool, names: list[str]) -> bool:
-    """A champion whose source or features are gone cannot serve; the challenger takes its place."""
-    if recipe.source == RANKER:
-        return recipe.fits(names)
-    return recipe.source in pool.ranks
+def _unexamined(reign: Reign) -> gate.Verdict:
+    why = "nobody and nothing to examine on: too short a history"
+    if reign.recipe is not None:
+        return gate.Verdict(None, quality.CHAMPION, f"{why}; the champion goes on")
+    return gate.Verdict(None, SERVES_ALL, f"{why}; no champion can serve, so {SERVES_ALL} does")
 
 
-def _log_sources(
-    registry: Registry, parent: str, attempt: Attempt, tags: dict, progress: Progress
-) -> None:
-    """A child run a source: what it was fitted with, and the fitted arrays."""
-    sources = read_json(attempt.models / "sources.json")
-    params = model_params()
-    for name, saved in sources.items():
-        progress.advance(f"MLflow: {name}")
-        run = registry.begin(name, parent, {**tags, "sha256": saved["sha256"]})
-        registry.log(
-            run,
-            {**asdict(params[name]), "fingerprint": saved["fingerprint"]},
-            {"fit_seconds": saved["seconds"]},
-            {"model": attempt.models / saved["file"]},
-        )
-        registry.finish(run)
-
-
-def _settle(
-    registry: Registry,
-    parent: str,
-    examined: Examined,
-    night: Night,
-    attempt: Attempt,
-    tags: dict,
-    progress: Progress,
-) -> dict:
-    """Logs the contenders, registers the challenger, promotes it or not; says who serves."""
-    verdict, placement = examined.verdict, examined.placement
-    challenger = next(c for c in examined.found if c.name == verdict.challenger)
-    progress.advance(f"MLflow: rec_{placement}")
-    run = _log_contenders(registry, parent, examined, challenger, tags)
-    why = {"verdict": "promoted" if verdict.promoted else "not promoted", "why": verdict.why}
-    folder = attempt.models / "challengers" / placement
-    version = registry.register(placement, challenger.recipe, run, folder, {**tags, **why})
-    promoted = verdict.promoted and not examined.champion_is_later(night)
-    if promoted:
-        registry.promote(placement, version)
-    serving = challenger.recipe if verdict.promoted else examined.champion.recipe
+def _curves(ranker: Ranker, matrix: np.ndarray, hits: np.ndarray) -> dict[str, dict]:
+    """How far tonight's ranker can be believed, and what it goes by."""
+    scores, importances = ranker.score(matrix), ranker.importances()
+    most = list(importances)[:EXPLAINED_FEATURES]
+    columns = {name: ranker.features.index(name) for name in most}
     return {
-        "recipe": serving,
-        "serving": serving.source,
-        "version": version if verdict.promoted else examined.champion.version,
-        "promoted": promoted,
-        "why": verdict.why,
-        "fingerprint": serving.fingerprint(),
+        "calibration": calibration(scores, hits),
+        "precision_recall": precision_recall(scores, hits),
+        "importances": importances,
+        "partial_dependence": partial_dependence(ranker.score, matrix, columns),
     }
 
 
-def _log_contenders(
-    registry: Registry, parent: str, examined: Examined, challenger: quality.Contender, tags: dict
-) -> str:
-    """A child run a contender; returns the challenger's."""
-    kept = ""
-    for contender in examined.found:
-        name = f"{examined.placement}: {contender.name}"
-        run = registry.begin(name, parent, {**tags, "placement": examined.placement})
-        means = {m: contender.mean(m) for m in contender.per_user}
-        bounds = {}
-        if contender.per_user:
-            bounds = {"ndcg@10_low": contender.gate.low, "ndcg@10_high": contender.gate.high}
-        registry.log(run, _parameters(contender.recipe), {**means, **bounds, **contender.coverage})
-        registry.finish(run)
-        kept = run if contender is challenger else kept
-    return kept
+def settle(
+    registry: Registry, record: recording.Record, examined: Examined, attempt: Attempt
+) -> Decision:
+    """Logs the contenders, registers the challenger, promotes it or not; says who serves."""
+    runs = record.contenders(examined)
+    verdict = _with_trouble(examined.verdict, examined.reign)
+    # A night registers and moves aliases alone, and looks again who reigns.
+    with registry.alone():
+        decision = _decide(registry, record, replace(examined, verdict=verdict), runs, attempt)
+    record.decided(examined.placement, decision)
+    return decision
 
 
-def _parameters(recipe: Recipe) -> dict:
-    shared = {"source": recipe.source, "view": recipe.view, "fingerprint": recipe.fingerprint()}
-    if recipe.ranker is None:
-        return shared
-    settings = {k: v for part in asdict(ranker_settings()).values() for k, v in part.items()}
-    return shared | {"kind": recipe.ranker.kind} | settings
+def _with_trouble(verdict: gate.Verdict, reign: Reign) -> gate.Verdict:
+    """A champion that takes no part is told of; loudly, if it should have."""
+    if not reign.trouble:
+        return verdict
+    warning = verdict.warning if reign.is_later else reign.trouble
+    if reign.is_damaged:
+        warning += ". Look who changed its files; move or delete the alias `champion` of the model in MLflow"
+    return replace(verdict, why=f"{reign.trouble}; {verdict.why}", warning=warning)
+
+
+def _decide(
+    registry: Registry,
+    record: recording.Record,
+    examined: Examined,
+    runs: dict[str, str],
+    attempt: Attempt,
+) -> Decision:
+    verdict, reign, placement = examined.verdict, examined.reign, examined.placement
+    challenger = examined.challenger
+    why, promote = verdict.why, verdict.promoted and reign.may_give_way
+    now = registry.champion(placement)
+    if (now.version if now else None) != reign.version:
+        where = f"moved to version {now.version}" if now else "was taken away"
+        why += f"; the alias `champion` {where} while this night was examined, and is left alone"
+        promote = False
+    version = None
+    if challenger is not None and _same(challenger.recipe, reign.recipe):
+        why += "; it is the champion's own content, so no version is added"
+        promote, version = False, reign.version
+        registry.challenge_again(placement, version)
+    elif challenger is not None:
+        version = record.register(examined, challenger, runs[challenger.name], promote, why)
+    if promote:
+        registry.promote(placement, version, keep_previous=reign.is_damaged)
+    more = {"promoted": promote, "why": why, "warning": verdict.warning, "challenger": version}
+    if verdict.promoted and version != reign.version:
+        return Decision(challenger.recipe, version, "challenger", **more)
+    if verdict.promoted or verdict.serves == quality.CHAMPION:
+        return Decision(reign.recipe, reign.version, "champion", **more)
+    return Decision(Recipe(examined.view, verdict.serves), None, "baseline", **more)
+
+
+def _same(challenger: Recipe, champion: Recipe | None) -> bool:
+    return champion is not None and challenger.fingerprint() == champion.fingerprint()
 
 
 def _write(
-    shop: Shop, attempt: Attempt, examined: list[Examined], decision: dict, data: dict
+    shop: Shop,
+    attempt: Attempt,
+    examined: list[Examined],
+    decisions: dict[str, Decision],
+    data: dict,
 ) -> None:
-    keep_recipes(attempt, {p: d.pop("recipe") for p, d in decision.items()})
-    write_json(attempt.root / "decision.json", decision)
-    report = {
-        e.placement: {
-            "n_users": e.n_users,
-            "reachable": e.reachable,
-            "verdict": e.verdict.why,
-            "contenders": quality.table(e.found) if e.n_users else [],
-        }
-        for e in examined
+    keep_recipes(attempt, {p: d.recipe for p, d in decisions.items()})
+    told = {p: d.told() for p, d in decisions.items()}
+    write_json(attempt.root / "decision.json", told)
+    report = {e.placement: _report(e, told[e.placement]) for e in examined}
+    about_users = audience.read_report(attempt)
+    told_of_night = {"data": data, "placements": report, "audience": about_users}
+    write_json(attempt.quality, without_nan(told_of_night))
+    _keep_fingerprints(shop, attempt, told)
+
+
+def _report(examined: Examined, decision: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "n_users": examined.n_users,
+        "window_days": WINDOW_DAYS,
+        "reachable": examined.reachable,
+        "verdict": decision["why"],
+        "warning": decision["warning"],
+        "serving": decision["serving"],
+        "challenger": examined.verdict.challenger,
+        "comparisons": [asdict(c) for c in examined.verdict.comparisons],
+        "limits": examined.limits,
+        "cohorts": [asdict(c) for c in examined.cohorts],
+        "contenders": quality.table(examined.found),
     }
-    write_json(attempt.quality, {"data": data, "placements": report})
-    _keep_fingerprints(shop, attempt, decision)
 
 
-def _keep_fingerprints(shop: Shop, attempt: Attempt, decision: dict) -> None:
+def _keep_fingerprints(shop: Shop, attempt: Attempt, decisions: dict[str, dict]) -> None:
     """What each shelf's rows say they were made by: the recipe and every source it draws on."""
     sources = read_json(attempt.models / "sources.json")
     drawn = "".join(sources[name]["fingerprint"] for name in sorted(sources))
     shelves = {
         p: hashlib.sha256((d["fingerprint"] + drawn).encode()).hexdigest()[:16]
-        for p, d in decision.items()
+        for p, d in decisions.items()
     }
     shelves["similar_items"] = sources["item_knn"]["fingerprint"][:16]
     shelves["bought_together"] = read_json(attempt.models / "pairs.json")["fingerprint"][:16]

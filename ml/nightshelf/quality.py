@@ -2,40 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from nightshelf.evaluation import (
+    CUTOFFS,
     METRICS,
     Interval,
+    Past,
+    all_metrics,
     coverage,
-    mean_interval,
+    diversity,
+    gini,
+    intervals,
+    item_cohorts,
+    novelty,
     paired_difference_interval,
+    repeat_share,
+    user_cohorts,
 )
+from nightshelf.evaluation.curves import ndcg_by_k
 from nightshelf.evaluation.split import Labels
 from nightshelf.ranking.pool import Pool
 from nightshelf.recipe import RANKER, Recipe
 
-CUTOFFS = (10, 20)
 GATE_METRIC = "ndcg@10"
+SHELF = 10
+"""What lists are like is told of so many items."""
+USER_METRICS = ("ndcg@10", "recall@10", "hit_rate@10")
+"""Told by cohort of users; by cohort of items recall is."""
+ITEM_CUTOFFS = (10, 20)
 SEED = 11
 """Of the bootstrap. Fixed, so that a verdict can be repeated."""
-MARGIN = 0.02
-"""A challenger may be worse by this share of the champion's figure, at the lower bound. Two
-trainings of one model on neighbouring nights differ by about 1 %: without a margin none of them
-could ever replace the other, and the champion would age for ever."""
+CHAMPION = "champion"
+BASELINES = ("own_history", "popularity")
+"""What needs no learning: the bar for everything that does, and what serves where nothing passes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """One view's window: who is asked, what the sources propose, and what users took."""
+
+    pool: Pool
+    matrix: np.ndarray | None
+    """(n_rows, n_features) of the pool, for the ranker; None where there is none to score."""
+    wanted: Labels
+    past: Past
 
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """A recipe, and its metrics one value per labelled user."""
+    """A recipe, and its figures one value per examined user (and window, see `joined`)."""
 
     name: str
     recipe: Recipe
     per_user: dict[str, np.ndarray]
-    coverage: dict[str, float]
+    """"ndcg@10" of everybody; "ndcg@10/users/cold" of a cohort, NaN for the others;
+    "recall@10/items/head" of what a user took among a cohort of items; "novelty@10" of the list."""
+    of_lists: dict[str, float]
+    """What all lists together are like: "coverage@10", "gini@10"."""
+    users: np.ndarray | None = None
+    """(n,) object: whose the values are; a user who was examined in several windows has several."""
+    ndcg_by_k: list[float] = field(default_factory=list)
+    """Mean nDCG@1 to nDCG@20."""
 
     def mean(self, metric: str) -> float:
         """Over users with something relevant; NaN without any."""
@@ -43,113 +75,129 @@ class Contender:
         return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
     @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """Every figure per user, with its interval. 1 s for 100 thousand users."""
+        if not self.per_user:
+            return {}
+        values = np.stack(list(self.per_user.values()), axis=1)
+        found = intervals(values, SEED, users=self.users)
+        return dict(zip(self.per_user, found, strict=True))
+
+    @property
     def gate(self) -> Interval:
         """The gate's metric with its interval."""
-        return mean_interval(self.per_user[GATE_METRIC], SEED)
+        return self.intervals[GATE_METRIC]
+
+    def less(self, other: Contender, metric: str = GATE_METRIC) -> Interval:
+        """This one less the other, paired by user. NaN where nobody has both."""
+        if metric not in self.per_user or metric not in other.per_user:
+            return Interval(np.nan, np.nan, np.nan, 0)
+        mine, theirs = self.per_user[metric], other.per_user[metric]
+        return paired_difference_interval(mine, theirs, SEED, users=self.users)
 
 
-def examine(
-    name: str, recipe: Recipe, pool: Pool, matrix: np.ndarray | None, wanted: Labels
-) -> Contender:
+def examine(name: str, recipe: Recipe, held: Examination) -> Contender:
     """Ranks the pool by the recipe and holds the lists against what users took."""
-    scores = recipe.score(pool, matrix)
-    # What the recipe does not rank at all is not on its list.
-    lists = pool.lists_by(np.where(scores > 0, scores, -np.inf), max(CUTOFFS))
-    lists = _only_ranked(lists, pool, scores)
-    per_user = {
-        f"{metric}@{k}": METRICS[metric](lists, wanted.relevant, k)
-        for metric in ("ndcg", "recall", "average_precision", "hit_rate")
-        for k in CUTOFFS
+    lists = ranked_lists(recipe, held, max(CUTOFFS))
+    pool, wanted, past = held.pool, held.wanted, held.past
+    per_user = all_metrics(lists, wanted.relevant)
+    per_user |= _by_users(per_user, past) | _by_items(lists, wanted, past)
+    per_user |= {
+        f"novelty@{SHELF}": novelty(lists, past.item_users, past.n_users, SHELF),
+        f"repeat_share@{SHELF}": repeat_share(lists, wanted.seen, SHELF),
+        f"diversity@{SHELF}": diversity(lists, wanted.seen, SHELF),
     }
-    shares = {f"coverage@{k}": coverage(lists, len(pool.items), k) for k in CUTOFFS}
-    return Contender(name, recipe, per_user, shares)
+    of_lists = {
+        f"coverage@{SHELF}": coverage(lists, len(pool.items), SHELF),
+        f"gini@{SHELF}": gini(lists, len(pool.items), SHELF),
+    }
+    by_k = ndcg_by_k(lists, wanted.relevant, max(CUTOFFS))
+    return Contender(name, recipe, per_user, of_lists, wanted.users, by_k)
 
 
-def _only_ranked(lists: np.ndarray, pool: Pool, scores: np.ndarray) -> np.ndarray:
-    """Lists end where positive scores end."""
+def ranked_lists(recipe: Recipe, held: Examination, k: int) -> np.ndarray:
+    """(n_users, k) int32 item codes; what the recipe does not rank at all is not on its list."""
+    pool = held.pool
+    scores = recipe.score(pool, held.matrix)
+    lists = pool.lists_by(np.where(scores > 0, scores, -np.inf), k)
     ranked = np.bincount(pool.user_codes[scores > 0], minlength=len(lists))
-    return np.where(np.arange(lists.shape[1]) < ranked[:, None], lists, -1)
+    return np.where(np.arange(k) < ranked[:, None], lists, -1)
 
 
-def contenders(
-    pool: Pool,
-    matrix: np.ndarray,
-    wanted: Labels,
-    rankers: Recipe | None,
-    champion: Recipe | None,
-) -> list[Contender]:
-    """Each source alone, tonight's ranker, and the reigning champion, on the same users."""
-    view = wanted.view
-    # A source that proposes nothing in this view (own history, of what is new) is no contender.
-    speaking = [s for s in pool.scores if pool.ranks[s].any()]
-    found = [examine(s, Recipe(view, s), pool, None, wanted) for s in speaking]
-    if rankers is not None:
-        found.append(examine(RANKER, rankers, pool, matrix, wanted))
-    if champion is not None:
-        found.append(examine("champion", champion, pool, matrix, wanted))
+def _by_users(per_user: dict[str, np.ndarray], past: Past) -> dict[str, np.ndarray]:
+    return {
+        f"{metric}/users/{cohort.name}": np.where(cohort.members, per_user[metric], np.nan)
+        for cohort in user_cohorts(past)
+        for metric in USER_METRICS
+    }
+
+
+def _by_items(lists: np.ndarray, wanted: Labels, past: Past) -> dict[str, np.ndarray]:
+    """Recall of what users took among a cohort of items."""
+    found = {}
+    for cohort in item_cohorts(past, wanted.relevant.shape[1]):
+        relevant = wanted.relevant.copy()
+        relevant.data = relevant.data & cohort.members[relevant.indices]
+        for k in ITEM_CUTOFFS:
+            found[f"recall@{k}/items/{cohort.name}"] = METRICS["recall"](lists, relevant, k)
     return found
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Who was tonight's challenger, whether it was promoted, and why, in words."""
+class Told:
+    """A cohort as people read of it: name, who or what is in it, the figure in `per_user`."""
 
-    challenger: str
-    promoted: bool
-    why: str
-    difference: Interval | None
-    """Challenger less champion, paired by user; None where there was no champion."""
-
-
-def judge(found: list[Contender]) -> Verdict:
-    """The ranker is the challenger where it beats the best single source with an interval, else
-    that source is. It becomes champion where its paired lower bound says it is not worse."""
-    challenger, because = _challenger(found)
-    reigning = next((c for c in found if c.name == "champion"), None)
-    if reigning is None:
-        return Verdict(challenger.name, True, f"{because}; no champion to compare with", None)
-    diff = _difference(challenger, reigning)
-    allowed = -MARGIN * reigning.gate.mean
-    promoted = bool(np.isnan(diff.low) or diff.low >= allowed)
-    why = (
-        f"{because}; against the champion {diff.mean:+.4f} [{diff.low:+.4f}, {diff.high:+.4f}],"
-        f" {'not worse than' if promoted else 'may be worse than'} the allowed {allowed:+.4f}"
-    )
-    return Verdict(challenger.name, promoted, why, diff)
+    name: str
+    told: str
+    size: int
+    figure: str
 
 
-def _challenger(found: list[Contender]) -> tuple[Contender, str]:
-    singles = [c for c in found if c.name not in (RANKER, "champion")]
-    # Equal or undefined quality: the earlier source in the configured order.
-    best = max(singles, key=lambda c: np.nan_to_num(c.gate.mean, nan=-1.0))
-    trained = next((c for c in found if c.name == RANKER), None)
-    if trained is None:
-        return best, f"no ranker (too few labels), so the best single source, {best.name}"
-    diff = _difference(trained, best)
-    told = f"{diff.mean:+.4f} [{diff.low:+.4f}, {diff.high:+.4f}] against {best.name}"
-    if diff.low > 0:
-        return trained, f"the ranker beats the best single source: {told}"
-    return best, f"the ranker does not beat the best single source: {told}"
+def cohorts_told(held: Examination) -> list[Told]:
+    """The cohorts of users, then those of items, each with the figure that judges it."""
+    users, items = user_cohorts(held.past), item_cohorts(held.past, held.wanted.relevant.shape[1])
+    return [Told(c.name, c.told, len(c), f"{GATE_METRIC}/users/{c.name}") for c in users] + [
+        Told(c.name, c.told, len(c), f"recall@10/items/{c.name}") for c in items
+    ]
 
 
-def _difference(a: Contender, b: Contender) -> Interval:
-    return paired_difference_interval(a.per_user[GATE_METRIC], b.per_user[GATE_METRIC], SEED)
+def joined(windows: Sequence[Contender]) -> Contender:
+    """One contender over several windows: a user's windows count as one user's. Figures of all lists
+    together, and nDCG by k, are means over windows."""
+    first = windows[0]
+    per_user = {m: np.concatenate([w.per_user[m] for w in windows]) for m in first.per_user}
+    of_lists = {m: float(np.mean([w.of_lists[m] for w in windows])) for m in first.of_lists}
+    users = np.concatenate([w.users for w in windows])
+    by_k = np.mean([w.ndcg_by_k for w in windows], axis=0).tolist()
+    return Contender(first.name, first.recipe, per_user, of_lists, users, by_k)
 
 
-def table(found: list[Contender]) -> list[dict]:
-    """One row per contender: every metric's mean, and the interval of the gate's metric."""
-    rows = []
-    for contender in found:
-        means = {m: contender.mean(m) for m in contender.per_user}
-        rows.append(
-            {
-                "name": contender.name,
-                **means,
-                **contender.coverage,
-                "interval": asdict(contender.gate),
-            }
-        )
-    return rows
+def contenders(
+    held: Examination, ranker: Recipe | None, champion: Recipe | None
+) -> list[Contender]:
+    """Each source alone, tonight's ranker, and the reigning champion, on the same users."""
+    pool, view = held.pool, held.wanted.view
+    # A source that proposes nothing in this view (own history, of what is new) is no contender.
+    speaking = [s for s in pool.scores if pool.ranks[s].any()]
+    asked = {s: Recipe(view, s) for s in speaking}
+    asked |= {RANKER: ranker} if ranker is not None else {}
+    asked |= {CHAMPION: champion} if champion is not None else {}
+    return [examine(name, recipe, held) for name, recipe in asked.items()]
+
+
+def table(found: Sequence[Contender]) -> list[dict]:
+    """One row per contender: every figure's mean, and its interval where it has one."""
+    return [
+        {
+            "name": c.name,
+            "source": c.recipe.source,
+            **{m: i.mean for m, i in c.intervals.items()},
+            **c.of_lists,
+            "ndcg_by_k": c.ndcg_by_k,
+            "intervals": {m: [i.low, i.high, i.n_users] for m, i in c.intervals.items()},
+        }
+        for c in found
+    ]
 
 
 def reachable(pool: Pool, wanted: Labels, hits: np.ndarray) -> float:

@@ -4,22 +4,41 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates import MODELS, base, fingerprint, item_knn, load_npz, save_npz
+from nightshelf.candidates import MODELS, base, fingerprint, load_npz, save_npz, similarity
 from nightshelf.candidates.factors import TILE
 from nightshelf.dataset import Interactions
 from nightshelf.errors import ModelError
 from tests.support import checkerboard
+from tests.support.furnished import COLUMNS, furnished, typed
 
-PERSONAL = ("item_knn", "ials", "svd")
+PERSONAL = ("item_knn", "ials", "svd", "nmf", "user_knn", "rp3beta", "ease")
+FOR_EVERYBODY = ("popularity", "trend", "popular_in_segment", "new_arrivals")
+"""Who also serve a user nobody knows."""
+NEED_A_CATALOGUE = ("content",)
+"""Who offer nothing in a shop without one."""
+OFFER_THE_UNSOLD = ("content", "new_arrivals")
+"""Who offer what nobody took; nobody else does."""
+OFFER_WHAT_CAN_BE_BOUGHT = ("content", "trend", "popular_in_segment", "new_arrivals")
+"""Who look at the catalogue's word on it."""
+WIDER = {"ials": {"factors": 33}, "svd": {"factors": 17}, "nmf": {"factors": 9}}
+"""What the random shop has room for."""
 every_model = pytest.mark.parametrize("name", MODELS)
 
 
 def make(name, **changes):
     """Small enough for a checkerboard; one buyer suffices, so that tiny shops have answers."""
-    small = {"ials": {"factors": 8, "min_buyers": 1}, "svd": {"factors": 2, "min_buyers": 1}}
+    small = {"ials": {"factors": 2, "min_buyers": 1}, "svd": {"factors": 2, "min_buyers": 1}}
     small["item_knn"] = {"min_buyers": 1}
+    small["nmf"] = {"factors": 2, "min_buyers": 1}
+    small["rp3beta"] = {"min_buyers": 1}
+    small["ease"] = {"min_buyers": 1}
     cls = MODELS[name]
     return cls(cls.Params(**{**small.get(name, {}), **changes}))
+
+
+def has_answers(name, shop):
+    """Does the model offer anything in this shop?"""
+    return shop.catalogue is not None or name not in NEED_A_CATALOGUE
 
 
 def table(recommendations):
@@ -37,15 +56,14 @@ def random_shop(n_users=300, n_items=3000, n_rows=9000, seed=7):
     return Interactions.from_arrays(users, items, days, None, checkerboard.AS_OF)
 
 
-@pytest.fixture(scope="module")
-def shop():
-    return random_shop()
+@pytest.fixture(scope="module", params=["rows alone", "with a catalogue"])
+def shop(request):
+    return random_shop() if request.param == "rows alone" else furnished(typed(random_shop()))
 
 
 @pytest.fixture(scope="module")
 def fitted(shop):
-    changes = {"ials": {"factors": 33}, "svd": {"factors": 17}}
-    return {name: make(name, **changes.get(name, {})).fit(shop) for name in MODELS}
+    return {name: make(name, **WIDER.get(name, {})).fit(shop) for name in MODELS}
 
 
 @pytest.mark.parametrize("name", PERSONAL)
@@ -59,9 +77,7 @@ def test_the_held_back_item_comes_first_among_new_ones(name):
 
 @every_model
 def test_fitting_twice_is_fitting_once(name, shop, fitted):
-    again = make(name, **({"factors": 33} if name == "ials" else {}))
-    if name == "svd":
-        again = make(name, factors=17)
+    again = make(name, **WIDER.get(name, {}))
     again.fit(checkerboard.interactions())
     assert fingerprint(again.fit(shop).arrays()) == fingerprint(fitted[name].arrays())
 
@@ -102,9 +118,9 @@ def test_user_order_and_company_change_nothing(name, shop, fitted):
 
 @every_model
 def test_the_number_of_cores_changes_nothing(name, shop, fitted, monkeypatch):
-    from nightshelf.candidates import factors
+    from nightshelf.candidates import content, ease, least_squares
 
-    for module in (base, factors, item_knn):
+    for module in (base, content, ease, least_squares, similarity):
         monkeypatch.setattr(module, "cores", lambda: 1)
     model = type(fitted[name])(fitted[name].params).fit(shop)
     assert fingerprint(model.arrays()) == fingerprint(fitted[name].arrays())
@@ -116,7 +132,7 @@ def test_the_number_of_cores_changes_nothing(name, shop, fitted, monkeypatch):
 def test_lists_are_short_enough_ordered_and_without_holes(name, k, shop, fitted):
     found = fitted[name].recommend(shop.users, k)
     assert np.isfinite(found.scores).all()
-    assert len(found)
+    assert bool(len(found)) == has_answers(name, shop)
     for user in np.unique(found.users):
         mine = found.users == user
         ranks, codes, scores = found.ranks[mine], found.item_codes[mine], found.scores[mine]
@@ -135,7 +151,7 @@ def test_an_excluded_item_is_never_offered(name, shop, fitted):
     generator = np.random.default_rng(3)
     exclude = csr_matrix(generator.random(shop.shape) < 0.5)
     found = fitted[name].recommend(shop.users, 100, exclude)
-    assert len(found)
+    assert bool(len(found)) == has_answers(name, shop)
     assert not exclude.toarray()[found.users, found.item_codes].any()
 
 
@@ -161,9 +177,9 @@ def test_exclude_of_another_shape_is_refused(name, shop, fitted):
 
 
 @every_model
-def test_an_unknown_user_gets_popularity_or_nothing(name, fitted):
+def test_an_unknown_user_gets_what_is_for_everybody_or_nothing(name, fitted):
     found = fitted[name].recommend(["nobody we know"], 5)
-    assert len(found) == (5 if name == "popularity" else 0)
+    assert len(found) == (5 if name in FOR_EVERYBODY else 0)
 
 
 @every_model
@@ -183,9 +199,13 @@ def test_nobody_asked_gives_no_rows(name, fitted):
     ids=["empty", "one row", "one user", "one item"],
 )
 @pytest.mark.parametrize("min_buyers", [1, 5])
-def test_a_tiny_shop_ends_well(name, rows, min_buyers, tmp_path):
+@pytest.mark.parametrize("said", ["no catalogue", "a catalogue", "a catalogue of ids"])
+def test_a_tiny_shop_ends_well(name, rows, min_buyers, said, tmp_path):
     shop = checkerboard.from_rows(rows)
-    model = make(name, **({"min_buyers": min_buyers} if name in PERSONAL else {})).fit(shop)
+    if said != "no catalogue":
+        shop = furnished(typed(shop), COLUMNS if said == "a catalogue of ids" else ())
+    changes = {"min_buyers": min_buyers} if hasattr(MODELS[name].Params, "min_buyers") else {}
+    model = make(name, **changes).fit(shop)
     sha256 = save_npz(tmp_path / "model.npz", model.arrays())
     model = type(model).from_arrays(load_npz(tmp_path / "model.npz", sha256), model.params)
     found = model.recommend(shop.users, 3)
@@ -200,3 +220,48 @@ def test_arrays_of_something_else_are_refused(name, fitted):
     del arrays[missing]
     with pytest.raises(ModelError, match=f"not a {name} model.*{missing}"):
         MODELS[name].from_arrays(arrays)
+
+
+@every_model
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_catalogue_that_lacks_a_column_ends_well(name, column, tmp_path):
+    rows = random_shop(n_users=120, n_items=600, n_rows=1500)
+    shop = furnished(typed(rows), [column])
+    model = make(name).fit(shop)
+    sha256 = save_npz(tmp_path / "model.npz", model.arrays())
+    loaded = type(model).from_arrays(load_npz(tmp_path / "model.npz", sha256), model.params)
+    found = model.recommend(shop.users, 9)
+    assert len(found)
+    assert np.isfinite(found.scores).all()
+    assert table(found) == table(loaded.recommend(shop.users, 9, block=5))
+
+
+@every_model
+def test_a_catalogue_of_ids_alone_is_as_good_as_none(name):
+    rows = random_shop(n_users=120, n_items=600, n_rows=1500)
+    shop = furnished(rows, COLUMNS)
+    found = make(name).fit(shop).recommend(shop.users, 9)
+    assert bool(len(found)) == (name not in NEED_A_CATALOGUE)
+
+
+@every_model
+def test_a_fit_forgets_an_earlier_catalogue(name):
+    shop = checkerboard.interactions()
+    again = make(name).fit(furnished(typed(shop))).fit(shop)
+    assert fingerprint(again.arrays()) == fingerprint(make(name).fit(shop).arrays())
+
+
+@every_model
+def test_what_nobody_took_is_offered_by_those_who_know_the_catalogue_alone(name):
+    shop = furnished(typed(random_shop()))
+    found = make(name).fit(shop).recommend(shop.users, 5000)
+    sold = np.bincount(shop.item_codes, minlength=len(shop.items)) > 0
+    assert sold[found.item_codes].all() == (name not in OFFER_THE_UNSOLD)
+
+
+@pytest.mark.parametrize("name", OFFER_WHAT_CAN_BE_BOUGHT)
+def test_what_cannot_be_bought_is_not_offered(name):
+    shop = furnished(typed(random_shop()))
+    assert not shop.catalogue.offerable.all()
+    found = make(name).fit(shop).recommend(shop.users, 5000)
+    assert shop.catalogue.offerable[found.item_codes].all()

@@ -17,7 +17,15 @@ from typer.main import get_command
 
 from expectations import DOORS
 from nightshelf.cli import app
-from nightshelf.columns import CATEGORIES, EVENT_TYPES, EVENTS, ITEMS, SHELF, SHELVES
+from nightshelf.columns import (
+    AUDIENCE,
+    CATEGORIES,
+    EVENT_TYPES,
+    EVENTS,
+    ITEMS,
+    SHELF,
+    SHELVES,
+)
 from nightshelf.errors import NightshelfError
 from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.ingest.contract import REASONS
@@ -159,6 +167,15 @@ def test_every_column_of_a_shelf_is_documented_with_its_type():
     assert {name: told[name][0] for name in SHELF if name in told} == SHELF
 
 
+@pytest.mark.parametrize("table", AUDIENCE)
+def test_every_column_of_a_table_about_users_is_documented_with_its_type(table):
+    text = section(page("tables.md"), "## Tables about users")
+    assert table in named(text)
+    columns = section(f"\n{text}", f"### {table}")
+    told = {name: cells[0] for name, cells in named(columns).items() if name in AUDIENCE[table]}
+    assert told == AUDIENCE[table]
+
+
 def test_every_reason_is_documented_for_every_shelf_that_gives_it():
     told = {
         (row[0].strip("`"), shelf)
@@ -233,6 +250,7 @@ def test_every_exit_code_is_in_the_runbook():
 def test_the_runbook_names_only_rules_that_a_door_has():
     folder = PROJECT / "expectations"
     suites = {door: (folder / f"{door}.py").read_text() for door in DOORS}
+    suites["shelves"] += (folder / "audience.py").read_text()
     suites["raw"] += "".join((folder / f"{n}.py").read_text() for n in ("learnt", "catalogue"))
     for door, suite in suites.items():
         told = named(section(page("runbook.md"), f"### door_{door}"))

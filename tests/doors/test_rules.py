@@ -105,6 +105,7 @@ FAULTS = [
     ("features", "feat_item_is_not_empty", "DELETE FROM features.feat_item"),
     ("features", "feat_user_is_not_empty", "DELETE FROM features.feat_user"),
     ("features", "feat_user_item_is_not_empty", "DELETE FROM features.feat_user_item"),
+    ("features", "feat_catalogue_is_not_empty", "DELETE FROM features.feat_catalogue"),
     (
         "features",
         "dim_items_key_is_given",
@@ -139,6 +140,16 @@ FAULTS = [
         f"UPDATE features.feat_user_category SET category = NULL WHERE category = 'Home > Tea' "
         f"AND {FIRST}",
     ),
+    (
+        "features",
+        "feat_user_brand_key_is_given",
+        f"UPDATE features.feat_user_brand SET brand = NULL WHERE {FIRST}",
+    ),
+    (
+        "features",
+        "feat_catalogue_key_is_given",
+        "UPDATE features.feat_catalogue SET item_id = NULL WHERE item_id = 'i1'",
+    ),
     *(
         (
             "features",
@@ -152,6 +163,8 @@ FAULTS = [
             "features.feat_item",
             "features.feat_user",
             "features.feat_user_item",
+            "features.feat_user_brand",
+            "features.feat_catalogue",
         )
     ),
     (
@@ -218,6 +231,11 @@ FAULTS = [
         "features",
         "feat_user_category_share_is_a_share",
         f"UPDATE features.feat_user_category SET share = -0.1 {U1}",
+    ),
+    (
+        "features",
+        "feat_user_brand_share_is_a_share",
+        f"UPDATE features.feat_user_brand SET share = 1.5 {U1}",
     ),
     (
         "features",
@@ -329,6 +347,46 @@ FAULTS = [
         "shelves",
         "shelves_are_not_last_nights",
         "UPDATE recommendations.rec_for_you SET score = 0.99 * score",
+    ),
+    (
+        "shelves",
+        "audience_has_the_published_columns",
+        "ALTER TABLE audience.user_segments RENAME COLUMN name TO title",
+    ),
+    (
+        "shelves",
+        "audience_is_of_this_night",
+        f"UPDATE audience.user_segments SET night = DATE '2026-05-30' {U1}",
+    ),
+    (
+        "shelves",
+        "audience_keys_are_unique",
+        f"INSERT INTO audience.audiences SELECT * REPLACE ('again' AS why) FROM audience.audiences {U1}",
+    ),
+    (
+        "shelves",
+        "audience_users_are_known",
+        f"UPDATE audience.user_segments SET user_id = 'ghost' {U1}",
+    ),
+    (
+        "shelves",
+        "chances_are_probabilities",
+        f"UPDATE audience.user_churn_risk SET probability = NULL {U1}",
+    ),
+    (
+        "shelves",
+        "forecasts_sum_to_one",
+        f"DELETE FROM audience.user_interest_forecast {U1} AND category IS NULL",
+    ),
+    (
+        "shelves",
+        "every_user_has_a_profile",
+        f"DELETE FROM audience.user_profiles {U1}; DELETE FROM audience.user_churn_risk {U1}",
+    ),
+    (
+        "shelves",
+        "a_risk_is_told_of_everybody_or_of_nobody",
+        f"DELETE FROM audience.user_churn_risk {U1}",
     ),
 ]
 

@@ -5,8 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
+from sklearn.metrics import (
+    average_precision_score,
+    label_ranking_average_precision_score,
+    ndcg_score,
+    precision_score,
+    recall_score,
+    top_k_accuracy_score,
+)
 
-from nightshelf.evaluation import METRICS, coverage
+from nightshelf.evaluation import CUTOFFS, METRICS, all_metrics
 from nightshelf.evaluation import metrics as m
 
 every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS.keys())
@@ -87,11 +95,13 @@ def test_an_item_code_out_of_range_is_refused(metric):
         metric(LIST, relevant({3}, n_items=5), 5)
 
 
-def test_coverage_is_the_share_of_items_shown_to_anyone():
-    lists = np.array([[1, 2, 3], [1, 4, -1]])
-    assert coverage(lists, 10, 2) == 0.3
-    assert coverage(lists, 10, 3) == 0.4
-    assert coverage(lists[:0], 0, 3) == 0.0
+def test_all_metrics_are_the_metrics_at_every_cutoff():
+    lists, wanted = np.arange(25)[None, :], relevant({1, 7, 12, 24}, n_items=25)
+    found = all_metrics(lists, wanted)
+    assert set(found) == {f"{name}@{k}" for name in METRICS for k in CUTOFFS}
+    for name, metric in METRICS.items():
+        for k in CUTOFFS:
+            assert found[f"{name}@{k}"].tolist() == metric(lists, wanted, k).tolist()
 
 
 def naive(name, items, wanted, k):
@@ -124,3 +134,49 @@ def test_metrics_equal_their_definitions(users, k):
     for name, metric in METRICS.items():
         expected = [naive(name, items, set(relevant_items), k) for items, relevant_items in users]
         assert metric(lists, wanted, k) == pytest.approx(expected), name
+
+
+# ------------------------------------------------------------------ against scikit-learn
+
+
+def ranked(n_users: int = 40, n_items: int = 30) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores without ties, the whole list they make, and what is relevant: something for everyone."""
+    rng = np.random.default_rng(8)
+    scores = rng.random((n_users, n_items))
+    wanted = rng.random((n_users, n_items)) < 0.15
+    wanted[:, 0] |= ~wanted.any(axis=1)
+    return scores, np.argsort(-scores, axis=1), wanted
+
+
+@pytest.mark.parametrize("k", CUTOFFS)
+def test_ndcg_is_scikit_learn_s(k):
+    scores, lists, wanted = ranked()
+    expected = ndcg_score(wanted.astype(int), scores, k=k)
+    assert m.ndcg(lists, csr_matrix(wanted), k).mean() == pytest.approx(expected)
+
+
+def test_average_precision_of_a_whole_list_is_scikit_learn_s():
+    scores, lists, wanted = ranked()
+    found = m.average_precision(lists, csr_matrix(wanted), scores.shape[1])
+    expected = [average_precision_score(w, s) for w, s in zip(wanted, scores, strict=True)]
+    assert found == pytest.approx(expected)
+    assert found.mean() == pytest.approx(label_ranking_average_precision_score(wanted, scores))
+
+
+@pytest.mark.parametrize("k", CUTOFFS)
+def test_precision_and_recall_are_scikit_learn_s_of_being_listed(k):
+    scores, lists, wanted = ranked()
+    listed = np.zeros_like(wanted)
+    np.put_along_axis(listed, lists[:, :k], True, axis=1)
+    for metric, expected in ((m.precision, precision_score), (m.recall, recall_score)):
+        found = metric(lists, csr_matrix(wanted), k).mean()
+        assert found == pytest.approx(expected(wanted, listed, average="samples"))
+
+
+@pytest.mark.parametrize("k", CUTOFFS)
+def test_hit_rate_with_one_relevant_item_is_scikit_learn_s_top_k_accuracy(k):
+    scores, lists, _ = ranked()
+    taken = np.arange(len(scores)) % scores.shape[1]
+    wanted = relevant(*({t} for t in taken), n_items=scores.shape[1])
+    expected = top_k_accuracy_score(taken, scores, k=k, labels=range(scores.shape[1]))
+    assert m.hit_rate(lists, wanted, k).mean() == pytest.approx(expected)

@@ -1,18 +1,11 @@
-"""Who serves: the gate's verdict, and what the registry hands out."""
-
-import json
-import shutil
-from pathlib import Path
+"""The gate: who is tonight's challenger, who serves, and what is said of it."""
 
 import numpy as np
 import pytest
 
-from nightshelf.errors import ModelError
-from nightshelf.paths import Home
-from nightshelf.quality import GATE_METRIC, MARGIN, Contender, judge
-from nightshelf.ranking.ranker import Ranker
+from nightshelf.gate import MARGIN, Comparison, judge, limits
+from nightshelf.quality import CHAMPION, GATE_METRIC, Contender, joined, table
 from nightshelf.recipe import RANKER, Recipe
-from nightshelf.registry import Registry, read_recipe, write_recipe
 
 USERS = 400
 BASE = np.random.default_rng(5).uniform(0.2, 0.6, USERS)
@@ -21,19 +14,73 @@ BASE = np.random.default_rng(5).uniform(0.2, 0.6, USERS)
 def contender(name: str, plus: float, noise: float = 0.02) -> Contender:
     """Metrics of 400 users: the common ones, shifted by `plus`, with a little noise of its own."""
     own = np.random.default_rng(len(name)).normal(0, noise, USERS)
-    return Contender(name, Recipe("all", name), {GATE_METRIC: BASE + plus + own - own.mean()}, {})
+    return of_values(name, BASE + plus + own - own.mean())
 
 
-SINGLES = [contender("popularity", -0.1), contender("item_knn", 0.0)]
+def of_values(name: str, values: np.ndarray) -> Contender:
+    return Contender(name, Recipe("all", name), {GATE_METRIC: values}, {})
 
 
-def test_without_a_champion_the_best_single_source_is_promoted():
+BASELINES = [contender("own_history", -0.02), contender("popularity", -0.1)]
+SINGLES = [*BASELINES, contender("item_knn", 0.0)]
+
+# ------------------------------------------------------------------ against the baselines
+
+
+def test_without_a_champion_a_model_that_is_not_worse_than_the_baselines_is_promoted():
     verdict = judge(SINGLES)
-    assert (verdict.challenger, verdict.promoted, verdict.difference) == ("item_knn", True, None)
-    assert (
-        verdict.why
-        == "no ranker (too few labels), so the best single source, item_knn; no champion to compare with"
+    assert (verdict.challenger, verdict.serves, verdict.promoted) == ("item_knn", "item_knn", True)
+    assert verdict.why == (
+        "no ranker (too few labels), so the best learnt source, item_knn;"
+        f" better than own_history: {verdict.comparisons[0].difference.told()};"
+        f" better than popularity: {verdict.comparisons[1].difference.told()}"
     )
+
+
+def test_a_model_that_cannot_be_told_from_a_baseline_passes():
+    verdict = judge([contender("popularity", 0.0), contender("item_knn", -0.001, noise=0.4)])
+    assert verdict.comparisons[0].difference.mean < 0
+    assert verdict.promoted
+    assert "not surely better than popularity" in verdict.why
+
+
+@pytest.mark.parametrize("baseline", ["own_history", "popularity"])
+def test_a_model_surely_worse_than_either_baseline_leaves_it_to_the_better_one(baseline):
+    bars = [b for b in BASELINES if b.name != baseline]
+    verdict = judge([*bars, contender(baseline, 0.1), contender("item_knn", 0.0)])
+    assert (verdict.challenger, verdict.serves, verdict.promoted) == ("item_knn", baseline, False)
+    assert f"worse than {baseline}: -0.1000" in verdict.why
+    assert verdict.why.endswith(
+        f"no model is good enough, and there is no champion, so {baseline} serves"
+    )
+
+
+def test_a_model_surely_worse_than_a_baseline_leaves_it_to_the_champion():
+    verdict = judge([*BASELINES, contender("svd", -0.3), contender(CHAMPION, 0.0)])
+    assert (verdict.serves, verdict.promoted, verdict.warning) == (CHAMPION, False, "")
+    assert verdict.why.endswith("no model is good enough tonight, so the champion goes on")
+
+
+def test_a_champion_that_goes_on_though_a_baseline_is_better_is_warned_of():
+    found = [*BASELINES, contender("svd", -0.3), contender(CHAMPION, -0.25)]
+    assert judge(found).serves == CHAMPION
+    assert judge(found).warning.startswith("the champion serves and is worse than own_history")
+    assert "delete the alias `champion`" in judge(found).warning
+
+
+def test_where_a_baseline_does_not_speak_it_is_no_bar():
+    verdict = judge([contender("popularity", -0.1), contender("svd", 0.0)])
+    assert [c.against for c in verdict.comparisons] == ["popularity"]
+    assert verdict.promoted
+
+
+def test_where_only_baselines_speak_the_better_one_serves():
+    verdict = judge(BASELINES)
+    assert (verdict.challenger, verdict.serves) == (None, "own_history")
+    assert verdict.why.startswith("no ranker (too few labels), so nothing that has learnt")
+
+
+# ------------------------------------------------------------------ the ranker
 
 
 def test_the_ranker_is_the_challenger_where_it_beats_the_best_source_surely():
@@ -42,21 +89,31 @@ def test_the_ranker_is_the_challenger_where_it_beats_the_best_source_surely():
     assert judge([*SINGLES, contender(RANKER, -0.05)]).challenger == "item_knn"
 
 
+def test_the_ranker_must_beat_a_baseline_surely_too():
+    found = [contender("own_history", 0.05), *SINGLES[1:], contender(RANKER, 0.0501, noise=0.3)]
+    verdict = judge(found)
+    assert (verdict.challenger, verdict.serves) == ("item_knn", "own_history")
+    assert "own_history is the best, and the ranker is not surely better" in verdict.why
+
+
+# ------------------------------------------------------------------ against the champion
+
+
 def test_a_better_challenger_is_promoted():
-    verdict = judge([*SINGLES, contender("champion", -0.05)])
+    verdict = judge([*SINGLES, contender(CHAMPION, -0.05)])
     assert (verdict.challenger, verdict.promoted) == ("item_knn", True)
-    assert verdict.difference.mean == pytest.approx(0.05)
+    assert verdict.comparisons[-1].difference.mean == pytest.approx(0.05)
     assert "against the champion +0.0500" in verdict.why
 
 
 def test_a_worse_challenger_leaves_the_champion_where_it_is():
-    verdict = judge([*SINGLES, contender(RANKER, 0.05), contender("champion", 0.2)])
-    assert (verdict.challenger, verdict.promoted) == (RANKER, False)
+    verdict = judge([*SINGLES, contender(RANKER, 0.05), contender(CHAMPION, 0.2)])
+    assert (verdict.challenger, verdict.serves, verdict.promoted) == (RANKER, CHAMPION, False)
     assert "may be worse than the allowed" in verdict.why
 
 
 def test_a_challenger_that_may_be_worse_by_more_than_the_margin_is_not_promoted():
-    champion = contender("champion", 0.0, noise=0.0)
+    champion = contender(CHAMPION, 0.0, noise=0.0)
     allowed = MARGIN * champion.per_user[GATE_METRIC].mean()
     assert judge([contender("same", -0.2 * allowed, noise=0.01), champion]).promoted
     assert not judge([contender("less", -2 * allowed, noise=0.01), champion]).promoted
@@ -64,109 +121,88 @@ def test_a_challenger_that_may_be_worse_by_more_than_the_margin_is_not_promoted(
     assert not judge([contender("noisy", 0.01, noise=0.5), champion]).promoted
 
 
-def ranker(weight: float) -> Ranker:
-    one = np.ones(2)
-    return Ranker(("a", "b"), 0 * one, one, weight * one, 0.5)
+def test_a_champion_that_is_to_stay_stays_and_the_reason_comes_first():
+    found = [*SINGLES, contender(CHAMPION, -0.2)]
+    verdict = judge(found, champion_stays="set by hand")
+    assert (verdict.serves, verdict.promoted) == (CHAMPION, False)
+    assert verdict.why.startswith("set by hand; no ranker")
+    assert "against the champion +0.2000" in verdict.why
 
 
-@pytest.fixture(scope="session")
-def registry(tmp_path_factory):
-    return Registry(Home(tmp_path_factory.mktemp("registry")), "shop")
+# ------------------------------------------------------------------ nobody to examine
 
 
-def registered(registry, placement, recipe, tmp_path):
-    run = registry.begin("night", None, {})
-    return registry.register(placement, recipe, run, tmp_path / "made", {"why": "a test"})
+def test_where_nobody_took_anything_nothing_is_promoted():
+    nothing = np.full(USERS, np.nan)
+    names = ("own_history", "popularity", "item_knn", RANKER)
+    verdict = judge([of_values(n, nothing) for n in names])
+    assert (verdict.serves, verdict.promoted) == ("own_history", False)
+    assert "not to be compared with own_history: nobody took anything" in verdict.why
+    verdict = judge([of_values(n, nothing) for n in (*names, CHAMPION)])
+    assert (verdict.serves, verdict.promoted) == (CHAMPION, False)
 
 
-def aliases(registry, placement):
-    return registry.client.get_registered_model(registry.model_name(placement)).aliases
+def test_without_any_contender_popular_items_serve():
+    assert judge([]).serves == "popularity"
 
 
-def test_a_new_shop_has_no_champion(registry):
-    assert registry.champion("nothing") is None
+# ------------------------------------------------------------------ cohorts and windows
 
 
-def test_aliases_follow_challenger_champion_and_previous(registry, tmp_path):
-    first = registered(registry, "for_you", Recipe("all", "item_knn"), tmp_path)
-    assert {k: int(v) for k, v in aliases(registry, "for_you").items()} == {"challenger": 1}
-    assert registry.champion("for_you") is None
-    registry.promote("for_you", first)
-    second = registered(registry, "for_you", Recipe("all", RANKER, ranker(2)), tmp_path)
-    assert registry.champion("for_you").recipe.source == "item_knn"
-    registry.promote("for_you", second)
-    registry.promote("for_you", second)
-    found = {k: int(v) for k, v in aliases(registry, "for_you").items()}
-    assert found == {"challenger": 2, "champion": 2, "previous": 1}
-    champion = registry.champion("for_you")
-    assert champion.recipe.fingerprint() == Recipe("all", RANKER, ranker(2)).fingerprint()
-    assert champion.recipe.score(None, np.eye(2)).tolist() == ranker(2).score(np.eye(2)).tolist()
+def test_a_cohort_that_a_baseline_serves_better_is_a_known_limit():
+    figure = f"{GATE_METRIC}/users/cold"
+    cold = np.arange(USERS) < 40
+    model, bar = contender("item_knn", 0.1), contender("popularity", 0.0)
+    model.per_user[figure] = np.where(cold, 0.1, np.nan)
+    bar.per_user[figure] = np.where(cold, 0.3, np.nan)
+    assert limits([model, bar], "item_knn") == [
+        "For cold users it is worse than popularity: -0.2000 [-0.2000, -0.2000]"
+    ]
+    assert limits([model, bar], None) == []
 
 
-def test_a_champion_whose_files_were_touched_is_never_loaded(registry, tmp_path):
-    registry.promote(
-        "touched", registered(registry, "touched", Recipe("all", RANKER, ranker(1)), tmp_path)
+def test_a_comparison_says_what_is_sure():
+    a, b = contender("a", 0.0), contender("longer", 0.05)
+    assert Comparison("b", a.less(b)).told.startswith("worse than b: -0.0500")
+    assert Comparison("b", b.less(a)).told.startswith("better than b: +0.0500")
+
+
+def windows(name: str, plus: float, own: float) -> Contender:
+    """Three windows of one contender; `own` noise of the user is the same in each."""
+    rng = np.random.default_rng(len(name))
+    of_user = rng.normal(0, own, USERS)
+    users = np.array([f"u{n:03d}" for n in range(USERS)], dtype=object)
+    return joined(
+        [
+            Contender(
+                name,
+                Recipe("all", name),
+                {GATE_METRIC: BASE + plus + of_user},
+                {"coverage@10": 0.1 * window},
+                users,
+                [0.1 * window],
+            )
+            for window in (1, 2, 3)
+        ]
     )
-    name = registry.model_name("touched")
-    source = registry.client.get_model_version_by_alias(name, "champion").source
-    path = Path(source.removeprefix("file://")) / "recipe.json"
-    path.write_text(path.read_text().replace("ranker", "popularity"))
-    with pytest.raises(ModelError, match="recipe.json: sha256 is .*, the registry says "):
-        registry.champion("touched")
 
 
-@pytest.fixture
-def written(tmp_path):
-    return write_recipe(Recipe("all", RANKER, ranker(1)), tmp_path)
+def test_windows_joined_are_judged_by_users():
+    one = contender("popularity", 0.0, noise=0.0).less(contender("item_knn", 0.0, noise=0.2))
+    three = windows("popularity", 0.0, own=0.0).less(windows("item_knn", 0.0, own=0.2))
+    assert three.n_users == USERS
+    assert three.high - three.low == pytest.approx(one.high - one.low, rel=0.2)
 
 
-def test_a_recipe_comes_back_as_it_was_written(written):
-    assert read_recipe(*written).fingerprint() == Recipe("all", RANKER, ranker(1)).fingerprint()
+def test_windows_joined_average_what_lists_are_like():
+    found = windows("item_knn", 0.0, own=0.1)
+    assert found.of_lists == {"coverage@10": pytest.approx(0.2)}
+    assert found.ndcg_by_k == [pytest.approx(0.2)]
 
 
-def test_a_recipe_without_its_file_is_refused(written):
-    shutil.rmtree(written[0])
-    with pytest.raises(ModelError, match="recipe.json cannot be read"):
-        read_recipe(*written)
-
-
-def test_a_recipe_that_was_touched_is_refused(written):
-    path = written[0] / "recipe.json"
-    path.write_text(path.read_text().replace('"all"', '"new"'))
-    with pytest.raises(ModelError, match="sha256 is .*, the registry says"):
-        read_recipe(*written)
-
-
-def test_ranker_arrays_that_were_touched_are_refused(written):
-    path = written[0] / "ranker.npz"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(ModelError):
-        read_recipe(*written)
-
-
-def test_another_model_under_the_same_name_is_refused(written, tmp_path):
-    other, _ = write_recipe(Recipe("all", RANKER, ranker(3)), tmp_path / "other")
-    shutil.copy(other / "ranker.npz", written[0] / "ranker.npz")
-    with pytest.raises(ModelError):
-        read_recipe(*written)
-
-
-def test_an_npz_that_carries_a_pickle_is_refused_unopened(written, tmp_path):
-    marker = tmp_path / "ran"
-
-    class Bomb:
-        def __reduce__(self):
-            return (marker.touch, ())
-
-    path = written[0] / "ranker.npz"
-    np.savez(path, mean=np.array([Bomb()], dtype=object), allow_pickle=True)
-    recipe = written[0] / "recipe.json"
-    from nightshelf.storage import sha256_of
-
-    said = json.loads(recipe.read_text()) | {"ranker_sha256": sha256_of(path)}
-    recipe.write_text(json.dumps(said))
-    with pytest.raises(ModelError):
-        read_recipe(written[0], sha256_of(recipe))
-    assert not marker.exists()
+def test_the_table_has_every_figure_with_its_interval():
+    (row,) = table([contender("svd", 0.0)])
+    assert (row["name"], row["source"]) == ("svd", "svd")
+    low, high, n_users = row["intervals"][GATE_METRIC]
+    assert low < row[GATE_METRIC] < high
+    assert n_users == USERS

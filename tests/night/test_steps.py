@@ -1,20 +1,14 @@
 """What holds between the steps, without running a night."""
 
 from datetime import date
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from nightshelf import steps
 from nightshelf.errors import SettingsError
-from nightshelf.judging import Examined
-from nightshelf.night import Night
 from nightshelf.paths import Home
 from nightshelf.progress import Progress
 from nightshelf.publishing.nights import PublishedNight
-from nightshelf.quality import Verdict
-from nightshelf.recipe import Recipe
-from nightshelf.registry import Registered
 from nightshelf.storage import sha256_of, write_json
 
 SHOP = """
@@ -46,16 +40,6 @@ def test_a_step_that_is_run_again_undoes_the_record_of_those_after_it(run):
     steps._in_order(run, "train")
     kept = [record["stage"] for record in steps.stage_records(run.attempt)]
     assert kept == ["ingest", "door_raw", "features", "door_features"]
-
-
-@pytest.mark.parametrize(
-    ("made", "later"), [("2015-03-31", False), ("2015-04-01", False), ("2015-04-02", True)]
-)
-def test_only_a_champion_of_a_later_night_stands_apart(made, later):
-    champion = Registered(Recipe("all", "popularity"), "1", made)
-    verdict = Verdict("popularity", True, "", None)
-    examined = Examined("for_you", [], verdict, champion, 0.0, 0)
-    assert examined.champion_is_later(Night(date(2015, 4, 1), ZoneInfo("UTC"))) is later
 
 
 @pytest.fixture

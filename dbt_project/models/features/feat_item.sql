@@ -6,7 +6,13 @@ with seen as (
 ),
 
 pairs as (
-    select as_of, item_id, user_id, count(*) as n_days, max(interaction_date) as last_on
+    select
+        as_of,
+        item_id,
+        user_id,
+        count(*) as n_days,
+        min(interaction_date) as first_on,
+        max(interaction_date) as last_on
     from seen
     group by all
 ),
@@ -19,7 +25,9 @@ buyers as (
         count(*) filter (last_on >= as_of - 28)::integer as n_buyers_28d,
         count(*) filter (last_on >= as_of - 91)::integer as n_buyers_91d,
         count(*)::integer as n_buyers,
-        count(*) filter (n_days > 1) / count(*) as repeat_share
+        count(*) filter (first_on >= as_of - 28)::integer as n_first_buyers_28d,
+        count(*) filter (n_days > 1) / count(*) as repeat_share,
+        sum(last_on - first_on)::double / nullif(sum(n_days - 1), 0) as mean_gap_days
     from pairs
     group by all
 ),
@@ -44,10 +52,15 @@ select
     n_buyers_28d,
     n_buyers_91d,
     n_buyers,
+    n_first_buyers_28d,
     n_orders_28d,
     days_since_first,
     days_since_last,
     repeat_share,
-    price
+    mean_gap_days,
+    lines.price,
+    n_buyers_28d / nullif(sum(n_buyers_28d) over (partition by buyers.as_of, items.category), 0)
+        as category_share_28d
 from buyers
 join lines using (as_of, item_id)
+left join {{ ref('feat_catalogue') }} as items using (as_of, item_id)

@@ -14,14 +14,23 @@ from nightshelf.candidates.companions import (
     Companions,
     bought_together,
 )
+from nightshelf.candidates.content import Content, ContentParams
 from nightshelf.candidates.covisitation import Covisitation, CovisitationParams
-from nightshelf.candidates.factors import Ials, IalsParams, Svd, SvdParams
+from nightshelf.candidates.ease import Ease, EaseParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
+from nightshelf.candidates.ials import Ials, IalsParams
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
 from nightshelf.candidates.markov import Markov, MarkovParams
+from nightshelf.candidates.new_arrivals import NewArrivals, NewArrivalsParams
+from nightshelf.candidates.nmf import Nmf, NmfParams
 from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
 from nightshelf.candidates.params import MODELS_TOML, load_params
 from nightshelf.candidates.popularity import Popularity, PopularityParams
+from nightshelf.candidates.random_walk import Rp3beta, Rp3betaParams
+from nightshelf.candidates.segment import PopularInSegment, PopularInSegmentParams
+from nightshelf.candidates.svd import Svd, SvdParams
+from nightshelf.candidates.trend import Trend, TrendParams
+from nightshelf.candidates.user_knn import UserKnn, UserKnnParams
 
 MODELS: dict[str, type[CandidateModel]] = {
     model.name: model
@@ -31,8 +40,16 @@ MODELS: dict[str, type[CandidateModel]] = {
         ItemKnn,
         Ials,
         Svd,
+        Nmf,
         Covisitation,
         Markov,
+        Content,
+        Trend,
+        PopularInSegment,
+        NewArrivals,
+        UserKnn,
+        Rp3beta,
+        Ease,
     )
 }
 
@@ -57,19 +74,35 @@ __all__ = [
     "Companions",
     "Covisitation",
     "CovisitationParams",
+    "Content",
+    "ContentParams",
+    "Ease",
+    "EaseParams",
     "Ials",
     "IalsParams",
     "ItemKnn",
     "ItemKnnParams",
     "Markov",
     "MarkovParams",
+    "Nmf",
+    "NmfParams",
+    "NewArrivals",
+    "NewArrivalsParams",
     "OwnHistory",
     "OwnHistoryParams",
+    "PopularInSegment",
+    "PopularInSegmentParams",
     "Popularity",
     "PopularityParams",
     "Recommendations",
+    "Rp3beta",
+    "Rp3betaParams",
     "Svd",
     "SvdParams",
+    "Trend",
+    "TrendParams",
+    "UserKnn",
+    "UserKnnParams",
     "bought_together",
     "configured_models",
     "fingerprint",

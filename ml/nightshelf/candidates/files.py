@@ -57,12 +57,27 @@ def load_npz(path: Path, sha256: str) -> dict[str, np.ndarray]:
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise ModelError(f"{path}: sha256 is {found}, expected {sha256}", again)
+    return parse_npz(content, path)
+
+
+def parse_npz(content: bytes, path: Path) -> dict[str, np.ndarray]:
+    """The arrays in a file's bytes; `path` is for the message. Raises ModelError where they are no
+    .npz of plain arrays, or would unfold to more than what was read."""
+    again = "restore the file, fit the model again, or roll back to another night"
     if not content.startswith(b"PK"):
         raise ModelError(f"{path}: not an .npz of plain arrays: no zip file", again)
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unfolded = sum(entry.file_size for entry in archive.infolist())
+        if unfolded > len(content):  # ours are stored, never compressed
+            raise ValueError(f"{len(content):,} bytes that unfold to {unfolded:,}")
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as error:
+            arrays = {name: file[name] for name in file.files}
+        strange = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+        if strange:
+            raise ValueError(f"{strange[0]!r} is no array")
+        return arrays
+    except Exception as error:  # a hostile header makes numpy and zipfile raise almost anything
         raise ModelError(f"{path}: not an .npz of plain arrays: {error}", again) from error
 
 

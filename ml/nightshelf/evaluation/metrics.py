@@ -2,61 +2,82 @@
 
 All take `recommended` (n_users, width) int32, item codes by rank, filled up with -1, no item twice
 in a row; `relevant` (n_users × n_items) CSR, True where the user took the item in the label window;
-and k. They return (n_users,) float64, NaN for a user without relevant items: such a user says
-nothing about the list and is left out of means. A list shorter than k counts as misses.
+and k. They return (n_users,) float64.
+
+Edge cases, the same for all: a user without relevant items is NaN, since such a user says nothing
+about the list, and is left out of means. A list shorter than k counts as misses where it ends, an
+empty one scores 0. Equal scores are no matter here: a list has been ordered, by item code where
+scores tie, and the metric sees the order only. Definitions after Järvelin and Kekäläinen 2002 (nDCG,
+binary gains) and Manning, Raghavan and Schütze 2008, chapter 8.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import wraps
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
+CUTOFFS = (5, 10, 20)
+"""Lists are judged at a row of a phone, at a shelf, and at a page."""
 
-def recall(recommended: np.ndarray, relevant: csr_matrix, k: int) -> np.ndarray:
-    """Relevant items in the first k, of all relevant items."""
-    return _hits(recommended, relevant, k).sum(axis=1) / _relevant_counts(relevant)
-
-
-def precision(recommended: np.ndarray, relevant: csr_matrix, k: int) -> np.ndarray:
-    """Relevant items in the first k, of k."""
-    return _defined(_hits(recommended, relevant, k).sum(axis=1) / k, relevant)
+Measure = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+"""(hits (n_users, width) bool, relevant items of each user, NaN for none, k) → (n_users,)."""
 
 
-def hit_rate(recommended: np.ndarray, relevant: csr_matrix, k: int) -> np.ndarray:
+def _of_lists(measure: Measure) -> Callable[[np.ndarray, csr_matrix, int], np.ndarray]:
+    """The metric of lists that a measure of hits stands for."""
+
+    @wraps(measure)
+    def metric(recommended: np.ndarray, relevant: csr_matrix, k: int) -> np.ndarray:
+        return measure(hits_of(recommended, relevant, k), relevant_counts(relevant), k)
+
+    metric.measure = measure
+    return metric
+
+
+@_of_lists
+def recall(hits: np.ndarray, counts: np.ndarray, k: int) -> np.ndarray:
+    """Relevant items in the first k, of all relevant items: below 1 where there are more than k."""
+    return hits.sum(axis=1) / counts
+
+
+@_of_lists
+def precision(hits: np.ndarray, counts: np.ndarray, k: int) -> np.ndarray:
+    """Relevant items in the first k, of k, however long the list is."""
+    return _defined(hits.sum(axis=1) / k, counts)
+
+
+@_of_lists
+def hit_rate(hits: np.ndarray, counts: np.ndarray, k: int) -> np.ndarray:
     """1 if any of the first k is relevant, else 0."""
-    return _defined(_hits(recommended, relevant, k).any(axis=1).astype(float), relevant)
+    return _defined(hits.any(axis=1).astype(float), counts)
 
 
-def reciprocal_rank(recommended: np.ndarray, relevant: csr_matrix, k: int) -> np.ndarray:
-    """1 / rank of the first relevant item, 0 if none of the first k is."""
-    hits = _hits(recommended, relevant, k)
+@_of_lists
+def reciprocal_rank(hits: np.ndarray, counts: np.ndarray, k: int) -> np.ndarray:
+    """1 / rank of the first relevant item, 0 if none of the first k is. Its mean is MRR@k."""
     ranks = np.arange(1, hits.shape[1] + 1)
-    return _defined((hits / ranks).max(axis=1, initial=0.0), relevant)
+    return _defined((hits / ranks).max(axis=1, initial=0.0), counts)
 
 
-def average_precision(recommended: np.ndarray, relevant: csr_matrix, k: int) -> np.ndarray:
-    """The mean of precision at each hit, over min(k, relevant items)."""
-    hits = _hits(recommended, relevant, k)
+@_of_lists
+def average_precision(hits: np.ndarray, counts: np.ndarray, k: int) -> np.ndarray:
+    """The mean of precision at each hit, over min(k, relevant items). Its mean is MAP@k."""
     ranks = np.arange(1, hits.shape[1] + 1)
     total = (hits * np.cumsum(hits, axis=1) / ranks).sum(axis=1)
-    return total / np.minimum(k, _relevant_counts(relevant))
+    return total / np.minimum(k, counts)
 
 
-def ndcg(recommended: np.ndarray, relevant: csr_matrix, k: int) -> np.ndarray:
-    """Each hit counts 1 / log2(1 + rank), over what the best possible list would count."""
-    hits = _hits(recommended, relevant, k)
+@_of_lists
+def ndcg(hits: np.ndarray, counts: np.ndarray, k: int) -> np.ndarray:
+    """Each hit counts 1 / log2(1 + rank), over what the best possible list of k would count."""
     discounts = 1.0 / np.log2(np.arange(2, k + 2))
     best = np.append(0.0, np.cumsum(discounts))
-    counts = _relevant_counts(relevant)
     reachable = np.minimum(np.nan_to_num(counts), k).astype(int)
     ideal = np.where(np.isnan(counts), np.nan, best[reachable])
     return (hits * discounts[: hits.shape[1]]).sum(axis=1) / ideal
-
-
-def coverage(recommended: np.ndarray, n_items: int, k: int) -> float:
-    """The share of n_items that anyone is recommended in the first k. 0 if there are no items."""
-    shown = np.unique(recommended[:, :k])
-    return float((shown >= 0).sum()) / n_items if n_items else 0.0
 
 
 METRICS = {
@@ -65,14 +86,31 @@ METRICS = {
 }
 
 
-def _hits(recommended: np.ndarray, relevant: csr_matrix, k: int) -> np.ndarray:
+def all_metrics(
+    recommended: np.ndarray, relevant: csr_matrix, cutoffs: Sequence[int] = CUTOFFS
+) -> dict[str, np.ndarray]:
+    """Every metric at every cutoff, as "ndcg@10" → one value per user. Hits are looked up once."""
+    hits, counts = hits_of(recommended, relevant, max(cutoffs)), relevant_counts(relevant)
+    return {
+        f"{name}@{k}": metric.measure(hits[:, :k], counts, k)
+        for name, metric in METRICS.items()
+        for k in cutoffs
+    }
+
+
+def hits_of(recommended: np.ndarray, relevant: csr_matrix, k: int) -> np.ndarray:
     """(n_users, min(k, width)) bool: is the item at this rank relevant?"""
     shown = np.asarray(recommended)[:, :k].astype(np.int64)
     _check(shown, relevant, k)
-    width = relevant.shape[1]
-    owners = np.repeat(np.arange(relevant.shape[0]), np.diff(relevant.indptr))
-    wanted = owners * width + relevant.indices
-    wanted = np.sort(wanted[relevant.data != 0])
+    return marked(shown, relevant)
+
+
+def marked(shown: np.ndarray, matrix: csr_matrix) -> np.ndarray:
+    """The shape of `shown`, bool: is the item true in its user's row of the matrix? Never for -1."""
+    width = matrix.shape[1]
+    owners = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    wanted = owners * width + matrix.indices
+    wanted = np.sort(wanted[matrix.data != 0])
     if not len(wanted):
         return np.zeros(shown.shape, dtype=bool)
     asked = np.arange(len(shown))[:, None] * width + shown
@@ -93,12 +131,12 @@ def _check(shown: np.ndarray, relevant: csr_matrix, k: int) -> None:
         raise ValueError(f"user {int(np.flatnonzero(twice.any(axis=1))[0])}: an item twice")
 
 
-def _relevant_counts(relevant: csr_matrix) -> np.ndarray:
+def relevant_counts(relevant: csr_matrix) -> np.ndarray:
     """(n_users,) float64, NaN in place of 0."""
     owners = np.repeat(np.arange(relevant.shape[0]), np.diff(relevant.indptr))
     counts = np.bincount(owners[relevant.data != 0], minlength=relevant.shape[0]).astype(float)
     return np.where(counts > 0, counts, np.nan)
 
 
-def _defined(values: np.ndarray, relevant: csr_matrix) -> np.ndarray:
-    return np.where(np.isnan(_relevant_counts(relevant)), np.nan, values)
+def _defined(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(counts), np.nan, values)

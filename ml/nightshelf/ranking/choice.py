@@ -1,7 +1,8 @@
 """Which kind of ranker: contenders learn on the earlier cuts and are compared on the last one.
 
-The winner then learns from all of them. Its calibration is the one found on the last cut while it had
-not seen it.
+A blend of the logistic model and the best trees ships unless one alone is significantly better: what
+errs in different ways errs less together, and the best of five on one cut is partly the luckiest. Who
+ships learns from all cuts then; its calibration is the one found on the last while it had not seen it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from nightshelf.candidates.params import need
-from nightshelf.evaluation import METRICS
+from nightshelf.evaluation import METRICS, paired_difference_interval
 from nightshelf.evaluation.split import Labels
 from nightshelf.ranking import boosting, logistic
 from nightshelf.ranking.boosting import Boosted, BoostingParams
@@ -31,6 +32,8 @@ K = 10
 class RankerParams:
     negatives_per_positive: int = 25
     """Rows without a label that are kept for each with one; probabilities are corrected for it."""
+    max_rows: int = 200_000
+    """Rows of one cut that are learnt from, at most: bounds time and memory, not quality."""
     min_positives: int = 50
     """With fewer labels than this no ranker is trained: its weights would be chance."""
     min_positives_to_boost: int = 500
@@ -40,6 +43,7 @@ class RankerParams:
     def __post_init__(self) -> None:
         for key in ("negatives_per_positive", "min_positives", "min_positives_to_boost"):
             need(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
+        need(self.max_rows >= 1000, "max_rows", self.max_rows, "1000 or more")
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,9 @@ class LabelledCut:
     taken: np.ndarray
     labels: Labels
 
-    def quality(self, scores: np.ndarray) -> float:
-        """Mean nDCG@10 over users with something relevant; NaN without any."""
-        found = METRICS["ndcg"](self.pool.lists_by(scores, K), self.labels.relevant, K)
-        return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+    def quality(self, scores: np.ndarray) -> np.ndarray:
+        """(n_users,) nDCG@10; NaN for a user with nothing relevant."""
+        return METRICS["ndcg"](self.pool.lists_by(scores, K), self.labels.relevant, K)
 
     def unproposed(self) -> tuple[int, int]:
         """(taken items that no source proposed, taken items)."""
@@ -109,7 +112,12 @@ def train(cuts: Sequence[LabelledCut], names: Sequence[str], settings: RankerSet
 
 def _sample(cut: LabelledCut, params: RankerParams, number: int) -> TrainingRows:
     return sampled(
-        cut.pool, cut.matrix, cut.taken, params.negatives_per_positive, params.seed + number
+        cut.pool,
+        cut.matrix,
+        cut.taken,
+        params.negatives_per_positive,
+        params.max_rows,
+        params.seed + number,
     )
 
 
@@ -128,18 +136,31 @@ def _chosen(
         )
     raws = {kind: model.raw(last.matrix) for kind, model in models.items()}
     contenders = {kind: Ranker(names, (kind,), (model,), (1.0,)) for kind, model in models.items()}
-    compared = {kind: last.quality(raw) for kind, raw in raws.items()}
-    trees = max((k for k in KINDS if k != "logistic"), key=compared.__getitem__)
+    per_user = {kind: last.quality(raw) for kind, raw in raws.items()}
+    trees = max((k for k in KINDS if k != "logistic"), key=lambda k: _mean(per_user[k]))
     kinds = ("logistic", trees)
     # In units of their own spread, the logistic one and the best trees have an equal say.
     weights = tuple(1 / (float(raws[k].std()) or 1.0) for k in kinds)
     blend = Ranker(names, kinds, tuple(models[k] for k in kinds), weights)
     raws[blend.kind] = sum(w * raws[k] for w, k in zip(weights, kinds, strict=True))
     contenders[blend.kind] = blend
-    compared[blend.kind] = last.quality(raws[blend.kind])
-    best = max(compared, key=compared.__getitem__)
+    per_user[blend.kind] = last.quality(raws[blend.kind])
+    best = _best(per_user, blend.kind, settings.ranker.seed)
     slope, offset = _platt(raws[best], last.taken)
+    compared = {kind: _mean(values) for kind, values in per_user.items()}
     return replace(contenders[best], slope=slope, offset=offset), compared
+
+
+def _mean(values: np.ndarray) -> float:
+    """Over users with something relevant; NaN without any."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def _best(per_user: Mapping[str, np.ndarray], default: str, seed: int) -> str:
+    """The default, or the one that is highest where it beats the default with an interval."""
+    best = max(per_user, key=lambda kind: np.nan_to_num(_mean(per_user[kind])))
+    beaten = paired_difference_interval(per_user[best], per_user[default], seed).low > 0
+    return best if beaten else default
 
 
 def _fits(settings: RankerSettings) -> dict[str, Callable]:

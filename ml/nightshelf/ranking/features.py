@@ -23,13 +23,20 @@ FAMILIES: dict[str, dict[str, str]] = {
         "item_buyers_28d": "ln(1 + coalesce(i.n_buyers_28d, 0))",
         "item_buyers": "ln(1 + coalesce(i.n_buyers, 0))",
         "item_rise": "ln((1 + coalesce(i.n_buyers_7d, 0)) / (1 + coalesce(i.n_buyers_28d, 0) / 4.0))",
+        "item_first_share": "coalesce(i.n_first_buyers_28d / nullif(i.n_buyers_28d, 0), 0)",
         "item_repeat_share": "coalesce(i.repeat_share, 0)",
+        "item_gap": "ln(1 + coalesce(i.mean_gap_days, 365))",
+        "item_category_share": "coalesce(i.category_share_28d, 0)",
         "item_days_since_last": "ln(1 + coalesce(i.days_since_last, 365))",
         "item_age": "ln(1 + coalesce(i.days_since_first, 365))",
     },
     "user windows": {
         "user_active_days_28d": "ln(1 + coalesce(u.n_active_days_28d, 0))",
         "user_items": "ln(1 + coalesce(u.n_items, 0))",
+        "user_basket_items": "ln(1 + coalesce(u.mean_basket_items, 0))",
+        "user_days_per_item": "ln(1 + coalesce(u.mean_days_per_item, 0))",
+        "user_new_share": "coalesce(u.n_new_items_28d / nullif(u.n_lines_28d, 0), 0)",
+        "user_gap": "ln(1 + coalesce(u.mean_gap_days, 365))",
         "user_repeat_share": "coalesce(u.repeat_share, 0)",
         "user_days_since_last": "ln(1 + coalesce(u.days_since_last, 365))",
     },
@@ -39,6 +46,9 @@ FAMILIES: dict[str, dict[str, str]] = {
         "pair_days_91d": "ln(1 + coalesce(ui.n_days_91d, 0))",
         "pair_decayed": "ln(1 + coalesce(ui.decayed_count, 0))",
         "pair_share": "coalesce(ui.n_days / u.n_active_days, 0)",
+        "pair_in_last_basket": "(ui.days_since_last is not distinct from u.days_since_last)::integer",
+        # Days since the pair's last, in units of the gap that the item has for everybody.
+        "pair_item_gaps": "ln(1 + coalesce(ui.days_since_last, 365) / (1 + coalesce(i.mean_gap_days, 365)))",
         "pair_never": "(ui.n_days is null)::integer",
         "pair_days_since_last": "ln(1 + coalesce(ui.days_since_last, 365))",
         # 0 when due exactly now; the user's own gap where the pair has none.
@@ -48,6 +58,9 @@ FAMILIES: dict[str, dict[str, str]] = {
     "price and category": {
         "price_ratio": "least(3, abs(ln(nullif(i.price, 0) / nullif(u.mean_price, 0))))",
         "category_share": "coalesce(c.share, 0)",
+        "brand_share": "coalesce(b.share, 0)",
+        "brand_days": "ln(1 + coalesce(b.n_days, 0))",
+        "price_level": "coalesce(ln(nullif(i.price, 0) / nullif(u.mean_price, 0)), 0)",
         "category_days": "ln(1 + coalesce(c.n_days, 0))",
         "category_days_since_last": "ln(1 + coalesce(c.days_since_last, 365))",
     },
@@ -99,6 +112,8 @@ def _attach_tables(
             left join features.feat_catalogue as d on d.item_id = p.item_id and d.as_of = $as_of
             left join features.feat_user_category as c
                 on c.user_id = p.user_id and c.category = d.category and c.as_of = $as_of
+            left join features.feat_user_brand as b
+                on b.user_id = p.user_id and b.brand = d.brand and b.as_of = $as_of
             order by pool_row""",
             params={"as_of": as_of},
         ).to_arrow_reader(BATCH_ROWS)

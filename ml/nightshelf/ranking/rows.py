@@ -35,17 +35,45 @@ class TrainingRows:
         return min(self.n_positives, len(self) - self.n_positives) >= minimum
 
 
+FEWEST_NEGATIVES = 5
+"""For each row with a label, where `max_rows` is short; from there on users are left out."""
+
+
 def sampled(
-    pool: Pool, matrix: np.ndarray, taken: np.ndarray, negatives_per_positive: int, seed: int
+    pool: Pool,
+    matrix: np.ndarray,
+    taken: np.ndarray,
+    negatives_per_positive: int,
+    max_rows: int,
+    seed: int,
 ) -> TrainingRows:
-    """All rows with a label, and a share of the others: `negatives_per_positive` of them each."""
-    negatives = np.flatnonzero(~taken)
-    wanted = min(len(negatives), negatives_per_positive * int(taken.sum()))
-    chosen = np.random.default_rng(seed).choice(negatives, wanted, replace=False)
-    kept = np.sort(np.concatenate([np.flatnonzero(taken), chosen]))
+    """All rows with a label, and for each of them so many of the others, `max_rows` together.
+
+    A shop with more labels than that is learnt from a share of its users.
+    """
+    generator = np.random.default_rng(seed)
+    here = _some_users(pool, taken, max_rows // (1 + FEWEST_NEGATIVES), generator)
+    positives, negatives = np.flatnonzero(taken & here), np.flatnonzero(~taken & here)
+    room = max(max_rows - len(positives), 0)
+    wanted = min(len(negatives), negatives_per_positive * len(positives), room)
+    chosen = generator.choice(negatives, wanted, replace=False)
+    kept = np.sort(np.concatenate([positives, chosen]))
     groups = np.bincount(pool.user_codes[kept], minlength=len(pool.users))
     share = wanted / len(negatives) if len(negatives) else 1.0
     return TrainingRows(matrix[kept], taken[kept], groups[groups > 0].astype(np.int32), share)
+
+
+def _some_users(
+    pool: Pool, taken: np.ndarray, max_positives: int, generator: np.random.Generator
+) -> np.ndarray:
+    """(n_rows,) bool: the rows of users drawn until they have `max_positives` labels together."""
+    counts = np.bincount(pool.user_codes[taken], minlength=len(pool.users))
+    if counts.sum() <= max_positives:
+        return np.ones(len(taken), dtype=bool)
+    order = generator.permutation(len(counts))
+    drawn = np.zeros(len(counts), dtype=bool)
+    drawn[order[np.cumsum(counts[order]) <= max_positives]] = True
+    return drawn[pool.user_codes]
 
 
 def joined(parts: Sequence[TrainingRows]) -> TrainingRows:

@@ -1,0 +1,97 @@
+"""Curves: a list's quality over its length, and how far a ranker's chances can be believed.
+
+All are lists of floats, so that they go into JSON as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from nightshelf.evaluation.metrics import METRICS, hits_of, relevant_counts
+
+CALIBRATION_BINS = 10
+POINTS = 200
+"""A precision-recall curve has one point a row of the pool; the eye needs no more than these."""
+
+GRID = 12
+ROWS_FOR_DEPENDENCE = 500
+
+
+def ndcg_by_k(recommended: np.ndarray, relevant: csr_matrix, k: int) -> list[float]:
+    """The mean nDCG@1, nDCG@2, … nDCG@k over users with something relevant; NaN without any."""
+    hits, counts = hits_of(recommended, relevant, k), relevant_counts(relevant)
+    some = ~np.isnan(counts)
+    if not some.any():
+        return [float("nan")] * k
+    each = METRICS["ndcg"].measure
+    return [float(each(hits[some, :n], counts[some], n).mean()) for n in range(1, k + 1)]
+
+
+def calibration(chances: np.ndarray, taken: np.ndarray) -> dict[str, list[float]]:
+    """Rows of equal number by rising chance: what was foretold, what came. `error` is the expected
+    calibration error over these bins (Naeini et al. 2015), `brier` the mean squared error.
+
+    `chances` (n_rows,) in 0..1, `taken` (n_rows,) bool. Empty lists without rows.
+    """
+    order = np.argsort(chances, kind="stable")
+    bins = [b for b in np.array_split(order, CALIBRATION_BINS) if len(b)]
+    foretold = [float(chances[b].mean(dtype=np.float64)) for b in bins]
+    came = [float(taken[b].mean()) for b in bins]
+    sizes = [len(b) for b in bins]
+    gaps = [abs(f - c) * n for f, c, n in zip(foretold, came, sizes, strict=True)]
+    errors = (np.asarray(chances, dtype=np.float64) - taken) ** 2
+    n_rows = max(len(chances), 1)
+    return {
+        "foretold": foretold,
+        "came": came,
+        "rows": sizes,
+        "error": [sum(gaps) / n_rows],
+        "brier": [float(errors.sum()) / n_rows],
+    }
+
+
+def precision_recall(chances: np.ndarray, taken: np.ndarray) -> dict[str, list[float]]:
+    """scikit-learn's curve over the pool's rows, thinned to POINTS, and the average precision. Empty
+    where nothing was taken: recall is then undefined."""
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    if not taken.any():
+        return {"precision": [], "recall": [], "average_precision": [], "prevalence": [0.0]}
+    precision, recall, _ = precision_recall_curve(taken, chances)
+    wanted = np.searchsorted(-recall, np.linspace(-1, 0, POINTS))
+    kept = np.unique(np.minimum(wanted, len(recall) - 1))
+    return {
+        "precision": precision[kept].tolist(),
+        "recall": recall[kept].tolist(),
+        "average_precision": [float(average_precision_score(taken, chances))],
+        "prevalence": [float(taken.mean())],
+    }
+
+
+def partial_dependence(
+    score: Callable[[np.ndarray], np.ndarray], matrix: np.ndarray, columns: Mapping[str, int]
+) -> dict[str, dict[str, list[float]]]:
+    """name → {"grid", "mean"}: the mean score were the feature everywhere this, all else as it is.
+
+    Over ROWS_FOR_DEPENDENCE rows, evenly spaced; the grid are the feature's own quantiles there, each
+    value once. About 6,000 rows are scored for each feature. Source: Friedman 2001.
+    """
+    if not len(matrix):
+        return {}
+    spaced = np.linspace(0, len(matrix) - 1, ROWS_FOR_DEPENDENCE).astype(int)
+    sample = matrix[np.unique(spaced)]
+    found = {}
+    for name, column in columns.items():
+        grid = np.unique(np.quantile(sample[:, column], np.linspace(0, 1, GRID)))
+        means = [float(np.mean(score(_with(sample, column, value)))) for value in grid]
+        found[name] = {"grid": grid.tolist(), "mean": means}
+    return found
+
+
+def _with(matrix: np.ndarray, column: int, value: float) -> np.ndarray:
+    changed = matrix.copy()
+    changed[:, column] = value
+    return changed

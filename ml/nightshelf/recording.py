@@ -1,0 +1,308 @@
+"""A night's record in MLflow: a parent run, a child run a model, pictures, and the model card."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from nightshelf import gate, quality
+from nightshelf.candidates import model_params
+from nightshelf.errors import NightshelfError
+from nightshelf.evaluation import Interval
+from nightshelf.learning import ranker_settings
+from nightshelf.night import ROLES, WINDOW_DAYS, Night
+from nightshelf.paths import Attempt
+from nightshelf.progress import Progress
+from nightshelf.recipe import RANKER, Recipe
+from nightshelf.registry import Registry, pictures
+from nightshelf.registry.card import Card, prose, quoted, shortened
+from nightshelf.registry.store import MAX_VALUE
+from nightshelf.settings import Shop
+from nightshelf.storage import read_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from nightshelf.judging import Decision, Examined
+
+NOTE = "mlflow.note.content"
+"""What MLflow shows at the top of a run, as Markdown."""
+FEW_USERS = 200
+"""With fewer the interval of nDCG@10 is wider than most differences between models."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What is told to MLflow of one night."""
+
+    registry: Registry
+    shop: Shop
+    night: Night
+    attempt: Attempt
+    tags: dict[str, str]
+    parent: str
+
+    @classmethod
+    def begin(
+        cls,
+        registry: Registry,
+        shop: Shop,
+        night: Night,
+        attempt: Attempt,
+        tags: dict[str, str],
+        data: dict[str, object],
+    ) -> Record:
+        """Opens the parent run: the shop's settings, seeds, and what the night was made of."""
+        parent = registry.begin(f"night {night.date} attempt {attempt.number}", None, tags)
+        more = {"mlflow.source.git.commit": tags["git_commit"], "mlflow.source.name": "nightshelf"}
+        registry.tag(parent, more)
+        registry.log_data(parent, f"{shop.name}: marts.fct_interactions", data, str(data["hash"]))
+        seeds = {"bootstrap_seed": quality.SEED, "gate_margin": gate.MARGIN}
+        registry.log(parent, {"shop": shop.model_dump_json(), **seeds}, {})
+        return cls(registry, shop, night, attempt, tags, parent)
+
+    def sources(self, progress: Progress) -> None:
+        """A child run a source: what it was fitted with, and the fitted arrays."""
+        params = model_params()
+        for name, saved in read_json(self.attempt.models / "sources.json").items():
+            progress.advance(f"MLflow: {name}")
+            tags = {**self.tags, "role": "source", "sha256": saved["sha256"]}
+            run = self.registry.begin(name, self.parent, tags)
+            self.registry.log(
+                run,
+                {**asdict(params[name]), "fingerprint": saved["fingerprint"]},
+                {"fit_seconds": saved["seconds"]},
+            )
+            self.registry.keep(run, "model", self.attempt.models / saved["file"])
+            self.registry.finish(run)
+
+    def contenders(self, examined: Examined) -> dict[str, str]:
+        """A child run a contender, with all its figures; contender → run."""
+        runs = {}
+        for contender in examined.found:
+            name = f"{examined.placement}: {contender.name}"
+            tags = {
+                **self.tags,
+                "placement": examined.placement,
+                "role": _role(contender, examined),
+            }
+            run = self.registry.begin(name, self.parent, tags)
+            self.registry.log(run, parameters(contender.recipe), _figures(contender))
+            self.registry.log_curve(run, "ndcg_by_k", contender.ndcg_by_k)
+            if contender.name == RANKER:
+                self._explain(run, examined)
+            self.registry.finish(run)
+            runs[contender.name] = run
+        if examined.found:
+            self._overview(examined)
+        return runs
+
+    def _explain(self, run: str, examined: Examined) -> None:
+        """The ranker's curves and what it goes by: pictures, and their data."""
+        curves = examined.curves
+        self.registry.keep_json(run, "curves/curves.json", curves)
+        self.registry.keep_pictures(run, "curves", curve_pictures(curves))
+        if curves.get("calibration"):
+            of = curves["calibration"]
+            self.registry.log(run, {}, {f"calibration_{n}": of[n][0] for n in ("error", "brier")})
+
+    def _overview(self, examined: Examined) -> None:
+        """All contenders of a placement side by side, on the parent run."""
+        found = examined.found
+        gate = {c.name: _three(c.gate) for c in sorted(found, key=lambda c: -c.gate.mean)}
+        cohorts = {
+            f"{t.name} ({t.size:,})": {
+                c.name: _three(c.intervals[t.figure]) for c in found if _is_shown(c, examined)
+            }
+            for t in examined.cohorts
+            if "/users/" in t.figure
+        }
+        drawn = {
+            "contenders": pictures.intervals_picture(gate, quality.GATE_METRIC),
+            "ndcg_by_k": pictures.ndcg_picture({c.name: c.ndcg_by_k for c in found}),
+            "cohorts": pictures.cohorts_picture(cohorts, quality.GATE_METRIC),
+        }
+        self.registry.keep_pictures(self.parent, examined.placement, drawn)
+        told = {
+            "contenders": quality.table(found),
+            "cohorts": [asdict(t) for t in examined.cohorts],
+        }
+        self.registry.keep_json(self.parent, f"{examined.placement}/examination.json", told)
+
+    def register(
+        self, examined: Examined, challenger: quality.Contender, run: str, promoted: bool, why: str
+    ) -> str:
+        """The challenger as a version, its card as description and as artefact; its number."""
+        card = self.card(examined, challenger, promoted, why).markdown()
+        self.registry.keep_text(run, "model_card.md", card)
+        self.registry.tag(run, {NOTE: shortened(card, MAX_VALUE)})
+        verdict = {"verdict": "promoted" if promoted else "not promoted", "why": why}
+        measured = {
+            "placement": examined.placement,
+            "source": challenger.recipe.source,
+            "ndcg_at_10": f"{challenger.gate.mean:.4f}",
+            "ndcg_at_10_interval": f"{challenger.gate.low:.4f} to {challenger.gate.high:.4f}",
+            "n_users": str(examined.n_users),
+        }
+        folder = self.attempt.models / "challengers" / examined.placement
+        return self.registry.register(
+            examined.placement,
+            challenger.recipe,
+            run,
+            folder,
+            {**self.tags, **measured, **verdict},
+            shortened(card, MAX_VALUE),
+        )
+
+    def card(
+        self, examined: Examined, challenger: quality.Contender, promoted: bool, why: str
+    ) -> Card:
+        recipe, as_of = challenger.recipe, self.night.as_of("evaluate")
+        last = self.night.date - timedelta(days=1)
+        return Card(
+            model=self.registry.model_name(examined.placement),
+            shop=self.shop.title or self.shop.name,
+            placement=examined.placement,
+            view=examined.view,
+            verdict="Promoted" if promoted else "Not promoted",
+            why=why,
+            made_by=list(parameters(recipe).items()),
+            made_of=self._made_of(recipe),
+            window=f"{as_of} to {last}",
+            n_users=examined.n_users,
+            of=challenger.name,
+            contenders=quality.table(examined.found),
+            cohorts=[(t.name, t.told, t.figure) for t in examined.cohorts],
+            limits=known_limits(examined, challenger),
+            reproduce=self._reproduce(),
+        )
+
+    def _made_of(self, recipe: Recipe) -> list[tuple[str, object]]:
+        told = [
+            ("interactions", f"{int(self.tags['data_rows']):,} rows"),
+            ("of the days", f"{self.tags['data_first']} to {self.tags['data_last']}"),
+            ("hash of the rows", self.tags["data_hash"]),
+            ("night", f"{self.night.date}, attempt {self.attempt.number}"),
+        ]
+        if recipe.source == RANKER:
+            cuts = ", ".join(str(self.night.as_of(r)) for r in ROLES if r.startswith("train"))
+            told.append(("the ranker's labels", f"{WINDOW_DAYS} days after each of {cuts}"))
+        return told
+
+    def _reproduce(self) -> list[tuple[str, object]]:
+        keys = (
+            "nightshelf_version",
+            "git_commit",
+            "requirements_lock_sha256",
+            "dbt_manifest_sha256",
+        )
+        command = f"nightshelf night --shop {self.shop.name}.toml --as-of {self.night.date}"
+        return [
+            ("command", command),
+            *((key.replace("_", " "), self.tags[key]) for key in keys),
+            ("seed of the bootstrap", quality.SEED),
+        ]
+
+    def decided(self, placement: str, decision: Decision) -> None:
+        """Who serves, as tags of the parent run."""
+        told = {f"{placement}_{k}": str(v) for k, v in decision.told().items() if v is not None}
+        self.registry.tag(self.parent, told)
+
+    def end(self, decisions: dict[str, Decision]) -> None:
+        warned = [f"{p}: {d.warning}" for p, d in decisions.items() if d.warning]
+        if warned:
+            self.registry.tag(self.parent, {"warning": "; ".join(warned)})
+        self.registry.tag(self.parent, {NOTE: note(decisions)})
+        self.registry.keep(self.parent, "", self.attempt.quality)
+        self.registry.finish(self.parent)
+
+    def failed(self) -> None:
+        """Marks the parent run; what went wrong is on its way up already."""
+        with contextlib.suppress(NightshelfError), self.registry.told():
+            self.registry.finish(self.parent, "FAILED")
+
+
+def note(decisions: dict[str, Decision]) -> str:
+    """The night's run in MLflow begins with this."""
+    return "\n\n".join(
+        f"**{prose('rec_' + placement)}** is ranked by the {d.serves},"
+        f" {quoted(d.recipe.source)}: {prose(d.why)}."
+        + (f" **Warning:** {prose(d.warning)}." if d.warning else "")
+        for placement, d in decisions.items()
+    )
+
+
+def parameters(recipe: Recipe) -> dict[str, Any]:
+    """What the recipe is and was made with, seeds among it."""
+    shared = {"source": recipe.source, "view": recipe.view, "fingerprint": recipe.fingerprint()}
+    if recipe.ranker is None:
+        params = model_params().get(recipe.source)
+        return shared | (asdict(params) if params else {})
+    settings = {k: v for part in asdict(ranker_settings()).values() for k, v in part.items()}
+    of_ranker = {"kind": recipe.ranker.kind, "n_features": len(recipe.ranker.features)}
+    return shared | of_ranker | settings
+
+
+def curve_pictures(curves: dict[str, dict]) -> dict[str, Figure]:
+    """A picture of each curve that there is."""
+    drawn = {}
+    if curves.get("calibration", {}).get("foretold"):
+        drawn["calibration"] = pictures.calibration_picture(curves["calibration"])
+    if curves.get("precision_recall", {}).get("recall"):
+        drawn["precision_recall"] = pictures.precision_recall_picture(curves["precision_recall"])
+    if curves.get("importances"):
+        label = "share of what the model makes of all features"
+        drawn["importances"] = pictures.importance_picture(curves["importances"], label)
+    if curves.get("partial_dependence"):
+        drawn["partial_dependence"] = pictures.partial_dependence_picture(
+            curves["partial_dependence"]
+        )
+    return drawn
+
+
+def known_limits(examined: Examined, challenger: quality.Contender) -> list[str]:
+    """What the figures themselves say against the model, then what no offline figure can say."""
+    found = list(examined.limits)
+    reached = "recall@10/items/new"
+    if reached in challenger.intervals and challenger.intervals[reached].n_users:
+        found.append(f"Of new items that users took it shows {challenger.mean(reached):.1%} in ten")
+    if examined.n_users < FEW_USERS:
+        found.append(f"Examined on {examined.n_users:,} users only: small differences are chance")
+    found.append(
+        f"The sources proposed {examined.reachable:.1%} of what users took: no ranker can find more"
+    )
+    error = examined.curves.get("calibration", {}).get("error")
+    if challenger.name == RANKER and error:
+        found.append(f"Its chances are off by {error[0]:.4f} on average over the pool's tenths")
+    return [
+        *found,
+        f"Labels are what was taken within {WINDOW_DAYS} days by users who were there before;"
+        " strangers are not examined, they get rec_popular",
+        "Users could take only what they came across: what a shelf itself would change is not measured",
+    ]
+
+
+def _figures(contender: quality.Contender) -> dict[str, float]:
+    """Means of everything, and the bounds of what the gate and the cohorts are judged by."""
+    told = {m: i.mean for m, i in contender.intervals.items()} | contender.of_lists
+    for metric, interval in contender.intervals.items():
+        if metric == quality.GATE_METRIC or "/" in metric:
+            told |= {f"{metric}_low": interval.low, f"{metric}_high": interval.high}
+    return told
+
+
+def _role(contender: quality.Contender, examined: Examined) -> str:
+    if contender.name == examined.verdict.challenger:
+        return "challenger"
+    return "baseline" if contender.name in quality.BASELINES else contender.name
+
+
+def _is_shown(contender: quality.Contender, examined: Examined) -> bool:
+    shown = (*quality.BASELINES, RANKER, quality.CHAMPION, examined.verdict.challenger)
+    return contender.name in shown
+
+
+def _three(interval: Interval) -> tuple[float, float, float]:
+    return interval.mean, interval.low, interval.high

@@ -1,0 +1,335 @@
+"""One shop's experiment and registered models in MLflow, and who reigns."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from nightshelf.errors import ModelError, StorageError, WarehouseLocked
+from nightshelf.paths import Home
+from nightshelf.placement import PLACEMENT_VIEWS
+from nightshelf.recipe import Recipe
+from nightshelf.registry.files import AGAIN, read_recipe, write_recipe
+from nightshelf.storage import without_nan
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_VALUE = 5_000
+"""MLflow refuses longer tags and parameters than about this, and its databases longer descriptions."""
+MAX_AT_ONCE = 100
+"""MLflow takes as many parameters in one call."""
+LOCK_SECONDS = 120
+ABOUT = {
+    # Without it MLflow opens the experiment as one of language models, with no runs in sight.
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "A run a night, with a run inside for each source fitted and each contender"
+    " examined. The night's run holds the pictures of each placement and `quality.json`; a ranker's"
+    " holds its curves; a challenger's holds `model_card.md`, which its registered version shows.",
+}
+"""Tags of a shop's experiment."""
+CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+MOVED_BY_NIGHTS = "champion_by_night"
+"""Tag of a registered model: the version that a night made champion. Where the alias stands on
+another, somebody moved it by hand. While a night moves it the tag names both: a night that dies in
+between is no hand."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version in the registry, not yet read."""
+
+    version: str
+    night: str
+    """The night that made it, as an ISO date."""
+    by_hand: bool
+    """Somebody gave it its alias in MLflow, and no night."""
+    source: str
+    """Where it says that its files lie."""
+    recipe_sha256: str
+
+
+class Registry:
+    """Opening it takes some 5 s, mostly the import."""
+
+    def __init__(self, home: Home, shop: str) -> None:
+        os.environ.setdefault("DO_NOT_TRACK", "true")
+        os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        warnings.filterwarnings("ignore", category=FutureWarning, module="mlflow")
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        from mlflow import MlflowClient
+
+        # Imported, mlflow sets up its own logging; ours comes after.
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+
+        home.mlflow.mkdir(parents=True, exist_ok=True)
+        self.shop = shop
+        self.uri = home.mlflow_uri
+        self.artifacts = home.mlflow / "artifacts" / shop
+        self._lock = FileLock(home.mlflow / f".{shop}.lock", timeout=LOCK_SECONDS)
+        # Two first nights of a home must not both make its tables.
+        with self.told(), _one_at_a_time(FileLock(home.mlflow / ".open.lock", LOCK_SECONDS)):
+            self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            self.experiment = self._experiment()
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """What MLflow, its database or the disk fail with inside becomes a StorageError."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            first = (str(error).splitlines() or [repr(error)])[0]
+            raise StorageError(
+                f"MLflow's database {self.uri} cannot be used: {first}",
+                "Let this user write there; after an upgrade run `mlflow db upgrade` on it.",
+            ) from None
+
+    def alone(self) -> AbstractContextManager[None]:
+        """One night of the shop at a time registers and moves aliases."""
+        return _one_at_a_time(self._lock)
+
+    # ------------------------------------------------------------------ runs
+
+    def _experiment(self) -> str:
+        """The shop's experiment: brought back where somebody deleted it; a new one where the home
+        was moved or copied, since MLflow would go on writing to the old place."""
+        found = self.client.get_experiment_by_name(self.shop)
+        if found is not None and found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        if found is not None and not self._is_here(found.artifact_location):
+            away = f"{self.shop} (artefacts elsewhere, {found.experiment_id})"
+            self.client.rename_experiment(found.experiment_id, away)
+            found = None
+        if found is not None:
+            return found.experiment_id
+        made = self.client.create_experiment(self.shop, artifact_location=self.artifacts.as_uri())
+        for key, value in ABOUT.items():
+            self.client.set_experiment_tag(made, key, value)
+        return made
+
+    def _is_here(self, location: str) -> bool:
+        try:
+            return _local(location).resolve() == self.artifacts.resolve()
+        except ModelError:
+            return False
+
+    def begin(self, name: str, parent: str | None, tags: Mapping[str, str]) -> str:
+        """A new run; returns its id."""
+        more = {"mlflow.parentRunId": parent} if parent else {}
+        run = self.client.create_run(self.experiment, run_name=name, tags={**_short(tags), **more})
+        return run.info.run_id
+
+    def log(self, run: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Parameters and metrics of a run; metrics that are NaN are left out."""
+        from mlflow.entities import Metric, Param
+
+        now = int(time.time() * 1000)
+        told = [
+            Metric(k.replace("@", "_at_"), float(v), now, 0)
+            for k, v in metrics.items()
+            if v is not None and math.isfinite(v)
+        ]
+        self.client.log_batch(run, metrics=told)
+        params = [Param(k, v) for k, v in _short(parameters).items()]
+        for start in range(0, len(params), MAX_AT_ONCE):
+            self.client.log_batch(run, params=params[start : start + MAX_AT_ONCE])
+
+    def log_curve(self, run: str, name: str, values: Sequence[float]) -> None:
+        """A metric with steps 1, 2, …, which MLflow draws as a line; NaN is left out."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        steps = [
+            Metric(name, float(v), now, step)
+            for step, v in enumerate(values, start=1)
+            if math.isfinite(v)
+        ]
+        self.client.log_batch(run, metrics=steps)
+
+    def log_data(self, run: str, name: str, facts: Mapping[str, Any], digest: str) -> None:
+        """What a run was made of, in MLflow's column Dataset. `facts` become its profile."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        profile = json.dumps(facts, default=str)
+        made = Dataset(name, digest[:36], "local", name, schema=None, profile=profile)
+        context = [InputTag("mlflow.data.context", "training")]
+        self.client.log_inputs(run, [DatasetInput(made, context)])
+
+    def keep(self, run: str, folder: str, *paths: Path) -> None:
+        """Files as artefacts in a folder of the run; "" is its root."""
+        for path in paths:
+            self.client.log_artifact(run, str(path), folder or None)
+
+    def keep_text(self, run: str, name: str, text: str) -> None:
+        self.client.log_text(run, text, name)
+
+    def keep_json(self, run: str, name: str, content: Any) -> None:
+        self.keep_text(run, name, json.dumps(without_nan(content), indent=1))
+
+    def keep_pictures(self, run: str, folder: str, pictures: Mapping[str, Figure]) -> None:
+        """Figures as PNG: name → figure."""
+        for name, figure in pictures.items():
+            self.client.log_figure(run, figure, f"{folder}/{name}.png")
+
+    def finish(self, run: str, status: str = "FINISHED") -> None:
+        self.client.set_terminated(run, status)
+
+    def tag(self, run: str, tags: Mapping[str, str]) -> None:
+        for key, value in _short(tags).items():
+            self.client.set_tag(run, key, value)
+
+    # ------------------------------------------------------------------ registered models
+
+    def model_name(self, placement: str) -> str:
+        return f"{self.shop}-{placement}"
+
+    def register(
+        self,
+        placement: str,
+        recipe: Recipe,
+        run: str,
+        folder: Path,
+        tags: Mapping[str, str],
+        description: str = "",
+    ) -> str:
+        """A new version of the placement's model, called challenger; returns its number."""
+        name = self.model_name(placement)
+        self._ensure_model(name, placement)
+        path, sha256 = write_recipe(recipe, folder)
+        self.keep(run, "recipe", *sorted(path.iterdir()))
+        source = f"{self.client.get_run(run).info.artifact_uri}/recipe"
+        version = self.client.create_model_version(
+            name,
+            source,
+            run,
+            tags={"recipe_sha256": sha256, **_short(tags)},
+            description=description[:MAX_VALUE],
+        )
+        self.client.set_registered_model_alias(name, CHALLENGER, version.version)
+        return str(version.version)
+
+    def challenge_again(self, placement: str, version: str) -> None:
+        """The alias challenger on a version that is there already."""
+        self.client.set_registered_model_alias(self.model_name(placement), CHALLENGER, version)
+
+    def _ensure_model(self, name: str, placement: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.get_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            self.client.create_registered_model(
+                name, description=f"How `rec_{placement}` of shop {self.shop} is ranked."
+            )
+
+    def promote(self, placement: str, version: str, keep_previous: bool = False) -> None:
+        """Moves the alias `champion`; the one before it becomes `previous`, unless it is to keep the
+        one it has. Killed in between, it can be called again."""
+        name = self.model_name(placement)
+        before = self._version_of(name, CHAMPION)
+        came_from = str(before.version) if before else ""
+        if came_from and came_from != version and not keep_previous:
+            self.client.set_registered_model_alias(name, PREVIOUS, came_from)
+        self.client.set_registered_model_tag(name, MOVED_BY_NIGHTS, f"{came_from} {version}")
+        self.client.set_registered_model_alias(name, CHAMPION, version)
+        self.client.set_registered_model_tag(name, MOVED_BY_NIGHTS, version)
+
+    def champion(self, placement: str) -> Registered | None:
+        """Who reigns, unread; None where nobody does, or where somebody took the alias away."""
+        name = self.model_name(placement)
+        version = self._version_of(name, CHAMPION)
+        if version is None:
+            return None
+        return Registered(
+            version=str(version.version),
+            night=version.tags.get("night", ""),
+            by_hand=self._by_hand(name, version),
+            source=version.source or "",
+            recipe_sha256=version.tags.get("recipe_sha256", ""),
+        )
+
+    def _by_hand(self, name: str, version: Any) -> bool:
+        moved = self.client.get_registered_model(name).tags.get(MOVED_BY_NIGHTS)
+        if moved is None:
+            return version.tags.get("verdict") != "promoted"
+        return str(version.version) not in moved.split()
+
+    def _version_of(self, name: str, alias: str) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_model_version_by_alias(name, alias)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def load(self, placement: str, registered: Registered) -> Recipe:
+        """The version's recipe, from this shop's own artefacts, checked against its sha256. Raises
+        ModelError for anything else."""
+        folder = self._inside(_local(registered.source))
+        recipe = read_recipe(folder, registered.recipe_sha256)
+        view = PLACEMENT_VIEWS[placement]
+        if recipe.view != view:
+            raise ModelError(
+                f"{folder} ranks view '{recipe.view}', and rec_{placement} is view '{view}'.", AGAIN
+            )
+        return recipe
+
+    def _inside(self, folder: Path) -> Path:
+        """The folder, if it really lies among the shop's artefacts: no "..", no symlink leads out."""
+        found = folder.resolve()
+        if not found.is_relative_to(self.artifacts.resolve()):
+            raise ModelError(f"{folder} is not among the artefacts in {self.artifacts}.", AGAIN)
+        return found
+
+
+@contextmanager
+def _one_at_a_time(lock: FileLock) -> Iterator[None]:
+    try:
+        lock.acquire()
+    except Timeout:
+        raise WarehouseLocked(
+            f"Another night has held {lock.lock_file} for {LOCK_SECONDS} s.",
+            "Let it finish, or end it, then run `nightshelf evaluate` again.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _local(uri: str) -> Path:
+    """The folder of an artefact URI. Models are files of this machine, never fetched."""
+    from urllib.parse import unquote, urlparse
+
+    try:
+        parsed = urlparse(uri)
+    except ValueError:
+        raise ModelError(f"{uri!r} is no address.", AGAIN) from None
+    path = unquote(parsed.path)
+    if parsed.scheme not in ("", "file") or parsed.netloc or not path or "\0" in path:
+        raise ModelError(f"{uri!r} is not a local file.", AGAIN)
+    return Path(path)
+
+
+def _short(values: Mapping[str, Any]) -> dict[str, str]:
+    return {k: str(v)[:MAX_VALUE] for k, v in values.items()}
