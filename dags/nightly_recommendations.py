@@ -1,6 +1,6 @@
 """
 ### What it makes
-The shop's recommendation shelves of one night: six validated tables in
+The shop's recommendation shelves of one night, and its tables about users, validated, in
 `<home>/shops/<shop>/nights/<night>/<attempt>/`, and `nights/current` pointing at them.
 
 ### When
@@ -40,7 +40,7 @@ from airflow.sdk import (
     chain,
 )
 
-from nightshelf.columns import SHELVES
+from nightshelf.columns import AUDIENCE, SHELVES
 from nightshelf.paths import PROJECT
 
 ZONE = os.environ.get("NIGHTSHELF_TIME_ZONE") or "America/New_York"
@@ -168,7 +168,7 @@ with DAG(
     with TaskGroup("learn", tooltip="Models are fitted, examined, promoted or not."):
         train = step(
             "train", "train", 480,
-            doc="Fits the candidate sources at three cuts, and the rankers over them.",
+            doc="Fits the candidate sources at each cut, and the rankers over them.",
         )  # fmt: skip
         evaluate = step(
             "evaluate", "evaluate", 120,
@@ -194,7 +194,10 @@ with DAG(
     with TaskGroup("publish", tooltip="Readers see the new night from here on."):
         publish = step(
             "publish", "publish", 30,
-            outlets=[Asset(name=name, uri=f"nightshelf://shelves/{name}") for name in SHELVES],
+            outlets=[
+                *(Asset(name=name, uri=f"nightshelf://shelves/{name}") for name in SHELVES),
+                *(Asset(name=name, uri=f"nightshelf://audience/{name}") for name in AUDIENCE),
+            ],
             doc="Writes the night's files and manifest, then moves `nights/current`. Announces one"
             " asset a table, so that other DAGs can be scheduled on it.",
         )  # fmt: skip

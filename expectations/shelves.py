@@ -4,6 +4,7 @@ last published night."""
 from __future__ import annotations
 
 from expectations import DoorContext, Rule
+from expectations.audience import audience_rules
 from expectations.declare import columns_rule, figures_rule, literal, rows_rule
 from nightshelf.columns import SHELF
 
@@ -24,6 +25,7 @@ def rules(context: DoorContext) -> list[Rule]:
         *_lists(context),
         *_against_the_marts(context),
         *_against_last_night(context),
+        *audience_rules(context),
     ]
 
 

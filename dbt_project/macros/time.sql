@@ -1,10 +1,15 @@
+{# The shop's clock at a UTC instant. #}
+{% macro local_time(column) -%}
+    ({{ column }} at time zone 'UTC') at time zone '{{ var("time_zone") }}'
+{%- endmacro %}
+
 {# The date of a UTC instant in the shop's time zone. A night begins at midnight there. #}
 {% macro local_date(column) -%}
     {{ return(adapter.dispatch('local_date')(column)) }}
 {%- endmacro %}
 
 {% macro default__local_date(column) -%}
-    (({{ column }} at time zone 'UTC') at time zone '{{ var("time_zone") }}')::date
+    ({{ local_time(column) }})::date
 {%- endmacro %}
 
 {# What a feature as of `as_of` may see of fct_interactions: strictly earlier dates, only what had not

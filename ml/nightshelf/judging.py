@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nightshelf import gate, quality, recording
+from nightshelf import audience, gate, quality, recording
 from nightshelf.evaluation import load_past
 from nightshelf.evaluation.curves import calibration, partial_dependence, precision_recall
 from nightshelf.learning import load_labels, load_rankers, taken
@@ -112,6 +112,9 @@ def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
             progress.advance(f"MLflow: rec_{each.placement}")
             with registry.told():
                 decisions[each.placement] = settle(registry, record, each, attempt)
+        progress.advance("MLflow: audience")
+        with registry.told():
+            audience.record(registry, record.parent, attempt, tags)
         _write(shop, attempt, examined, decisions, data)
         with registry.told():
             record.end(decisions)
@@ -287,7 +290,9 @@ def _write(
     told = {p: d.told() for p, d in decisions.items()}
     write_json(attempt.root / "decision.json", told)
     report = {e.placement: _report(e, told[e.placement]) for e in examined}
-    write_json(attempt.quality, without_nan({"data": data, "placements": report}))
+    about_users = audience.read_report(attempt)
+    told_of_night = {"data": data, "placements": report, "audience": about_users}
+    write_json(attempt.quality, without_nan(told_of_night))
     _keep_fingerprints(shop, attempt, told)
 
 

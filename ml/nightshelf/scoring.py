@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nightshelf import audience
 from nightshelf.errors import ModelError
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
@@ -20,7 +21,7 @@ from nightshelf.warehouse import connect
 
 SHELVES_DEEP = 2
 """Scored rows kept per shelf slot: rules may take half of a list away before it shortens."""
-VIEWS_OF_ML = ("for_you", "discover", "similar_items", "bought_together")
+VIEWS_OF_ML = ("for_you", "discover", "similar_items", "bought_together", *audience.VIEWS)
 
 
 def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:

@@ -119,11 +119,14 @@ def _list(title: str, lines: list[str]) -> None:
 
 
 def _published(placement: Placement) -> str:
-    nothing = "nothing" if placement.has == 0 else "what there is"
+    # A shelf holds the few rows there are; what could not be learnt of users has none.
+    is_shelf = placement.placement.startswith("rec_")
+    nothing = "what there is" if placement.has and is_shelf else "nothing"
     return {
         None: "as meant",
         "popularity": "popular items",
         "category": "pairs, then the category",
+        "last_month": "last month's shares",
         "nothing": nothing,
     }[placement.published_instead]
 
@@ -153,6 +156,21 @@ def _show_quality(run: Run) -> None:
         else:
             console.print(f"rec_{placement} is not examined.", markup=False)
         _show_verdict(found)
+    _show_audience(read_json(run.attempt.quality).get("audience", {}))
+
+
+def _show_audience(report: dict[str, Any]) -> None:
+    """What the tables about users are made by, and how good that was on the last window."""
+    if not report:
+        return
+    table = _table("What was learnt of users", "about")
+    for name in ("by", "what was found"):
+        table.add_column(name)
+    for name, part in report.items():
+        names = [s["name"] for s in part.get("segments", {}).values()]
+        told = f"{part['told']}: {'; '.join(names)}" if names else part["told"]
+        table.add_row(name.replace("_", " "), part["used"] or "nothing", _clean(told, 200))
+    console.print(table)
 
 
 def _show_contenders(placement: str, found: dict[str, Any]) -> None:

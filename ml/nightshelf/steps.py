@@ -232,10 +232,11 @@ def features(run: Run) -> None:
 
 
 def train(run: Run) -> None:
-    from nightshelf import learning
+    from nightshelf import audience, learning
 
     with _stage(run, "train") as (shown, record):
         learnt = learning.train_night(run.shop, run.night, run.attempt, shown)
+        audience.learn(run.night, run.attempt, shown)
         record["rows"] = learnt.candidates
         record["told"] = learnt.told
 
@@ -248,10 +249,11 @@ def evaluate(run: Run) -> None:
 
 
 def score(run: Run) -> None:
-    from nightshelf import scoring
+    from nightshelf import audience, scoring
 
     with _stage(run, "score") as (shown, record):
         record["rows"] = scoring.score_night(run.home, run.shop, run.night, run.attempt, shown)
+        record["rows"] += audience.score(run.night, run.attempt, shown)
         record["told"] = "users and items, scored by the champions"
 
 
@@ -274,6 +276,7 @@ def shelve(run: Run) -> None:
 
 
 def publish(run: Run) -> None:
+    from nightshelf import audience
     from nightshelf.doors.before import catalogue_of
     from nightshelf.publishing.publish import inputs_of
     from nightshelf.publishing.publish import publish as put_out
@@ -285,6 +288,7 @@ def publish(run: Run) -> None:
             "inputs": inputs_of(run.attempt),
             "catalogue": catalogue_of(run.attempt),
             "models": read_json(run.attempt.root / "decision.json"),
+            "audience": audience.summary(run.attempt),
             "dbt_manifest_sha256": manifest_hash(run.attempt),
         }
         done = put_out(run.attempt, more)

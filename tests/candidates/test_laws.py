@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates import MODELS, base, fingerprint, item_knn, load_npz, save_npz
+from nightshelf.candidates import MODELS, base, fingerprint, load_npz, save_npz, similarity
 from nightshelf.candidates.factors import TILE
 from nightshelf.dataset import Interactions
 from nightshelf.errors import ModelError
 from tests.support import checkerboard
 from tests.support.furnished import COLUMNS, furnished, typed
 
-PERSONAL = ("item_knn", "ials", "svd")
+PERSONAL = ("item_knn", "ials", "svd", "nmf", "user_knn", "rp3beta", "ease")
 FOR_EVERYBODY = ("popularity", "trend", "popular_in_segment", "new_arrivals")
 """Who also serve a user nobody knows."""
 NEED_A_CATALOGUE = ("content",)
@@ -20,13 +20,18 @@ OFFER_THE_UNSOLD = ("content", "new_arrivals")
 """Who offer what nobody took; nobody else does."""
 OFFER_WHAT_CAN_BE_BOUGHT = ("content", "trend", "popular_in_segment", "new_arrivals")
 """Who look at the catalogue's word on it."""
+WIDER = {"ials": {"factors": 33}, "svd": {"factors": 17}, "nmf": {"factors": 9}}
+"""What the random shop has room for."""
 every_model = pytest.mark.parametrize("name", MODELS)
 
 
 def make(name, **changes):
     """Small enough for a checkerboard; one buyer suffices, so that tiny shops have answers."""
-    small = {"ials": {"factors": 8, "min_buyers": 1}, "svd": {"factors": 2, "min_buyers": 1}}
+    small = {"ials": {"factors": 2, "min_buyers": 1}, "svd": {"factors": 2, "min_buyers": 1}}
     small["item_knn"] = {"min_buyers": 1}
+    small["nmf"] = {"factors": 2, "min_buyers": 1}
+    small["rp3beta"] = {"min_buyers": 1}
+    small["ease"] = {"min_buyers": 1}
     cls = MODELS[name]
     return cls(cls.Params(**{**small.get(name, {}), **changes}))
 
@@ -58,8 +63,7 @@ def shop(request):
 
 @pytest.fixture(scope="module")
 def fitted(shop):
-    changes = {"ials": {"factors": 33}, "svd": {"factors": 17}}
-    return {name: make(name, **changes.get(name, {})).fit(shop) for name in MODELS}
+    return {name: make(name, **WIDER.get(name, {})).fit(shop) for name in MODELS}
 
 
 @pytest.mark.parametrize("name", PERSONAL)
@@ -73,9 +77,7 @@ def test_the_held_back_item_comes_first_among_new_ones(name):
 
 @every_model
 def test_fitting_twice_is_fitting_once(name, shop, fitted):
-    again = make(name, **({"factors": 33} if name == "ials" else {}))
-    if name == "svd":
-        again = make(name, factors=17)
+    again = make(name, **WIDER.get(name, {}))
     again.fit(checkerboard.interactions())
     assert fingerprint(again.fit(shop).arrays()) == fingerprint(fitted[name].arrays())
 
@@ -116,9 +118,9 @@ def test_user_order_and_company_change_nothing(name, shop, fitted):
 
 @every_model
 def test_the_number_of_cores_changes_nothing(name, shop, fitted, monkeypatch):
-    from nightshelf.candidates import content, factors
+    from nightshelf.candidates import content, ease, least_squares
 
-    for module in (base, content, factors, item_knn):
+    for module in (base, content, ease, least_squares, similarity):
         monkeypatch.setattr(module, "cores", lambda: 1)
     model = type(fitted[name])(fitted[name].params).fit(shop)
     assert fingerprint(model.arrays()) == fingerprint(fitted[name].arrays())
@@ -202,7 +204,8 @@ def test_a_tiny_shop_ends_well(name, rows, min_buyers, said, tmp_path):
     shop = checkerboard.from_rows(rows)
     if said != "no catalogue":
         shop = furnished(typed(shop), COLUMNS if said == "a catalogue of ids" else ())
-    model = make(name, **({"min_buyers": min_buyers} if name in PERSONAL else {})).fit(shop)
+    changes = {"min_buyers": min_buyers} if hasattr(MODELS[name].Params, "min_buyers") else {}
+    model = make(name, **changes).fit(shop)
     sha256 = save_npz(tmp_path / "model.npz", model.arrays())
     model = type(model).from_arrays(load_npz(tmp_path / "model.npz", sha256), model.params)
     found = model.recommend(shop.users, 3)

@@ -93,7 +93,9 @@ def test_what_nobody_took_this_week_is_not_offered():
 
 def test_a_log_of_one_week_has_no_trend():
     recent = [row for row in steady() if row[2] >= AS_OF - 7]
-    assert offered(Trend().fit(shop(recent))) == []
+    model = Trend().fit(shop(recent))
+    assert offered(model) == []
+    assert not np.isnan(model.scores).any()
 
 
 def test_what_cannot_be_bought_is_no_trend():

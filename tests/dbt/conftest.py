@@ -20,6 +20,12 @@ create table ml.discover as from ml.for_you;
 create table ml.similar_items (item_id varchar, similar_item_id varchar, score double, rank integer);
 create table ml.bought_together
     (item_id varchar, companion_id varchar, score double, rank integer, n_baskets integer);
+create table ml.interest_forecast
+    (user_id varchar, rank integer, category varchar, probability double, source varchar);
+create table ml.interest_tags
+    (user_id varchar, kind varchar, subject varchar, probability double, base_rate double);
+create table ml.churn (user_id varchar, probability double, source varchar);
+create table ml.segments (user_id varchar, segment integer, name varchar);
 """
 
 

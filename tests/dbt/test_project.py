@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from nightshelf.columns import SHELF, SHELVES
+from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, SHELF, SHELVES
 from nightshelf.transform import DBT_PROJECT
 
 UNIT_TESTS = sorted(
@@ -19,9 +19,14 @@ COUNTING = (
     "int_events_not_products", "int_events_impossible", "int_robots_found", "int_purchases_cancelled",
     "int_item_titles", "int_category_paths", "int_session_parts", "int_sessions_over_midnight",
     "int_visitors_joined", "int_sessions_joined", "dim_item_versions", "dim_items", "fct_sessions",
-    "fct_interactions", "fct_basket_items", "feat_item", "feat_user_item",
+    "fct_interactions", "fct_basket_items", "feat_item", "feat_user_item", "fct_active_days",
+    "feat_audience_cuts", "feat_user_rhythm", "feat_user_interest", "label_returned", "label_interest",
+    "audience_counts", "user_profiles", "user_interest_history", "user_interest_forecast",
+    "user_churn_risk", "audiences",
 )  # fmt: skip
 """Models that count days, windows or ties, and cleaning rules: each has a unit test."""
+LOOKING_BACK = ("user_profiles", "user_interest_history", "label_returned", "label_interest")
+"""Tables about users that read events themselves."""
 
 
 @pytest.mark.parametrize("name", UNIT_TESTS)
@@ -70,6 +75,16 @@ def test_every_shelf_is_a_model_of_recommendations(project):
     assert found == set(SHELVES)
 
 
+@pytest.mark.parametrize("table", AUDIENCE)
+def test_table_about_users_has_the_published_columns_in_their_order_and_a_key_of_them(
+    project, table
+):
+    node = project.nodes("model")[table]
+    assert node["schema"] == "audience"
+    assert list(node["columns"]) == list(AUDIENCE[table])
+    assert set(AUDIENCE_KEYS[table]) < set(AUDIENCE[table])
+
+
 def test_every_macro_describes_itself():
     for path in DBT_PROJECT.glob("macros/**/*.sql"):
         text = path.read_text()
@@ -93,7 +108,8 @@ def test_every_singular_test_says_what_a_returned_row_means():
 
 def test_features_look_at_time_through_the_one_macro():
     """Nothing else in features/ compares a date with as_of, but for windows inside what is seen."""
-    for path in DBT_PROJECT.glob("models/features/*.sql"):
+    audience = [DBT_PROJECT / f"models/audience/{t}.sql" for t in LOOKING_BACK]
+    for path in [*DBT_PROJECT.glob("models/features/*.sql"), *audience]:
         text = path.read_text()
         assert "seen_before(" in text, path.name
         assert not re.search(r"(<=?|>)\s*(as_ofs\.)?as_of\b(?! -)", text), path.name

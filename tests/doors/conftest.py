@@ -133,6 +133,38 @@ SELECT * REPLACE ('bought_together' AS placement) FROM recommendations.rec_simil
 CREATE TABLE recommendations.rec_popular AS
 SELECT * REPLACE ('popular' AS placement, 'all' AS context_type, 'all' AS context_id)
 FROM recommendations.rec_for_you WHERE context_id = 'u0';
+
+CREATE SCHEMA audience;
+CREATE TABLE audience.user_profiles AS
+SELECT DATE '2026-05-31' AS night, user_id, DATE '2026-05-20' AS first_on, DATE '2026-05-30' AS last_on,
+    1 AS days_since_last, 4.0::DOUBLE AS typical_gap_days, 3 AS n_dates, 3.0::DOUBLE AS dates_per_28d,
+    3 AS n_lines, 1 AS n_items, 1.0::DOUBLE AS lines_per_date, 1.0::DOUBLE AS repeat_share,
+    29.7::DOUBLE AS spend, 9.9::DOUBLE AS spend_per_date, 0.5::DOUBLE AS price_level, 2 AS n_categories,
+    'Home > Tea' AS top_category, 0.5::DOUBLE AS top_category_share, 1 AS n_brands, 'Acme' AS top_brand,
+    1.0::DOUBLE AS top_brand_share, 'Saturday' AS top_weekday, 1.0::DOUBLE AS top_weekday_share,
+    1.0::DOUBLE AS weekend_share, 'evening' AS top_day_part, 1.0::DOUBLE AS top_day_part_share,
+    1.0::DOUBLE AS evening_share
+FROM marts.dim_users;
+CREATE TABLE audience.user_interest_history AS
+SELECT DATE '2026-05-31' AS night, user_id, DATE '2026-05-01' AS month, category, 2 AS n_lines,
+    0.5::DOUBLE AS share, place::INTEGER AS rank, NULL::DOUBLE AS share_before, NULL::DOUBLE AS change,
+    NULL::DOUBLE AS drift, 'steady' AS trend, NULL::DATE AS month_before, false AS is_whole_month
+FROM marts.dim_users, (VALUES ('Home > Tea', 1), ('Home > Pots', 2)) AS c(category, place);
+CREATE TABLE audience.user_interest_forecast AS
+SELECT DATE '2026-05-31' AS night, user_id, place::INTEGER AS rank, category,
+    0.5::DOUBLE AS probability, 0.5::DOUBLE AS share_lately, 'last_month' AS source
+FROM marts.dim_users, (VALUES ('Home > Tea', 1), (NULL, 2)) AS c(category, place);
+CREATE TABLE audience.user_segments AS
+SELECT DATE '2026-05-31' AS night, user_id, 1::INTEGER AS segment, 'often' AS name FROM marts.dim_users;
+CREATE TABLE audience.user_churn_risk AS
+SELECT DATE '2026-05-31' AS night, user_id, 0.25::DOUBLE AS probability, 'medium' AS risk,
+    1 AS days_since_last, 4.0::DOUBLE AS typical_gap_days, 0.25::DOUBLE AS gaps_since_last,
+    28 AS horizon_days, '1 day since the last, usually 4 days apart' AS reason, 'logistic' AS source
+FROM marts.dim_users;
+CREATE TABLE audience.audiences AS
+SELECT DATE '2026-05-31' AS night, 'at risk' AS audience, 'lapse' AS kind, NULL::VARCHAR AS subject,
+    user_id, 0.25::DOUBLE AS probability, '1 day since the last' AS why FROM marts.dim_users
+UNION ALL SELECT DATE '2026-05-31', 'newcomers', 'newcomer', NULL, user_id, NULL, 'first here' FROM marts.dim_users;
 """
 
 

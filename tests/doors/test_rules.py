@@ -348,6 +348,46 @@ FAULTS = [
         "shelves_are_not_last_nights",
         "UPDATE recommendations.rec_for_you SET score = 0.99 * score",
     ),
+    (
+        "shelves",
+        "audience_has_the_published_columns",
+        "ALTER TABLE audience.user_segments RENAME COLUMN name TO title",
+    ),
+    (
+        "shelves",
+        "audience_is_of_this_night",
+        f"UPDATE audience.user_segments SET night = DATE '2026-05-30' {U1}",
+    ),
+    (
+        "shelves",
+        "audience_keys_are_unique",
+        f"INSERT INTO audience.audiences SELECT * REPLACE ('again' AS why) FROM audience.audiences {U1}",
+    ),
+    (
+        "shelves",
+        "audience_users_are_known",
+        f"UPDATE audience.user_segments SET user_id = 'ghost' {U1}",
+    ),
+    (
+        "shelves",
+        "chances_are_probabilities",
+        f"UPDATE audience.user_churn_risk SET probability = NULL {U1}",
+    ),
+    (
+        "shelves",
+        "forecasts_sum_to_one",
+        f"DELETE FROM audience.user_interest_forecast {U1} AND category IS NULL",
+    ),
+    (
+        "shelves",
+        "every_user_has_a_profile",
+        f"DELETE FROM audience.user_profiles {U1}; DELETE FROM audience.user_churn_risk {U1}",
+    ),
+    (
+        "shelves",
+        "a_risk_is_told_of_everybody_or_of_nobody",
+        f"DELETE FROM audience.user_churn_risk {U1}",
+    ),
 ]
 
 

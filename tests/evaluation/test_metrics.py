@@ -96,12 +96,12 @@ def test_an_item_code_out_of_range_is_refused(metric):
 
 
 def test_all_metrics_are_the_metrics_at_every_cutoff():
-    wanted = relevant({7, 8, 9})
-    found = all_metrics(LIST, wanted)
+    lists, wanted = np.arange(25)[None, :], relevant({1, 7, 12, 24}, n_items=25)
+    found = all_metrics(lists, wanted)
     assert set(found) == {f"{name}@{k}" for name in METRICS for k in CUTOFFS}
     for name, metric in METRICS.items():
         for k in CUTOFFS:
-            assert found[f"{name}@{k}"].tolist() == metric(LIST, wanted, k).tolist()
+            assert found[f"{name}@{k}"].tolist() == metric(lists, wanted, k).tolist()
 
 
 def naive(name, items, wanted, k):

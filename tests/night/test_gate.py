@@ -38,7 +38,8 @@ def test_without_a_champion_a_model_that_is_not_worse_than_the_baselines_is_prom
 
 
 def test_a_model_that_cannot_be_told_from_a_baseline_passes():
-    verdict = judge([contender("popularity", 0.0), contender("item_knn", 0.001, noise=0.4)])
+    verdict = judge([contender("popularity", 0.0), contender("item_knn", -0.001, noise=0.4)])
+    assert verdict.comparisons[0].difference.mean < 0
     assert verdict.promoted
     assert "not surely better than popularity" in verdict.why
 

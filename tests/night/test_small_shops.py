@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nightshelf import cli
-from nightshelf.columns import SHELVES
+from nightshelf.columns import AUDIENCE, SHELVES
 from nightshelf.errors import InputError
 from nightshelf.night import Night
 from nightshelf.paths import Home
@@ -18,6 +18,7 @@ from nightshelf.publishing.nights import current
 from nightshelf.readiness import Readiness, look, read_readiness
 from nightshelf.settings import load_shop
 from nightshelf.steps import Run, whole_night
+from nightshelf.storage import read_json
 from tests.support.small_shops import (
     FIVE_ITEMS,
     NIGHT,
@@ -89,13 +90,39 @@ def test_a_shelf_is_empty_only_where_nothing_can_lie_on_it_and_readiness_says_so
 
 def test_what_readiness_says_is_published_instead_is_what_lies_there(made):
     own = {"rec_similar_items": {"item_knn"}, "rec_bought_together": {"baskets"}}
-    for told in made.readiness.placements:
+    for told in map(made.readiness.of, SHELVES):
         if told.is_ready:
             assert "category" not in made.sources(told.placement)
         else:
             kinds = {"popularity": {"popularity"}, "category": {"category"}, "nothing": set()}
             allowed = kinds[told.published_instead] | own.get(told.placement, set())
             assert made.sources(told.placement) <= allowed
+
+
+def test_a_table_about_users_is_empty_where_readiness_says_so_and_nowhere_else(made):
+    for table in AUDIENCE:
+        told = made.readiness.of(table)
+        if table == "audiences" and told.is_ready:
+            continue  # there may be nobody to write to
+        assert bool(made.shelf(table, "user_id")) == (not told.may_be_empty), told.told
+    forecast = made.readiness.of("user_interest_forecast")
+    if forecast.published_instead == "last_month":
+        assert made.sources("user_interest_forecast") == {"last_month"}
+
+
+def test_everybody_who_took_something_has_a_profile_and_what_was_not_learnt_is_told(made):
+    with duckdb.connect(str(made.run.attempt.database), read_only=True) as db:
+        users = set(
+            db.execute(
+                "select user_id from marts.fct_interactions where left_on is null"
+                " and cancelled_on is null and event_type = ?",
+                [made.run.shop.events.target],
+            ).fetchall()
+        )
+    assert set(made.shelf("user_profiles", "user_id")) == users
+    about_users = read_json(made.run.attempt.quality)["audience"]
+    for part in about_users.values():
+        assert part["used"] or "wanted" in part["told"]
 
 
 def test_a_list_by_category_offers_items_of_the_context_s_own_category(made):

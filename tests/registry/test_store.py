@@ -1,6 +1,8 @@
 """Who reigns, what MLflow's users may do to that, and what is never loaded."""
 
 import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -276,3 +278,13 @@ def test_a_version_that_somebody_registered_from_any_run_is_never_loaded(registr
     assert champion.by_hand
     with pytest.raises(ModelError, match="the registry says nothing"):
         registry.load("for_you", champion)
+
+
+def open_registry(folder: Path, name: str) -> str:
+    return Registry(Home(folder), name).begin("night", None, {})
+
+
+def test_two_first_nights_at_once_both_find_their_tables(tmp_path):
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        runs = list(pool.map(open_registry, [tmp_path] * 2, ["shop"] * 2))
+    assert len(set(runs)) == 2

@@ -3,7 +3,7 @@
 -- Judged before anything is learnt: who serves, and what fills a shelf that falls short, is read
 -- from here, so that what it promises is what is published. The numbers wanted have their home here.
 with placements as (
-    -- Fewer than 20 people's fortnight does not tell five sources apart: one lucky guess decides.
+    -- Fewer than 20 people's fortnight does not tell a dozen sources apart: one lucky guess decides.
     select
         1 as place, 'rec_for_you' as placement,
         'users who came back in the last 14 days' as needs, n_returned as has, 20 as wanted,
@@ -36,6 +36,31 @@ with placements as (
     -- One item that somebody took and that may be offered makes a list.
     select 6, 'rec_popular', 'items that somebody took and that may be offered', n_popular, 1, true, null
     from {{ ref('feat_shop') }}
+    union all
+    select 101, 'user_profiles', 'users who took something', n_users, 1, true, null
+    from {{ ref('audience_counts') }}
+    union all
+    select 102, 'user_interest_history', 'users who took something of a known category lately', n_interested, 1, true, null
+    from {{ ref('audience_counts') }}
+    union all
+    -- Below a hundred users the difference between two log losses is one user's odd month.
+    select
+        103, 'user_interest_forecast', 'users who took something of a known category in each of two months', n_interested_twice, 100,
+        true, case when n_interested > 0 then 'last_month' end
+    from {{ ref('audience_counts') }}
+    union all
+    -- Three segments of twenty are the fewest that are worth a name.
+    select 104, 'user_segments', 'users who took something in the last 52 weeks', n_active_users, 60, true, null
+    from {{ ref('audience_counts') }}
+    union all
+    -- With fewer of either kind, one user who changes sides moves every figure by a tenth.
+    select
+        105, 'user_churn_risk', 'users of either kind, who lapsed and who came back, in each of three windows', n_outcomes, 30,
+        true, null
+    from {{ ref('audience_counts') }}
+    union all
+    select 106, 'audiences', 'users who took something', n_users, 1, true, null
+    from {{ ref('audience_counts') }}
 ),
 
 judged as (
@@ -59,12 +84,13 @@ select
         as verdict,
     published_instead,
     format(
-        '{}: {:,} {}, {:,} wanted; ', replace(placement[5:], '_', ' '), has,
+        '{}: {:,} {}, {:,} wanted; ', replace(regexp_replace(placement, '^rec_', ''), '_', ' '), has,
         case when has = 1 then regexp_replace(needs, '^(\w+)s ', '\1 ') else needs end, wanted
     )
         || case
             when is_ready then 'ready'
             when published_instead = 'popularity' then 'popular items will be used'
+            when published_instead = 'last_month' then 'the shares of last month will be used'
             when published_instead = 'category' and has >= wanted
                 then 'no two items share {{ var("min_baskets") }} of them; categories will be used'
             when published_instead = 'category' then 'categories will be used where pairs are lacking'

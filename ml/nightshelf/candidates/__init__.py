@@ -16,15 +16,20 @@ from nightshelf.candidates.companions import (
 )
 from nightshelf.candidates.content import Content, ContentParams
 from nightshelf.candidates.covisitation import Covisitation, CovisitationParams
-from nightshelf.candidates.factors import Ials, IalsParams, Svd, SvdParams
+from nightshelf.candidates.ease import Ease, EaseParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
+from nightshelf.candidates.ials import Ials, IalsParams
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
 from nightshelf.candidates.new_arrivals import NewArrivals, NewArrivalsParams
+from nightshelf.candidates.nmf import Nmf, NmfParams
 from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
 from nightshelf.candidates.params import MODELS_TOML, load_params
 from nightshelf.candidates.popularity import Popularity, PopularityParams
+from nightshelf.candidates.random_walk import Rp3beta, Rp3betaParams
 from nightshelf.candidates.segment import PopularInSegment, PopularInSegmentParams
+from nightshelf.candidates.svd import Svd, SvdParams
 from nightshelf.candidates.trend import Trend, TrendParams
+from nightshelf.candidates.user_knn import UserKnn, UserKnnParams
 
 MODELS: dict[str, type[CandidateModel]] = {
     model.name: model
@@ -34,11 +39,15 @@ MODELS: dict[str, type[CandidateModel]] = {
         ItemKnn,
         Ials,
         Svd,
+        Nmf,
         Covisitation,
         Content,
         Trend,
         PopularInSegment,
         NewArrivals,
+        UserKnn,
+        Rp3beta,
+        Ease,
     )
 }
 
@@ -65,10 +74,14 @@ __all__ = [
     "CovisitationParams",
     "Content",
     "ContentParams",
+    "Ease",
+    "EaseParams",
     "Ials",
     "IalsParams",
     "ItemKnn",
     "ItemKnnParams",
+    "Nmf",
+    "NmfParams",
     "NewArrivals",
     "NewArrivalsParams",
     "OwnHistory",
@@ -78,10 +91,14 @@ __all__ = [
     "Popularity",
     "PopularityParams",
     "Recommendations",
+    "Rp3beta",
+    "Rp3betaParams",
     "Svd",
     "SvdParams",
     "Trend",
     "TrendParams",
+    "UserKnn",
+    "UserKnnParams",
     "bought_together",
     "configured_models",
     "fingerprint",

@@ -96,7 +96,7 @@ class PopularInSegment(CandidateModel):
 
     def _clusters(self, interactions: Interactions) -> np.ndarray:
         """(n_users,) int32."""
-        from nightshelf.candidates.factors import Svd, SvdParams
+        from nightshelf.candidates.svd import Svd, SvdParams
 
         params = self.params
         n = min(params.segments, len(self.users) // USERS_A_SEGMENT)

@@ -3,7 +3,7 @@
 Words of its title, every level of its category ("Food > Tea" is two), its brand, and which fifth of
 the prices around it its own is in. A term that one item alone has, or all, links nothing and is left
 out. Items of which the catalogue says the same share one vector, a *face*: a grocer's 92 thousand
-items have 42 thousand.
+items have 48 thousand.
 """
 
 from __future__ import annotations

@@ -16,15 +16,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 import nightshelf
-from nightshelf.columns import SHELF, SHELVES
+from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, SHELF, SHELVES
 from nightshelf.errors import StaleAttempt, StorageError, WarehouseLocked
 from nightshelf.paths import PROJECT, Attempt, ShopHome
 from nightshelf.publishing.nights import PublishedNight, current, damage, published
 from nightshelf.storage import read_json, sha256_of, sync_directory, sync_file, write_json
 from nightshelf.warehouse import connect
 
-TABLES = (*SHELVES, "rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves")
-"""What is published: the shelves, and the reports on what they are made of."""
+REPORTS = ("rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves")
+TABLES = (*SHELVES, *AUDIENCE, *REPORTS)
+"""What is published: the shelves, the tables about users, and the reports on what both are made of."""
 PUBLISH_LOCK_SECONDS = 120
 
 
@@ -129,16 +130,19 @@ def _write_tables(attempt: Attempt, folder: Path) -> dict[str, dict]:
 def _place(name: str) -> tuple[str, str]:
     if name in SHELVES:
         return "recommendations", "context_type, context_id, rank"
+    if name in AUDIENCE:
+        return "audience", ", ".join(AUDIENCE_KEYS[name])
     return "reports", "1"
 
 
 def _check_schema(tables: dict[str, dict]) -> None:
-    for name in SHELVES:
+    promised = dict.fromkeys(SHELVES, SHELF) | AUDIENCE
+    for name, schema in promised.items():
         found = tables[f"{name}.parquet"]["columns"]
-        if list(found.items()) != list(SHELF.items()):
+        if list(found.items()) != list(schema.items()):
             raise StorageError(
-                f"{name} has columns {found}, the published schema is {SHELF}.",
-                "Mend the model in dbt_project/models/recommendations.",
+                f"{name} has columns {found}, the published schema is {schema}.",
+                f"Mend the model in dbt_project/models/{_place(name)[0]}.",
             )
 
 

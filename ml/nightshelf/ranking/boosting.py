@@ -23,18 +23,18 @@ from nightshelf.warehouse import cores
 class BoostingParams:
     """One set for all kinds. Small and slow trees: a shop's fortnight is a few ten thousand labels."""
 
-    rounds: int = 300
+    rounds: int = 400
     """Trees at most; how many are best is found on the later cut."""
     patience: int = 30
     """Rounds without gain on the later cut after which it ends."""
     learning_rate: float = 0.05
-    leaves: int = 15
-    min_rows_in_leaf: int = 100
-    feature_share: float = 0.6
+    leaves: int = 7
+    min_rows_in_leaf: int = 300
+    feature_share: float = 0.4
     """Features that each tree may look at."""
     row_share: float = 0.8
     """Rows that each tree may look at."""
-    l2: float = 1.0
+    l2: float = 10.0
 
     def __post_init__(self) -> None:
         for key in ("rounds", "patience", "min_rows_in_leaf"):

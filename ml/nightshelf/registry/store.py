@@ -9,7 +9,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,8 @@ class Registry:
         self.uri = home.mlflow_uri
         self.artifacts = home.mlflow / "artifacts" / shop
         self._lock = FileLock(home.mlflow / f".{shop}.lock", timeout=LOCK_SECONDS)
-        with self.told():
+        # Two first nights of a home must not both make its tables.
+        with self.told(), _one_at_a_time(FileLock(home.mlflow / ".open.lock", LOCK_SECONDS)):
             self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             self.experiment = self._experiment()
 
@@ -99,20 +100,9 @@ class Registry:
                 "Let this user write there; after an upgrade run `mlflow db upgrade` on it.",
             ) from None
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """One night at a time registers and moves aliases."""
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise WarehouseLocked(
-                f"Another night has held {self._lock.lock_file} for {LOCK_SECONDS} s.",
-                "Let it finish, or end it, then run `nightshelf evaluate` again.",
-            ) from None
-        try:
-            yield
-        finally:
-            self._lock.release()
+    def alone(self) -> AbstractContextManager[None]:
+        """One night of the shop at a time registers and moves aliases."""
+        return _one_at_a_time(self._lock)
 
     # ------------------------------------------------------------------ runs
 
@@ -310,6 +300,21 @@ class Registry:
         if not found.is_relative_to(self.artifacts.resolve()):
             raise ModelError(f"{folder} is not among the artefacts in {self.artifacts}.", AGAIN)
         return found
+
+
+@contextmanager
+def _one_at_a_time(lock: FileLock) -> Iterator[None]:
+    try:
+        lock.acquire()
+    except Timeout:
+        raise WarehouseLocked(
+            f"Another night has held {lock.lock_file} for {LOCK_SECONDS} s.",
+            "Let it finish, or end it, then run `nightshelf evaluate` again.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _local(uri: str) -> Path:

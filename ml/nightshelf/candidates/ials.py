@@ -1,0 +1,72 @@
+"""Implicit alternating least squares: factors of users and items by weighted least squares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from nightshelf.candidates.base import one_blas_thread
+from nightshelf.candidates.factors import FactorModel, check_factors
+from nightshelf.candidates.least_squares import Ratings, solve_rows
+from nightshelf.candidates.params import need
+
+
+@dataclass(frozen=True)
+class IalsParams:
+    factors: int = 64
+    regularization: float = 0.001
+    regularization_exponent: float = 1.0
+    """How the ridge grows with what a user or item weighs: 0 not at all, 1 in proportion."""
+    unobserved_weight: float = 1.0
+    """What a pair that was not taken weighs; a taken one weighs log(1 + decayed events)."""
+    iterations: int = 6
+    min_buyers: int = 5
+    """Items with fewer get no factors and are nobody's."""
+    half_life_days: float = 90.0
+    """After so many days an event counts half; 0 means that old events count in full."""
+    seed: int = 20170101
+    """Any number; fixed so that the same rows give the same model."""
+
+    def __post_init__(self) -> None:
+        check_factors(self)
+        exponent = self.regularization_exponent
+        need(self.regularization > 0, "regularization", self.regularization, "above 0")
+        need(0 <= exponent <= 1, "regularization_exponent", exponent, "from 0 to 1")
+        need(self.unobserved_weight >= 0, "unobserved_weight", self.unobserved_weight, "0 or more")
+        need(self.iterations >= 1, "iterations", self.iterations, "at least 1")
+
+
+class Ials(FactorModel):
+    """Factors x of users and y of items that minimise
+
+        Σ_taken c (1 - x·y)² + α Σ_all (x·y)²
+            + λ Σ_users (|taken by it| + α n_items)^ν |x|² + λ Σ_items (|takers| + α n_users)^ν |y|²
+
+    with c the pair's log value, α `unobserved_weight`, ν `regularization_exponent` (Rendle, Krichene,
+    Zhang, Koren 2022, Revisiting the performance of iALS). Users are solved last.
+    """
+
+    name: ClassVar[str] = "ials"
+    Params: ClassVar[type] = IalsParams
+
+    def _factorise(self, values: csr_matrix, width: int) -> tuple[np.ndarray, np.ndarray]:
+        by_user, by_item = self._ratings(values), self._ratings(values.T.tocsr())
+        generator = np.random.default_rng(self.params.seed)
+        users = generator.standard_normal((values.shape[0], width), dtype=np.float32)
+        users *= 0.1 / np.sqrt(width)
+        items = np.zeros((values.shape[1], width), dtype=np.float32)
+        with one_blas_thread():
+            for _ in range(self.params.iterations):
+                items = solve_rows(by_item, users, items)
+                users = solve_rows(by_user, items, users)
+        return users, items
+
+    def _ratings(self, values: csr_matrix) -> Ratings:
+        """Every taken pair's target is 1."""
+        everywhere = self.params.unobserved_weight * values.shape[1]
+        weighs = np.diff(values.indptr) + everywhere
+        ridge = self.params.regularization * weighs**self.params.regularization_exponent
+        return Ratings(values, values.data, ridge, self.params.unobserved_weight)
