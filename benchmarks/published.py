@@ -93,7 +93,6 @@ MODELS: dict[str, tuple[CandidateModel, tuple[float, ...]]] = {
         Ials(
             IalsParams(
                 factors=32,
-                regularization=0.01,
                 unobserved_weight=0.1,
                 iterations=12,
                 min_buyers=1,

@@ -188,6 +188,18 @@ def test_two_nights_do_not_move_aliases_at_once(registry, home, monkeypatch):
         pass
 
 
+def test_a_large_file_is_kept_without_being_copied_and_outlives_its_first_name(registry, tmp_path):
+    path = tmp_path / "model.npz"
+    path.write_bytes(b"arrays")
+    run = registry.begin("source", None, {})
+    for _ in range(2):
+        registry.keep_linked(run, "model", path)
+    assert path.stat().st_nlink == 2
+    path.unlink()
+    kept = registry.client.download_artifacts(run, "model/model.npz")
+    assert Path(kept).read_bytes() == b"arrays"
+
+
 # ------------------------------------------------------------------ never loaded
 
 

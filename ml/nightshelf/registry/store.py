@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -175,6 +176,16 @@ class Registry:
         """Files as artefacts in a folder of the run; "" is its root."""
         for path in paths:
             self.client.log_artifact(run, str(path), folder or None)
+
+    def keep_linked(self, run: str, folder: str, path: Path) -> None:
+        """A large file as artefact, at no cost in space: a second name for it, where the disk can."""
+        place = _local(self.client.get_run(run).info.artifact_uri) / folder
+        place.mkdir(parents=True, exist_ok=True)
+        (place / path.name).unlink(missing_ok=True)
+        try:
+            os.link(path, place / path.name)
+        except OSError:
+            shutil.copyfile(path, place / path.name)
 
     def keep_text(self, run: str, name: str, text: str) -> None:
         self.client.log_text(run, text, name)
