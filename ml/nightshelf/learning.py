@@ -27,6 +27,7 @@ from nightshelf.candidates import (
     save_npz,
 )
 from nightshelf.candidates.params import load_params
+from nightshelf.candidates.variants import Variants
 from nightshelf.dataset.catalogue import load_catalogue
 from nightshelf.dataset.interactions import (
     InteractionLog,
@@ -306,14 +307,18 @@ def _write_bought_together(shop: Shop, night: Night, attempt: Attempt) -> str:
                 dense_rank() over (order by basket_id, basket_date) - 1 as basket_code,
                 dense_rank() over (order by item_id) - 1 as item_code
             {recent}""").fetchnumpy()
+        ids = np.array([i[0] for i in items], dtype=object)
+        catalogue = load_catalogue(db, night.as_of("serve")).laid_over(ids)
+    codes = np.asarray(lines["item_code"])
+    counts = np.bincount(codes, minlength=len(ids))
     found = bought_together(
         np.asarray(lines["basket_code"]),
-        np.asarray(lines["item_code"]),
-        len(items),
+        codes,
+        len(ids),
         2 * shop.placements.k_together,
         params,
+        Variants.of(catalogue.parents, catalogue.offerable, counts),
     )
-    ids = np.array([i[0] for i in items], dtype=object)
     table = {
         "item_id": _names(ids, found.items),
         "companion_id": _names(ids, found.companions),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nightshelf.candidates import BoughtTogetherParams, bought_together, companions
+from nightshelf.candidates import BoughtTogetherParams, bought_together, companions, variants
 from nightshelf.errors import SettingsError
 
 
@@ -74,3 +74,32 @@ def test_no_baskets_give_no_companions():
 def test_an_unknown_measure_is_refused():
     with pytest.raises(SettingsError, match="must be cosine or lift"):
         BoughtTogetherParams(measure="magic")
+
+
+def test_sure_lift_does_not_let_two_of_two_baskets_win():
+    baskets, items = lines(*[[0, 1]] * 30, *[[0, 2]] * 2, *[[0]] * 2, [3], [3], [3])
+    ranked = {
+        measure: bought_together(
+            baskets, items, 4, 2, BoughtTogetherParams(min_baskets=2, measure=measure)
+        )
+        for measure in ("lift", "sure_lift")
+    }
+    assert ranked["lift"].companions[:2].tolist() == [1, 2]
+    # Of item 1's side: 30 of 30 baskets hold item 0, of item 2's 2 of 2: equal lift, unequal surety.
+    lift, sure = (ranked[measure].scores[ranked[measure].items > 0] for measure in ranked)
+    assert lift[0] == lift[1]
+    z = 1.96**2
+    assert sure == pytest.approx([30 / (30 + z) * 37 / 34, 2 / (2 + z) * 37 / 34])
+
+
+def test_variants_share_their_companions_and_are_not_each_others():
+    # Items 1 and 2 are one shirt; 0 trousers; 3 is a hat that cannot be bought.
+    baskets, items = lines([0, 1], [0, 2], [0, 2], [1, 2], [0, 3], [0, 3])
+    offerable = np.array([True, True, True, False])
+    shirts = variants.Variants.of(["t", "s", "s", "h"], offerable, np.array([5, 2, 3, 2]))
+    found = bought_together(baskets, items, 4, 9, BoughtTogetherParams(min_baskets=1), shirts)
+    pairs = list(zip(found.items.tolist(), found.companions.tolist(), strict=True))
+    assert pairs == [(0, 2), (1, 0), (2, 0), (3, 0)]
+    assert found.baskets.tolist() == [3, 3, 3, 2]
+    assert found.scores[:3] == pytest.approx([3 / (5 * 4) ** 0.5] * 3)
+    assert found.ranks.tolist() == [1, 1, 1, 1]

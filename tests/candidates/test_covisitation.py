@@ -185,10 +185,10 @@ def test_a_wrong_setting_is_refused(key):
 
 
 def test_the_number_of_cores_changes_nothing(monkeypatch):
-    from nightshelf.candidates import covisitation, fingerprint
+    from nightshelf.candidates import fingerprint, similarity
 
     shop = checkerboard.interactions(60, 60)
     params = CovisitationParams(min_buyers=1, neighbours=5)
     whole = fingerprint(Covisitation(params).fit(shop).arrays())
-    monkeypatch.setattr(covisitation, "cores", lambda: 1)
+    monkeypatch.setattr(similarity, "cores", lambda: 1)
     assert fingerprint(Covisitation(params).fit(shop).arrays()) == whole

@@ -16,9 +16,9 @@ FOR_EVERYBODY = ("popularity", "trend", "popular_in_segment", "new_arrivals")
 """Who also serve a user nobody knows."""
 NEED_A_CATALOGUE = ("content",)
 """Who offer nothing in a shop without one."""
-OFFER_THE_UNSOLD = ("content", "new_arrivals")
-"""Who offer what nobody took; nobody else does."""
-OFFER_WHAT_CAN_BE_BOUGHT = ("content", "trend", "popular_in_segment", "new_arrivals")
+OFFER_THE_UNSOLD = ("content", "new_arrivals", "rules")
+"""Who offer what nobody took; nobody else does. Rules: the variant that is left to buy."""
+OFFER_WHAT_CAN_BE_BOUGHT = ("content", "trend", "popular_in_segment", "new_arrivals", "rules")
 """Who look at the catalogue's word on it."""
 WIDER = {"ials": {"factors": 33}, "svd": {"factors": 17}, "nmf": {"factors": 9}}
 """What the random shop has room for."""
@@ -32,6 +32,7 @@ def make(name, **changes):
     small["nmf"] = {"factors": 2, "min_buyers": 1}
     small["rp3beta"] = {"min_buyers": 1}
     small["ease"] = {"min_buyers": 1}
+    small["rules"] = {"min_baskets": 1}
     cls = MODELS[name]
     return cls(cls.Params(**{**small.get(name, {}), **changes}))
 

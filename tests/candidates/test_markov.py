@@ -123,11 +123,11 @@ def test_who_has_any_event_has_a_list():
 
 
 def test_the_number_of_cores_changes_nothing(monkeypatch):
-    from nightshelf.candidates import fingerprint, markov
+    from nightshelf.candidates import fingerprint, similarity
 
     shop = checkerboard.interactions(60, 60)
     whole = fingerprint(Markov(MarkovParams(successors=5)).fit(shop).arrays())
-    monkeypatch.setattr(markov, "cores", lambda: 1)
+    monkeypatch.setattr(similarity, "cores", lambda: 1)
     assert fingerprint(Markov(MarkovParams(successors=5)).fit(shop).arrays()) == whole
 
 

@@ -27,6 +27,7 @@ from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
 from nightshelf.candidates.params import MODELS_TOML, load_params
 from nightshelf.candidates.popularity import Popularity, PopularityParams
 from nightshelf.candidates.random_walk import Rp3beta, Rp3betaParams
+from nightshelf.candidates.rules import Rules, RulesParams
 from nightshelf.candidates.segment import PopularInSegment, PopularInSegmentParams
 from nightshelf.candidates.svd import Svd, SvdParams
 from nightshelf.candidates.trend import Trend, TrendParams
@@ -43,6 +44,7 @@ MODELS: dict[str, type[CandidateModel]] = {
         Nmf,
         Covisitation,
         Markov,
+        Rules,
         Content,
         Trend,
         PopularInSegment,
@@ -97,6 +99,8 @@ __all__ = [
     "Recommendations",
     "Rp3beta",
     "Rp3betaParams",
+    "Rules",
+    "RulesParams",
     "Svd",
     "SvdParams",
     "Trend",

@@ -14,9 +14,10 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix, diags, hstack, vstack
 
-from nightshelf.candidates.base import NO, CandidateModel, cores, enough_buyers
+from nightshelf.candidates.base import NO, CandidateModel, enough_buyers
 from nightshelf.candidates.params import need
-from nightshelf.candidates.sparse import csr_arrays, csr_of, ranges, strongest, without_diagonal
+from nightshelf.candidates.similarity import nearest
+from nightshelf.candidates.sparse import csr_arrays, csr_of, ranges, strongest
 from nightshelf.candidates.visits import SPAN, Steps
 from nightshelf.dataset.interactions import Interactions
 
@@ -199,8 +200,6 @@ def _led_to(
     Two sparse products; the second keeps the best of a row as it goes, so that the pairs are never
     there all at once. About 2 core-seconds for 1.2 million rows in baskets of nine.
     """
-    from sparse_dot_topn import sp_matmul_topn
-
     n_items = interactions.shape[1]
     keys, of_row = np.unique(after.visit_keys(), return_inverse=True)
     fresh = np.exp2(-(interactions.as_of - keys % SPAN) / params.half_life_days)
@@ -211,10 +210,7 @@ def _led_to(
     power = params.popularity_power
     lists = (lists @ diags(np.power(np.maximum(seen, 1e-9), -power))).astype(np.float32)
     leads = diags(np.power(np.maximum(times + params.shrinkage, 1e-9), power - 1)) @ leads
-    found = sp_matmul_topn(
-        leads.tocsr().astype(np.float32), lists, params.neighbours + 1, 0.0, n_threads=cores()
-    )
-    return strongest(without_diagonal(found), params.neighbours)
+    return nearest(leads.tocsr().astype(np.float32), lists, params.neighbours)
 
 
 def _leads(before: Steps, keys: np.ndarray, n_items: int, params) -> csr_matrix:

@@ -15,8 +15,9 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix, diags, identity
 
-from nightshelf.candidates.base import NO, CandidateModel, cores
+from nightshelf.candidates.base import NO, CandidateModel
 from nightshelf.candidates.params import need
+from nightshelf.candidates.similarity import nearest
 from nightshelf.candidates.sparse import csr_arrays, csr_of, strongest
 from nightshelf.candidates.visits import SPAN, Steps
 from nightshelf.dataset.interactions import Interactions
@@ -153,14 +154,10 @@ class Chain:
         `groups`: groups × items of ones. A row of all successors sums to 1. Trust is
         n / (n + confidence) for n next visits, weighted as the transitions are.
         """
-        from sparse_dot_topn import sp_matmul_topn
-
         leads = ((groups @ self.holds) @ self.links).tocsr()
         n = _sums(leads)
         leads = _over(leads, leads @ _sums(self.lists))
-        found = sp_matmul_topn(
-            _float32(leads), _float32(self.lists), self.params.successors, 0.0, n_threads=cores()
-        )
+        found = nearest(_float32(leads), _float32(self.lists), self.params.successors, itself=True)
         return _float32(found), n / (n + self.params.confidence)
 
 

@@ -36,12 +36,3 @@ def strongest(matrix: csr_matrix, n: int) -> csr_matrix:
     kept = np.sort(order[place < n])
     indptr = np.append(0, np.cumsum(np.minimum(lengths, n)))
     return csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
-
-
-def without_diagonal(matrix: csr_matrix) -> csr_matrix:
-    """A square matrix without its diagonal, its columns sorted. Changes the one given."""
-    matrix.sort_indices()
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    matrix.data[rows == matrix.indices] = 0
-    matrix.eliminate_zeros()
-    return matrix

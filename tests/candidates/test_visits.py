@@ -1,0 +1,34 @@
+import numpy as np
+
+from nightshelf.candidates.visits import Steps
+from tests.support.typed import typed_shop
+
+
+def steps(*rows):
+    return Steps(*np.array(rows, dtype=np.int32).T)
+
+
+def test_a_visit_of_the_largest_size_is_kept_and_a_larger_one_left_out():
+    # User 0 took items 0 and 1 on day 5; user 1 took three on day 5, and item 0 on day 6.
+    rows = steps((0, 0, 5), (0, 1, 5), (1, 0, 5), (1, 0, 6), (1, 1, 5), (1, 2, 5))
+    kept = rows.without_large_visits(2)
+    assert list(zip(*(column.tolist() for column in kept), strict=True)) == [
+        (0, 0, 5),
+        (0, 1, 5),
+        (1, 0, 6),
+    ]
+
+
+def test_buyers_are_counted_once_however_often_they_come():
+    assert steps((0, 1, 5), (0, 1, 6), (1, 1, 5), (1, 2, 5)).buyers(4).tolist() == [0, 2, 1, 0]
+
+
+def test_what_happened_in_two_ways_on_a_day_is_one_step():
+    rows = [("u", "a", "view", 5), ("u", "a", "purchase", 5), ("u", "a", "view", 6)]
+    shop = typed_shop(rows, 10)
+    assert len(Steps.of([shop.typed["view"], shop.typed["purchase"]]).days) == 2
+
+
+def test_keys_order_visits_by_user_and_day():
+    assert (np.diff(steps((0, 1, 9), (0, 1, 10), (1, 0, 0)).visit_keys()) > 0).all()
+    assert np.diff(steps((7, 1, 9), (7, 1, 12)).visit_keys()).tolist() == [3]
