@@ -69,6 +69,12 @@ class Fold:
 TEST_FOLDS = range(3, 0, -1)
 TUNING_FOLDS = range(6, 3, -1)
 
+KEPT_LINES = """
+CustomerID is not null and InvoiceNo not like 'C%' and Quantity::integer > 0
+    and regexp_full_match(StockCode, '[0-9]{5}[A-Za-z]{0,2}')
+"""
+"""Of Online Retail."""
+
 _CATALOGUE = """
 with sold as (
     select item_id, mode(title order by title) as title, median(price) as price,
@@ -101,9 +107,8 @@ def online_retail() -> RealShop | None:
             InvoiceDate::timestamp::date as day, nullif(trim(Description), '') as title,
             UnitPrice::double as price
         from read_csv($glob, all_varchar = true)
-        where CustomerID is not null and InvoiceNo not like 'C%' and Quantity::integer > 0
-            and regexp_full_match(StockCode, '[0-9]{5}[A-Za-z]{0,2}')
-        """,
+        where """
+        + KEPT_LINES,
         {"glob": f"{folder}/*.csv.gz"},
     )
     db.execute(

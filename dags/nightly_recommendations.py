@@ -168,7 +168,7 @@ with DAG(
     with TaskGroup("learn", tooltip="Models are fitted, examined, promoted or not."):
         train = step(
             "train", "train", 480,
-            doc="Fits the candidate sources at three cuts, and the rankers over them.",
+            doc="Fits the candidate sources at each cut, and the rankers over them.",
         )  # fmt: skip
         evaluate = step(
             "evaluate", "evaluate", 120,

@@ -173,7 +173,7 @@ def features(
 
 @app.command()
 def train(shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumber = None) -> None:
-    """Fit the candidate sources at three cuts, and the rankers over them."""
+    """Fit the candidate sources at each cut, and the rankers over them."""
     from nightshelf import steps
 
     steps.train(_resumed(shop, as_of, home, attempt))

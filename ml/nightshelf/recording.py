@@ -75,7 +75,7 @@ class Record:
                 {**asdict(params[name]), "fingerprint": saved["fingerprint"]},
                 {"fit_seconds": saved["seconds"]},
             )
-            self.registry.keep(run, "model", self.attempt.models / saved["file"])
+            self.registry.keep_linked(run, "model", self.attempt.models / saved["file"])
             self.registry.finish(run)
 
     def contenders(self, examined: Examined) -> dict[str, str]:

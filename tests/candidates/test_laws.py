@@ -147,6 +147,28 @@ def test_lists_are_short_enough_ordered_and_without_holes(name, k, shop, fitted)
 
 
 @every_model
+def test_a_pair_s_score_is_the_one_that_the_list_ranks_by(name, shop, fitted):
+    model = fitted[name]
+    found = model.recommend(shop.users, 20)
+    assert model.scores_of(shop.users, found.users, found.item_codes).tobytes() == (
+        found.scores.tobytes()
+    )
+
+
+@every_model
+def test_pairs_that_a_model_never_offers_score_nothing(name, shop, fitted):
+    model, n_items = fitted[name], len(shop.items)
+    users = ["nobody knows me", *shop.users[:5]]
+    codes = np.repeat(np.arange(len(users)), n_items)
+    scores = model.scores_of(users, codes, np.tile(np.arange(n_items, dtype=np.int32), len(users)))
+    offered = np.zeros((len(users), n_items), dtype=bool)
+    found = model.recommend(users, n_items)
+    offered[found.users, found.item_codes] = True
+    assert np.isfinite(scores).all()
+    assert not scores[~offered.ravel()].any()
+
+
+@every_model
 def test_an_excluded_item_is_never_offered(name, shop, fitted):
     generator = np.random.default_rng(3)
     exclude = csr_matrix(generator.random(shop.shape) < 0.5)
@@ -204,7 +226,8 @@ def test_a_tiny_shop_ends_well(name, rows, min_buyers, said, tmp_path):
     shop = checkerboard.from_rows(rows)
     if said != "no catalogue":
         shop = furnished(typed(shop), COLUMNS if said == "a catalogue of ids" else ())
-    model = make(name, **({"min_buyers": min_buyers} if name in PERSONAL else {})).fit(shop)
+    changes = {"min_buyers": min_buyers} if hasattr(MODELS[name].Params, "min_buyers") else {}
+    model = make(name, **changes).fit(shop)
     sha256 = save_npz(tmp_path / "model.npz", model.arrays())
     model = type(model).from_arrays(load_npz(tmp_path / "model.npz", sha256), model.params)
     found = model.recommend(shop.users, 3)

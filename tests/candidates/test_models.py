@@ -2,8 +2,6 @@ import numpy as np
 import pytest
 
 from nightshelf.candidates import (
-    Ials,
-    IalsParams,
     ItemKnn,
     ItemKnnParams,
     OwnHistory,
@@ -136,12 +134,6 @@ def test_svd_vectors_have_a_fixed_sign():
     model = Svd(SvdParams(factors=3, min_buyers=1)).fit(checkerboard.interactions())
     largest = np.abs(model.item_factors).argmax(axis=0)
     assert (model.item_factors[largest, range(model.item_factors.shape[1])] > 0).all()
-
-
-def test_another_seed_is_another_ials():
-    data = checkerboard.interactions()
-    one, two = (Ials(IalsParams(factors=4, min_buyers=1, seed=seed)).fit(data) for seed in (1, 2))
-    assert not np.array_equal(one.item_factors, two.item_factors)
 
 
 @pytest.mark.parametrize("n_columns", [3, 1500, 5000])

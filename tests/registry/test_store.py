@@ -1,6 +1,8 @@
 """Who reigns, what MLflow's users may do to that, and what is never loaded."""
 
 import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -186,6 +188,18 @@ def test_two_nights_do_not_move_aliases_at_once(registry, home, monkeypatch):
         pass
 
 
+def test_a_large_file_is_kept_without_being_copied_and_outlives_its_first_name(registry, tmp_path):
+    path = tmp_path / "model.npz"
+    path.write_bytes(b"arrays")
+    run = registry.begin("source", None, {})
+    for _ in range(2):
+        registry.keep_linked(run, "model", path)
+    assert path.stat().st_nlink == 2
+    path.unlink()
+    kept = registry.client.download_artifacts(run, "model/model.npz")
+    assert Path(kept).read_bytes() == b"arrays"
+
+
 # ------------------------------------------------------------------ never loaded
 
 
@@ -276,3 +290,13 @@ def test_a_version_that_somebody_registered_from_any_run_is_never_loaded(registr
     assert champion.by_hand
     with pytest.raises(ModelError, match="the registry says nothing"):
         registry.load("for_you", champion)
+
+
+def open_registry(folder: Path, name: str) -> str:
+    return Registry(Home(folder), name).begin("night", None, {})
+
+
+def test_two_first_nights_at_once_both_find_their_tables(tmp_path):
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        runs = list(pool.map(open_registry, [tmp_path] * 2, ["shop"] * 2))
+    assert len(set(runs)) == 2

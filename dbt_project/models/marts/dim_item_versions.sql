@@ -5,19 +5,28 @@ with known as (
     select
         items.*,
         files.name as file_name,
-        files.is_claim,
-        coalesce(paths.category_path, items.category_path) as full_path
+        files.is_claim
     from {{ ref('stg_items') }} as items
     join {{ source('raw', 'files') }} as files using (file_id)
-    left join {{ ref('int_category_paths') }} as paths on paths.category_id = items.category_path
     where items.updated_at is null or {{ local_date('items.updated_at') }} < date '{{ var("night") }}'
 ),
 
-attributes as (
-    select
-        *,
-        {{ two_levels('full_path') }} as category
+-- A category that moves in the tree takes its items along: that is a line which says nothing else.
+moved as (
+    select distinct firsts.item_id, paths.valid_from as updated_at
+    from (
+        select item_id, category_path, min(coalesce(updated_at, timestamp '-infinity')) as since
+        from known
+        group by item_id, category_path
+    ) as firsts
+    join {{ ref('int_category_paths') }} as paths on paths.category_id = firsts.category_path
+    where paths.valid_from > firsts.since
+),
+
+lines as (
     from known
+    union all by name
+    from moved
 ),
 
 carried as (
@@ -25,7 +34,7 @@ carried as (
         item_id,
         updated_at,
         {{ last_word('title', 'not is_claim and title is not null') }} as title,
-        {{ last_word("{'category': category, 'brand': brand}", 'category is not null or brand is not null') }} as kind,
+        {{ last_word("{'path': category_path, 'brand': brand}", 'category_path is not null or brand is not null') }} as kind,
         {{ last_word('parent_id', 'parent_id is not null') }} as parent_id,
         coalesce(
             {{ last_word('price', 'not is_claim and price is not null') }},
@@ -36,7 +45,7 @@ carried as (
             'available_from is not null or available_until is not null') }} as span,
         -- Of what was said at one instant, the last line has heard all others.
         row_number() over (partition by item_id, updated_at order by {{ newest_first() }}) as age
-    from attributes
+    from lines
     window so_far as (
         partition by item_id
         order by updated_at nulls first, file_name, source_row, element, file_id desc
@@ -44,12 +53,23 @@ carried as (
     )
 ),
 
+placed as (
+    select
+        carried.* exclude (age),
+        coalesce(paths.category_path, carried.kind.path) as full_path
+    from carried
+    asof left join {{ ref('int_category_paths') }} as paths
+        on paths.category_id = carried.kind.path
+        and coalesce(paths.valid_from, timestamp '-infinity') <= coalesce(carried.updated_at, timestamp '-infinity')
+    where carried.age = 1
+),
+
 versions as (
     select
-        * exclude (age),
-        row(title, kind, parent_id, price, in_stock, span) as said
-    from carried
-    where age = 1
+        *,
+        {{ two_levels('full_path') }} as category,
+        row(title, {{ two_levels('full_path') }}, kind.brand, parent_id, price, in_stock, span) as said
+    from placed
 ),
 
 changes as (
@@ -65,7 +85,7 @@ select
     changes.parent_id,
     -- what it is
     coalesce(changes.title, titles.title, changes.item_id) as title,
-    changes.kind.category as category,
+    changes.category,
     changes.kind.brand as brand,
     changes.price,
     -- booleans

@@ -28,13 +28,15 @@ of_joined_visitors as (
         and visitor_id in (select visitor_id from {{ ref('int_visitors_joined') }})
 ),
 
+-- What a robot bought lies in no visit of a shopper's, and no login tells whose it was: it stays the
+-- visitor's own for ever.
 of_many_holders as (
     select
-        holders.user_id, events.item_id, events.event_type, events.event_date, events.cancelled_on,
+        coalesce(holders.user_id, events.user_id) as user_id, events.item_id, events.event_type, events.event_date, events.cancelled_on,
         events.quantity, events.unit_price, holders.joined_on, holders.left_on
     from of_joined_visitors as events
     {{ left_join_session('events') }}
-    join {{ ref('int_sessions_joined') }} as holders
+    left join {{ ref('int_sessions_joined') }} as holders
         on holders.visitor_id = sessions.visitor_id
         and holders.session_id = sessions.session_id
         and holders.session_started_at = sessions.started_at

@@ -3,7 +3,7 @@
 -- Judged before anything is learnt: who serves, and what fills a shelf that falls short, is read
 -- from here, so that what it promises is what is published. The numbers wanted have their home here.
 with placements as (
-    -- Fewer than 20 people's fortnight does not tell five sources apart: one lucky guess decides.
+    -- Fewer than 20 people's fortnight does not tell a dozen sources apart: one lucky guess decides.
     select
         1 as place, 'rec_for_you' as placement,
         'users who came back in the last 14 days' as needs, n_returned as has, 20 as wanted,

@@ -20,6 +20,7 @@ from nightshelf.candidates.ease import Ease, EaseParams
 from nightshelf.candidates.files import fingerprint, load_npz, save_npz
 from nightshelf.candidates.ials import Ials, IalsParams
 from nightshelf.candidates.item_knn import ItemKnn, ItemKnnParams
+from nightshelf.candidates.markov import Markov, MarkovParams
 from nightshelf.candidates.new_arrivals import NewArrivals, NewArrivalsParams
 from nightshelf.candidates.nmf import Nmf, NmfParams
 from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
@@ -41,6 +42,7 @@ MODELS: dict[str, type[CandidateModel]] = {
         Svd,
         Nmf,
         Covisitation,
+        Markov,
         Content,
         Trend,
         PopularInSegment,
@@ -80,6 +82,8 @@ __all__ = [
     "IalsParams",
     "ItemKnn",
     "ItemKnnParams",
+    "Markov",
+    "MarkovParams",
     "Nmf",
     "NmfParams",
     "NewArrivals",

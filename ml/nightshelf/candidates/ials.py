@@ -1,4 +1,6 @@
-"""Implicit alternating least squares: factors of users and items by weighted least squares."""
+"""Implicit alternating least squares: factors of users and items by weighted least squares.
+
+Why not the `implicit` library: docs/decisions/0023."""
 
 from __future__ import annotations
 
@@ -17,11 +19,13 @@ from nightshelf.candidates.params import need
 @dataclass(frozen=True)
 class IalsParams:
     factors: int = 64
-    regularization: float = 0.001
+    regularization: float = 0.6
+    """The mean ridge, as a share of the matrix's noise: what is no stronger than chance is shrunk
+    away, in a shop of any size. Above 1 little is left but popularity."""
     regularization_exponent: float = 1.0
     """How the ridge grows with what a user or item weighs: 0 not at all, 1 in proportion."""
     unobserved_weight: float = 1.0
-    """What a pair that was not taken weighs; a taken one weighs log(1 + decayed events)."""
+    """What a pair that was not taken weighs; a taken one weighs log(1 + decayed events) more."""
     iterations: int = 6
     min_buyers: int = 5
     """Items with fewer get no factors and are nobody's."""
@@ -42,11 +46,14 @@ class IalsParams:
 class Ials(FactorModel):
     """Factors x of users and y of items that minimise
 
-        Σ_taken c (1 - x·y)² + α Σ_all (x·y)²
-            + λ Σ_users (|taken by it| + α n_items)^ν |x|² + λ Σ_items (|takers| + α n_users)^ν |y|²
+        Σ_taken c (1 - x·y)² + α Σ_all (x·y)² + Σ_users λ_u |x|² + Σ_items λ_i |y|²
 
-    with c the pair's log value, α `unobserved_weight`, ν `regularization_exponent` (Rendle, Krichene,
-    Zhang, Koren 2022, Revisiting the performance of iALS). Users are solved last.
+    with c the pair's log value, α `unobserved_weight`, λ_u in proportion to (pairs taken + α n_items)^ν,
+    λ_i to (pairs taken + α n_users)^ν, ν `regularization_exponent` (Rendle, Krichene, Zhang, Koren 2022,
+    Revisiting the performance of iALS). The mean of the λ_u, and of the λ_i, is `regularization` × the
+    noise of c. Users are solved last, so that theirs are the answers to the items' final factors.
+
+    Cost a sweep on one core: 0.2 s for 700 thousand pairs and 64 factors; it grows with pairs × factors.
     """
 
     name: ClassVar[str] = "ials"
@@ -65,8 +72,15 @@ class Ials(FactorModel):
         return users, items
 
     def _ratings(self, values: csr_matrix) -> Ratings:
-        """Every taken pair's target is 1."""
-        everywhere = self.params.unobserved_weight * values.shape[1]
-        weighs = np.diff(values.indptr) + everywhere
-        ridge = self.params.regularization * weighs**self.params.regularization_exponent
+        """Every taken pair's target is 1, so its pull is its weight."""
+        weighs = np.diff(values.indptr) + self.params.unobserved_weight * values.shape[1]
+        share = (weighs / weighs.mean()) ** self.params.regularization_exponent
+        ridge = self.params.regularization * noise(values) * share
         return Ratings(values, values.data, ridge, self.params.unobserved_weight)
+
+
+def noise(values: csr_matrix) -> float:
+    """The root mean square length of a row, and of a column, added up: about the largest singular value
+    of a matrix as full as this one whose entries lie where chance put them (Latała 2005)."""
+    energy = np.square(values.data, dtype=np.float64).sum()
+    return float(sum(np.sqrt(energy / n) for n in values.shape))

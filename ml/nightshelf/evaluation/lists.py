@@ -11,9 +11,11 @@ from scipy.sparse import csr_matrix, diags
 
 from nightshelf.evaluation.metrics import marked
 
-LISTS_FOR_DIVERSITY = 2_000
+LISTS_FOR_DIVERSITY = 500
 """Lists whose diversity is measured, evenly spaced among the users. Where lists differ by .1, their
-mean is then known to .002; the cost grows with the buyers of every item listed."""
+mean is then known to .005; each list of ten has 45 pairs to compare."""
+BUYERS_AT_ONCE = 5_000_000
+"""Buyers of the pairs of items compared at a time: bounds memory at some 200 MB."""
 
 
 def coverage(recommended: np.ndarray, n_items: int, k: int) -> float:
@@ -63,7 +65,7 @@ def diversity(recommended: np.ndarray, seen: csr_matrix, k: int) -> np.ndarray:
     An item's vector is who among the examined users took it before the cut (a column of `seen`), so
     two items are alike where the same people take them: it needs no catalogue. What nobody took is
     like nothing. Source: intra-list similarity, Ziegler et al. 2005; over such vectors, Zhang and
-    Hurley 2008. About 0.3 s for 2,000 lists of 10.
+    Hurley 2008. 0.1 s for a thousand users, 1 s for 100 thousand.
     """
     rows = np.unique(np.linspace(0, len(recommended) - 1, LISTS_FOR_DIVERSITY).astype(int))
     measured = np.full(len(recommended), np.nan)
@@ -73,24 +75,38 @@ def diversity(recommended: np.ndarray, seen: csr_matrix, k: int) -> np.ndarray:
 
 
 def _diversity_of(shown: np.ndarray, seen: csr_matrix) -> np.ndarray:
-    """For unit vectors v: the cosines of all pairs add up to (|Σ v|² - Σ |v|²) / 2."""
-    unit, has_buyers = _unit_rows(seen)
-    rows, places = np.nonzero(shown >= 0)
-    codes = shown[rows, places]
-    ones = np.ones(len(codes))
-    sums = csr_matrix((ones, (rows, codes)), shape=(len(shown), unit.shape[0])) @ unit
-    n = np.bincount(rows, minlength=len(shown))
-    known = np.bincount(rows, weights=has_buyers[codes].astype(float), minlength=len(shown))
-    squares = np.asarray(sums.multiply(sums).sum(axis=1)).ravel()
+    width, n_items = shown.shape[1], seen.shape[1]
+    first, second = (shown[:, places].astype(np.int64) for places in np.triu_indices(width, 1))
+    both = (first >= 0) & (second >= 0)
+    keys = np.minimum(first, second) * n_items + np.maximum(first, second)
+    pairs, place = np.unique(keys[both], return_inverse=True)
+    cosines = _cosines(_unit_rows(seen), *np.divmod(pairs, max(n_items, 1)))
+    n_pairs = both.sum(axis=1)
+    owners = np.repeat(np.arange(len(shown)), n_pairs)
+    total = np.bincount(owners, weights=cosines[place], minlength=len(shown))
     # Rounding may take a cosine a hair out of 0..1.
-    return 1.0 - np.clip(_over(squares - known, n * (n - 1)), 0.0, 1.0)
+    return 1.0 - np.clip(_over(total, n_pairs), 0.0, 1.0)
 
 
-def _unit_rows(seen: csr_matrix) -> tuple[csr_matrix, np.ndarray]:
-    """Items × users with rows of length 1, and which items have buyers at all."""
+def _cosines(unit: csr_matrix, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n_pairs,) float64: row a of `unit` times row b, so many at a time that memory is bounded."""
+    if not len(a):
+        return np.zeros(0)
+    sizes = np.diff(unit.indptr)
+    part = np.cumsum(sizes[a] + sizes[b]) // BUYERS_AT_ONCE
+    cuts = np.flatnonzero(np.diff(part)) + 1
+    found = [
+        np.asarray(unit[x].multiply(unit[y]).sum(axis=1)).ravel()
+        for x, y in zip(np.split(a, cuts), np.split(b, cuts), strict=True)
+    ]
+    return np.concatenate(found)
+
+
+def _unit_rows(seen: csr_matrix) -> csr_matrix:
+    """Items × users with rows of length 1, or of zeros where nobody took the item."""
     by_item = seen.T.tocsr().astype(np.float64)
     counts = np.diff(by_item.indptr)
-    return diags(1.0 / np.sqrt(np.maximum(counts, 1))) @ by_item, counts > 0
+    return (diags(1.0 / np.sqrt(np.maximum(counts, 1))) @ by_item).tocsr()
 
 
 def _mean_of_shown(shown: np.ndarray, of_item: np.ndarray) -> np.ndarray:

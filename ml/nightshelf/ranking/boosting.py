@@ -23,18 +23,18 @@ from nightshelf.warehouse import cores
 class BoostingParams:
     """One set for all kinds. Small and slow trees: a shop's fortnight is a few ten thousand labels."""
 
-    rounds: int = 300
+    rounds: int = 400
     """Trees at most; how many are best is found on the later cut."""
     patience: int = 30
     """Rounds without gain on the later cut after which it ends."""
     learning_rate: float = 0.05
-    leaves: int = 15
-    min_rows_in_leaf: int = 100
-    feature_share: float = 0.6
+    leaves: int = 7
+    min_rows_in_leaf: int = 300
+    feature_share: float = 0.4
     """Features that each tree may look at."""
     row_share: float = 0.8
     """Rows that each tree may look at."""
-    l2: float = 1.0
+    l2: float = 10.0
 
     def __post_init__(self) -> None:
         for key in ("rounds", "patience", "min_rows_in_leaf"):
@@ -135,10 +135,9 @@ def fit_lightgbm(
 def fit_sklearn(
     rows: TrainingRows, params: BoostingParams, seed: int, later: TrainingRows | None = None
 ) -> Boosted:
-    """scikit-learn's histogram gradient boosting, log loss. With `later` it keeps the number of
-    trees at which that cut's log loss is least."""
+    """scikit-learn's histogram gradient boosting, log loss. With `later` it ends when that cut's log
+    loss gains no more, and keeps the trees at which it was least."""
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.metrics import log_loss
     from threadpoolctl import threadpool_limits
 
     model = HistGradientBoostingClassifier(
@@ -148,18 +147,18 @@ def fit_sklearn(
         min_samples_leaf=params.min_rows_in_leaf,
         max_features=params.feature_share,
         l2_regularization=params.l2,
-        early_stopping=False,
+        early_stopping=later is not None,
+        n_iter_no_change=params.patience,
         random_state=seed,
     )
     with threadpool_limits(1, "openmp"):
-        model.fit(rows.matrix, rows.taken)
-        n = params.rounds
-        if later is not None:
-            losses = [
-                log_loss(later.taken, p, labels=[False, True])
-                for p in model.staged_predict_proba(later.matrix)
-            ]
-            n = int(np.argmin(losses)) + 1
+        if later is None:
+            model.fit(rows.matrix, rows.taken)
+            n = params.rounds
+        else:
+            model.fit(rows.matrix, rows.taken, X_val=later.matrix, y_val=later.taken)
+            # The first score is that of no trees at all.
+            n = max(1, int(np.argmax(model.validation_score_)))
     return Boosted(as_lightgbm_text(model, n))
 
 

@@ -6,10 +6,11 @@ import json
 import logging
 import math
 import os
+import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ MAX_AT_ONCE = 100
 """MLflow takes as many parameters in one call."""
 LOCK_SECONDS = 120
 ABOUT = {
-    # Without it MLflow opens the experiment as one of language models, with no runs in sight.
+    # MLflow's word for models that are no language models.
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.note.content": "A run a night, with a run inside for each source fitted and each contender"
     " examined. The night's run holds the pictures of each placement and `quality.json`; a ranker's"
@@ -80,7 +81,8 @@ class Registry:
         self.uri = home.mlflow_uri
         self.artifacts = home.mlflow / "artifacts" / shop
         self._lock = FileLock(home.mlflow / f".{shop}.lock", timeout=LOCK_SECONDS)
-        with self.told():
+        # Two first nights of a home must not both make its tables.
+        with self.told(), _one_at_a_time(FileLock(home.mlflow / ".open.lock", LOCK_SECONDS)):
             self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             self.experiment = self._experiment()
 
@@ -99,20 +101,9 @@ class Registry:
                 "Let this user write there; after an upgrade run `mlflow db upgrade` on it.",
             ) from None
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """One night at a time registers and moves aliases."""
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise WarehouseLocked(
-                f"Another night has held {self._lock.lock_file} for {LOCK_SECONDS} s.",
-                "Let it finish, or end it, then run `nightshelf evaluate` again.",
-            ) from None
-        try:
-            yield
-        finally:
-            self._lock.release()
+    def alone(self) -> AbstractContextManager[None]:
+        """One night of the shop at a time registers and moves aliases."""
+        return _one_at_a_time(self._lock)
 
     # ------------------------------------------------------------------ runs
 
@@ -185,6 +176,16 @@ class Registry:
         """Files as artefacts in a folder of the run; "" is its root."""
         for path in paths:
             self.client.log_artifact(run, str(path), folder or None)
+
+    def keep_linked(self, run: str, folder: str, path: Path) -> None:
+        """A large file as artefact, at no cost in space: a second name for it, where the disk can."""
+        place = _local(self.client.get_run(run).info.artifact_uri) / folder
+        place.mkdir(parents=True, exist_ok=True)
+        (place / path.name).unlink(missing_ok=True)
+        try:
+            os.link(path, place / path.name)
+        except OSError:
+            shutil.copyfile(path, place / path.name)
 
     def keep_text(self, run: str, name: str, text: str) -> None:
         self.client.log_text(run, text, name)
@@ -310,6 +311,21 @@ class Registry:
         if not found.is_relative_to(self.artifacts.resolve()):
             raise ModelError(f"{folder} is not among the artefacts in {self.artifacts}.", AGAIN)
         return found
+
+
+@contextmanager
+def _one_at_a_time(lock: FileLock) -> Iterator[None]:
+    try:
+        lock.acquire()
+    except Timeout:
+        raise WarehouseLocked(
+            f"Another night has held {lock.lock_file} for {LOCK_SECONDS} s.",
+            "Let it finish, or end it, then run `nightshelf evaluate` again.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _local(uri: str) -> Path:

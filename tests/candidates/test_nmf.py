@@ -1,0 +1,23 @@
+import numpy as np
+import pytest
+
+from nightshelf.candidates import Nmf, NmfParams
+from nightshelf.dataset import Interactions
+from tests.support import checkerboard
+
+
+def test_a_shop_of_two_parts_is_rebuilt():
+    # Even and odd users, each with all items of their colour: two parts, nothing else.
+    rows = [(f"u{u}", f"i{i}", 99) for u in range(8) for i in range(6) if u % 2 == i % 2]
+    shop = Interactions.from_arrays(*zip(*rows, strict=True), None, 100)
+    model = Nmf(NmfParams(factors=2, min_buyers=1, half_life_days=0.0)).fit(shop)
+    rebuilt = model.user_factors @ model.item_factors.T
+    assert rebuilt == pytest.approx(shop.matrix(log=True).toarray(), abs=1e-3)
+    found = model.recommend(["u0"], 6)
+    assert model.items[found.item_codes].tolist() == ["i0", "i2", "i4"]
+
+
+def test_no_factor_is_negative():
+    model = Nmf(NmfParams(factors=5, min_buyers=1)).fit(checkerboard.interactions())
+    assert min(model.user_factors.min(), model.item_factors.min()) == 0
+    assert np.isfinite(model.user_factors).all()
