@@ -8,7 +8,7 @@ Gemulla, Mykytiuk 2015). Memory: TILE × BLOCK scores and k keys a user, however
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import csc_matrix, csr_matrix
@@ -92,14 +92,19 @@ def products_at(users: np.ndarray, items: Items, at: np.ndarray, places: np.ndar
 def _best_of_tile(users, items, excludes, k, floor) -> list[np.ndarray]:
     races = [_Race(len(users), k, floor) for _ in excludes]
     forbidden = [e if e is None else e[:, items.codes].tocsc() for e in excludes]
-    reach = SLACK * _lengths(users)
-    for block, scores in enumerate(_products(users, items)):
-        if all((items.longest[block] * reach < race.least).all() for race in races):
+    reach, filled = SLACK * _lengths(users), _filled_up(users)
+    product = np.empty((TILE, BLOCK), dtype=np.float32)
+    for number, block in enumerate(items.blocks):
+        if all((items.longest[number] * reach < race.least).all() for race in races):
             break
-        codes = items.codes[block * BLOCK : (block + 1) * BLOCK]
+        np.matmul(filled, block.T, out=product)
+        first = number * BLOCK
+        codes = items.codes[first : first + BLOCK]
+        product[:, len(codes) :] = NO
+        scores = product[: len(users)]
         for exclude, race in zip(forbidden, races, strict=True):
             if exclude is not None:
-                _forbid(scores, exclude, block * BLOCK, len(codes))
+                _forbid(scores, exclude, first, len(codes))
             race.enter(scores, codes)
     return [race.settled() for race in races]
 
@@ -117,7 +122,7 @@ class _Race:
 
     def enter(self, scores: np.ndarray, codes: np.ndarray) -> None:
         """`scores` (n_users, BLOCK) of one block's items; those beyond `codes` are NO."""
-        if not self.waiting and not self.kept.size and self.k <= len(codes):
+        if not self.waiting and not self.kept.size and self.k <= BLOCK:
             self.least = np.maximum(kth_at_least(scores, self.k), self.floor)
         reaching = np.flatnonzero(scores >= self.least[:, None])
         rows, columns = np.divmod(reaching, BLOCK)
@@ -142,16 +147,6 @@ class _Race:
     def settled(self) -> np.ndarray:
         self.settle()
         return self.kept
-
-
-def _products(users: np.ndarray, items: Items) -> Iterator[np.ndarray]:
-    """(n_users, BLOCK) float32 for each block of items, in one array that is used again."""
-    scores = np.empty((TILE, BLOCK), dtype=np.float32)
-    filled = _filled_up(users)
-    for number, block in enumerate(items.blocks):
-        np.matmul(filled, block.T, out=scores)
-        scores[:, len(items) - number * BLOCK :] = NO
-        yield scores[: len(users)]
 
 
 def _filled_up(users: np.ndarray) -> np.ndarray:
