@@ -50,6 +50,8 @@ def _write(
 ) -> int:
     """(user_id, item_id, score, source), the best `deep` of each user, best first."""
     rows = pool.best_rows(scores, deep)
+    # What the recipe does not rank at all is not on its list.
+    rows = rows[scores[rows] > 0]
     table = pool.table().take(pa.array(rows))
     table = table.append_column("score", pa.array(scores[rows]))
     table = table.append_column("source", pa.array(sources[rows].tolist(), pa.string()))
