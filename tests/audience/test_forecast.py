@@ -48,6 +48,20 @@ def test_what_held_once_and_no_more_gives_way_to_last_month_and_that_is_said(int
     assert report["gain_over_last_month"]["low"] <= 0
 
 
+def test_a_gain_that_may_be_chance_is_none(interests):
+    seen, taken = turning()
+    few = {f"u{n:03d}" for n in range(5)}
+    kept = [t for t in taken if t[0] != JUDGED or t[1] in few]
+    # Of five, four go on as was learnt and one as before.
+    taken = [(c, u, CATEGORIES[int(u[1:])], n) if c == JUDGED and u > "u003" else (c, u, s, n)
+             for c, u, s, n in kept]  # fmt: skip
+    model, report = forecast.learn(interests(seen, taken), PARAMS)
+    losses = {name: found["log_loss"] for name, found in report["contenders"].items()}
+    assert min(losses, key=losses.get) == "naive_bayes"
+    assert report["used"] == model.name == "last_month"
+    assert "the best of the others, naive_bayes, gains +" in report["told"]
+
+
 def test_what_one_category_leads_to_is_learnt_by_naive_bayes(interests):
     db = interests(*turning())
     model, report = forecast.learn(db, PARAMS)

@@ -124,9 +124,7 @@ def test_models_come_back_from_their_arrays(interests):
     window = tags.Window.read(db, "category", TRAIN)
     for model in (
         Logistic.fit(window.pairs.matrix, window.took, PARAMS),
-        Bayes.fit(
-            window.cut, window.around, window.taken, window.wanted, window.pairs, window.took
-        ),
+        Bayes.fit(window, PARAMS),
     ):
         again = tags.KINDS[model.name].from_arrays(model.arrays())
         assert (window.chances(again) == window.chances(model)).all()

@@ -11,7 +11,6 @@ from nightshelf.candidates import (
     Svd,
     SvdParams,
 )
-from nightshelf.candidates.base import NO, top_k
 from nightshelf.dataset import Interactions
 from tests.support import checkerboard
 
@@ -134,18 +133,3 @@ def test_svd_vectors_have_a_fixed_sign():
     model = Svd(SvdParams(factors=3, min_buyers=1)).fit(checkerboard.interactions())
     largest = np.abs(model.item_factors).argmax(axis=0)
     assert (model.item_factors[largest, range(model.item_factors.shape[1])] > 0).all()
-
-
-@pytest.mark.parametrize("n_columns", [3, 1500, 5000])
-@pytest.mark.parametrize("levels", [2, 50, 10**6])
-def test_top_k_equals_sorting_everything(n_columns, levels):
-    generator = np.random.default_rng(n_columns + levels)
-    scores = generator.integers(-levels, levels, (20, n_columns)).astype(np.float32)
-    scores[generator.random(scores.shape) < 0.6] = NO
-    scores[0] = NO
-    rows, columns, values, ranks = top_k(scores, 100)
-    for row in range(20):
-        order = [c for c in np.lexsort((np.arange(n_columns), -scores[row])) if scores[row, c] > NO]
-        assert columns[rows == row].tolist() == order[:100]
-        assert values[rows == row].tolist() == scores[row, order[:100]].tolist()
-        assert ranks[rows == row].tolist() == list(range(1, len(order[:100]) + 1))

@@ -100,6 +100,11 @@ def test_an_item_with_too_few_buyers_is_not_on_the_way():
     assert scores(model, "u0") == pytest.approx({"a": 0.5, "b": 0.5})
 
 
+def test_where_no_walk_leads_is_not_offered():
+    data = shop([("u", "a", 1), ("v", "b", 1)])
+    assert scores(fitted(data), "u") == pytest.approx({"a": 1.0})
+
+
 def test_edges_that_decayed_to_nothing_lead_nowhere():
     data = Interactions.from_arrays(["u", "u"], ["a", "b"], [0, 0], None, 100_000)
     assert len(fitted(data, half_life_days=1.0).recommend(["u"], 5)) == 0

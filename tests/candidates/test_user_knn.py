@@ -100,6 +100,14 @@ def test_pearson_is_numpys_correlation_where_above_0():
     assert compared(found) == pytest.approx(expected, abs=1e-5)
 
 
+def test_items_that_nobody_took_change_no_correlation():
+    data = random_shop()
+    wide = data.over(data.users, np.array(sorted([*data.items, "aa", "zz"]), dtype=object))
+    narrow, wide = (fitted(d, similarity="pearson") for d in (data, wide))
+    assert compared(wide).tolist() == compared(narrow).tolist()
+    assert scores(wide, "07") == scores(narrow, "07")
+
+
 def test_tfidf_equals_a_dense_computation():
     data = random_shop()
     found = fitted(data, weighting="tfidf", own_weight=0.0)

@@ -308,7 +308,9 @@ def _tree(made: Log) -> None:
     for root in ("R0", "R1"):
         made.add("tree", "", id=root, name=f"Hall {root}")
     for n in range(6):
-        made.add("tree", "" if n < 3 else at(FIRST, n), id=f"C{n}", parent=f"R{n % 2}", name=f"Row {n}")
+        made.add(
+            "tree", "" if n < 3 else at(FIRST, n), id=f"C{n}", parent=f"R{n % 2}", name=f"Row {n}"
+        )
         for version, day in enumerate(days(FIRST + timedelta(days=5 + n), LAST, 13), start=1):
             name = f"Row {n}" + (" anew" if version % 3 == 2 else "")
             made.add("tree", at(day, 3 * n), id=f"C{n}", parent=f"R{(n + version) % 2}", name=name)

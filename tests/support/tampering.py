@@ -21,7 +21,9 @@ from tests.support.busy_shop import (
 
 def removed(log: Log, cut: date) -> Log:
     """The log ends at the cut."""
-    return Log({name: [x for x in lines if not _since(x, cut)] for name, lines in log.files.items()})
+    return Log(
+        {name: [x for x in lines if not _since(x, cut)] for name, lines in log.files.items()}
+    )
 
 
 def changed(log: Log, cut: date) -> Log:

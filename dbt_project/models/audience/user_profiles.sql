@@ -66,7 +66,7 @@ priced as (
         user_id,
         (
             (rank() over cheaper - 1) / count(*) over (partition by category) + cume_dist() over cheaper
-        )::decimal(18, 9) / 2 as level
+        )::decimal(18, 9) as twice_the_level
     from lines
     where category is not null
         and price is not null
@@ -74,7 +74,7 @@ priced as (
 ),
 
 levels as (
-    select user_id, (sum(level) / count(*))::double as price_level
+    select user_id, (sum(twice_the_level) / (2 * count(*)))::double as price_level
     from priced
     group by user_id
 ),

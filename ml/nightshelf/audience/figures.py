@@ -65,13 +65,12 @@ def calibration(chances: np.ndarray, came: np.ndarray) -> list[dict[str, float]]
     ordered = np.sort(chances)
     ends = [part[-1] for part in np.array_split(ordered, BINS) if len(part)]
     places = np.searchsorted(np.unique(ends), chances)
+    rows = np.bincount(places)
+    foretold, happened = (np.bincount(places, weights) for weights in (chances, came))
     return [
-        {
-            "foretold": float(chances[places == place].mean()),
-            "came": float(came[places == place].mean()),
-            "n": int((places == place).sum()),
-        }
-        for place in np.unique(places)
+        {"foretold": float(f / n), "came": float(c / n), "n": int(n)}
+        for f, c, n in zip(foretold, happened, rows, strict=True)
+        if n
     ]
 
 

@@ -25,6 +25,9 @@ SAMPLE = 2_000
 MAX_USERS = 100_000
 """That the clusters are fitted on."""
 BEGINNINGS = 4
+SLACK = 0.02
+"""By how much of the spread last night's centres may be further off than tonight's: two fits of the same
+users with other seeds differ by about as much."""
 NEW_WORD, OLD_WORD = 0.5, 0.25
 """Deviations from the average at which a word comes into a name, and below which it leaves it: between
 them a name stays as it was."""
@@ -205,9 +208,12 @@ def _tried(
 
 
 def _clustered(matrix: np.ndarray, k: int, begin: np.ndarray | None, seed: int) -> np.ndarray:
-    """(k, n_traits) centres: from where last night's stood, or the best of a few random beginnings."""
+    """(k, n_traits) centres: the best of a few random beginnings. Where last night's segments stand is
+    kept as long as a fit that begins there is hardly closer: users move when they shop otherwise."""
     if begin is not None:
-        return _fitted(matrix, k, seed, init=begin, n_init=1)
+        again = _fitted(matrix, k, seed, init=begin, n_init=1)
+        stands = _spread(matrix, begin) <= (1 + SLACK) * _spread(matrix, again)
+        return begin if stands else again
     tried = [_fitted(matrix, k, seed + n, init="k-means++", n_init=3) for n in range(BEGINNINGS)]
     return min(tried, key=lambda centers: _spread(matrix, centers))
 

@@ -9,7 +9,7 @@ both with how active the user is. Learnt after one cut, judged after the next, a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 
 import duckdb
@@ -176,14 +176,17 @@ class Logistic:
 
     @classmethod
     def fit(cls, matrix: np.ndarray, took: np.ndarray, params: TagParams) -> Logistic:
-        """Negatives are sampled; King and Zeng 2001 say what that does to the intercept."""
-        positives, negatives = np.flatnonzero(took), np.flatnonzero(~took)
-        kept = min(len(negatives), params.negatives_per_positive * len(positives))
-        drawn = np.random.default_rng(params.seed).choice(negatives, kept, replace=False)
-        rows = np.sort(np.concatenate([positives, drawn]))
-        fitted = fit_linear(matrix[rows], took[rows], params.c)
-        shift = float(np.log(kept / len(negatives)))
-        return cls(Linear(**{**vars(fitted), "intercept": fitted.intercept + shift}))
+        return cls(_fitted(matrix, took, params))
+
+
+def _fitted(matrix: np.ndarray, took: np.ndarray, params: TagParams) -> Linear:
+    """Negatives are sampled; King and Zeng 2001 say what that does to the intercept."""
+    positives, negatives = np.flatnonzero(took), np.flatnonzero(~took)
+    kept = min(len(negatives), params.negatives_per_positive * len(positives))
+    drawn = np.random.default_rng(params.seed).choice(negatives, kept, replace=False)
+    rows = np.sort(np.concatenate([positives, drawn]))
+    fitted = fit_linear(matrix[rows], took[rows], params.c)
+    return replace(fitted, intercept=fitted.intercept + float(np.log(kept / len(negatives))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,23 +235,17 @@ class Bayes:
         )
 
     @classmethod
-    def fit(
-        cls,
-        cut: Cut,
-        around: Around,
-        taken: Taken,
-        wanted: np.ndarray,
-        pairs: Pairs,
-        took: np.ndarray,
-    ) -> Bayes:
-        holds, takes = _some(taken.quarter), _some(wanted)
+    def fit(cls, window: Window, params: TagParams) -> Bayes:
+        holds, takes = _some(window.taken.quarter), _some(window.wanted)
         half = np.arange(len(holds)) % 2 == 0
         evidence = np.empty(holds.shape)
         for part in (half, ~half):
             weights, constants = bernoulli_bayes(holds[~part], takes[~part])
             evidence[part] = _dot(holds[part].astype(np.float64), weights.T) + constants
-        seen = np.column_stack([evidence[pairs.rows, pairs.places], _odds(around, pairs)])
-        return cls(cut.subjects, *bernoulli_bayes(holds, takes), fit_linear(seen, took, c=1.0))
+        pairs = window.pairs
+        seen = np.column_stack([evidence[pairs.rows, pairs.places], _odds(window.around, pairs)])
+        curve = _fitted(seen, window.took, params)
+        return cls(window.cut.subjects, *bernoulli_bayes(holds, takes), curve)
 
 
 def _odds(around: Around, pairs: Pairs) -> np.ndarray:
@@ -321,7 +318,7 @@ def learn(
     models = [
         BaseRate(),
         Logistic.fit(train.pairs.matrix, train.took, params),
-        Bayes.fit(train.cut, train.around, train.taken, train.wanted, train.pairs, train.took),
+        Bayes.fit(train, params),
     ]
     found = {model.name: judged.chances(model) for model in models}
     each = {name: judged.losses(chances) for name, chances in found.items()}

@@ -20,12 +20,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from nightshelf.candidates.top_k import NO, top_k
 from nightshelf.dataset.interactions import Interactions, pack_ids, positions, unpack_ids
 from nightshelf.errors import ModelError
 from nightshelf.warehouse import cores
-
-NO = np.float32(-np.inf)
-"""The score of what must not be offered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +55,8 @@ class CandidateModel(ABC):
 
     name: ClassVar[str]
     Params: ClassVar[type]
+    block: ClassVar[int] = 64
+    """Users who are scored at once by one core."""
 
     def __init__(self, params: Any = None) -> None:
         self.params = self.Params() if params is None else params
@@ -74,7 +74,7 @@ class CandidateModel(ABC):
         users: Sequence[str],
         k: int,
         exclude: csr_matrix | None = None,
-        block: int = 64,
+        block: int | None = None,
     ) -> Recommendations:
         """The k best items for each of `users`, less `exclude` (len(users) × n_items, True = no).
 
@@ -87,13 +87,15 @@ class CandidateModel(ABC):
         users: Sequence[str],
         k: int,
         excludes: Sequence[csr_matrix | None],
-        block: int = 64,
+        block: int | None = None,
     ) -> list[Recommendations]:
         """`recommend` for several exclusions at the price of one scoring. Each exclusion must hold
         the ones before it, as None, then what was bought."""
         excludes = [self._checked_exclude(exclude, len(users)) for exclude in excludes]
         rows = self._rows(users)
         known = np.flatnonzero(rows >= 0)
+
+        block = block or self.block
 
         def best(asked: np.ndarray) -> list[Recommendations]:
             cut_out = [None if exclude is None else exclude[asked] for exclude in excludes]
@@ -105,7 +107,11 @@ class CandidateModel(ABC):
         return [_joined(parts) for parts in zip(*answers, strict=True)]
 
     def scores_of(
-        self, users: Sequence[str], user_codes: np.ndarray, item_codes: np.ndarray, block: int = 64
+        self,
+        users: Sequence[str],
+        user_codes: np.ndarray,
+        item_codes: np.ndarray,
+        block: int | None = None,
     ) -> np.ndarray:
         """(n_pairs,) float32: the score of each (users[user_codes], item), 0 where there is none.
 
@@ -119,12 +125,13 @@ class CandidateModel(ABC):
         found = np.zeros(len(user_codes), dtype=np.float32)
         wanted = np.flatnonzero(asked)
         known = np.unique(user_codes[wanted])
+        block = block or self.block
 
         def fill(members: np.ndarray) -> None:
             first, end = np.searchsorted(user_codes[wanted], [members[0], members[-1] + 1])
             pairs = wanted[first:end]
-            scores = self._score(rows[members])
-            values = scores[np.searchsorted(members, user_codes[pairs]), places[pairs]]
+            at = np.searchsorted(members, user_codes[pairs])
+            values = self._scores_at(rows[members], at, places[pairs])
             found[pairs] = np.where(np.isfinite(values), values, 0)
 
         blocks = [b for b in np.split(known, np.arange(block, len(known), block)) if len(b)]
@@ -173,6 +180,10 @@ class CandidateModel(ABC):
         user alone, to the last bit."""
         raise NotImplementedError
 
+    def _scores_at(self, rows: np.ndarray, at: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """(len(at),) float32: the scores of users rows[at] for columns `places`."""
+        return self._score(rows)[at, places]
+
     def _best(self, rows, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
         columns = self._columns()
         scores = self._score(rows)
@@ -209,40 +220,6 @@ def _forbid(scores: np.ndarray, exclude: csr_matrix, columns: np.ndarray) -> Non
     scores[rows[here], places[here]] = NO
 
 
-def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Exact top k of each row: (row, column int32, score, rank int16), sorted by (row, rank).
-
-    Equal scores are ordered by column, also at the edge of the list: everything that reaches the
-    k-th score is sorted, then cut. NO is never returned.
-    """
-    n_rows, n_columns = scores.shape
-    if not n_rows or not n_columns or k < 1:
-        return _no_rows()
-    k = min(k, n_columns)
-    # NO is below every finite number: a row with fewer than k finite scores keeps just those.
-    least = np.maximum(_kth_at_least(scores, k), np.finfo(np.float32).min)
-    reaching = np.flatnonzero(scores >= least[:, None])
-    rows, columns = np.divmod(reaching, n_columns)
-    values = scores.ravel()[reaching]
-    order = np.lexsort((columns, -values, rows))
-    return cut(rows[order], columns[order], values[order], n_rows, k)
-
-
-def _kth_at_least(scores: np.ndarray, k: int) -> np.ndarray:
-    """A bound each row's k-th score reaches: the k-th of the maxima of many groups of columns.
-
-    k groups have a maximum that high, so k scores do. Two passes at memory speed; a partition of
-    the whole row takes three times as long, and longer still where most of it is NO.
-    """
-    n_rows, n_columns = scores.shape
-    groups = max(1024, 4 * k)
-    deep = n_columns // groups
-    if deep >= 2:
-        scores = scores[:, : deep * groups].reshape(n_rows, deep, groups).max(axis=1)
-    width = scores.shape[1]
-    return np.partition(scores, width - k, axis=1)[:, width - k]
-
-
 def cut(rows, columns, values, n_rows: int, k: int):
     """The first k of each row, with ranks; input is sorted by (row, order of merit)."""
     counts = np.bincount(rows, minlength=n_rows)
@@ -268,11 +245,6 @@ def one_blas_thread() -> AbstractContextManager:
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, "blas")
-
-
-def _no_rows() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    dtypes = (np.int64, np.int32, np.float32, np.int16)
-    return tuple(np.zeros(0, dtype=dtype) for dtype in dtypes)
 
 
 def _joined(parts: Sequence[Recommendations]) -> Recommendations:

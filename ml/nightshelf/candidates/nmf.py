@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import NO, one_blas_thread
+from nightshelf.candidates.base import one_blas_thread
 from nightshelf.candidates.factors import FactorModel, check_factors
 from nightshelf.candidates.params import need
 
@@ -40,6 +40,7 @@ class Nmf(FactorModel):
 
     name: ClassVar[str] = "nmf"
     Params: ClassVar[type] = NmfParams
+    floor: ClassVar[np.float32] = np.nextafter(np.float32(0), np.float32(1))
 
     def _factorise(self, values: csr_matrix, width: int) -> tuple[np.ndarray, np.ndarray]:
         from sklearn.decomposition import NMF
@@ -56,8 +57,3 @@ class Nmf(FactorModel):
             warnings.simplefilter("ignore", ConvergenceWarning)
             users = model.fit_transform(values)
         return users.astype(np.float32), np.ascontiguousarray(model.components_.T, np.float32)
-
-    def _score(self, rows: np.ndarray) -> np.ndarray:
-        scores = super()._score(rows)
-        scores[scores <= 0] = NO
-        return scores

@@ -35,7 +35,7 @@ def nearest(
     float32, each row sorted by (score falling, column). A score is the product or what `rescore`
     makes of it. Where several tie for the last place, sparse_dot_topn keeps one by its order of
     visit, which depends on the data alone, not on threads or blocks. About 2 s for 800 thousand
-    pairs on 2 cores; rescoring whole products takes some three times as long.
+    pairs on 2 cores; rescoring whole products takes four times as long.
     """
     n_rows = left.shape[0]
     right = right.tocsr()

@@ -33,7 +33,7 @@ MAX_AT_ONCE = 100
 """MLflow takes as many parameters in one call."""
 LOCK_SECONDS = 120
 ABOUT = {
-    # Without it MLflow opens the experiment as one of language models, with no runs in sight.
+    # MLflow's word for models that are no language models.
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.note.content": "A run a night, with a run inside for each source fitted and each contender"
     " examined. The night's run holds the pictures of each placement and `quality.json`; a ranker's"

@@ -1,0 +1,94 @@
+"""Exact top-k, ties by column: scores and columns packed into integers that sort themselves.
+
+A key is 64 bits: the score's, turned so that a greater score is a smaller integer, then the column.
+Sorting keys is sorting by (score falling, column), five times as fast as by two arrays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+NO = np.float32(-np.inf)
+"""The score of what must not be offered."""
+LEAST = np.finfo(np.float32).min
+"""Below every score that may be offered, above NO."""
+NOTHING = np.uint64(2**64 - 1)
+"""The key that fills up a row; after all others."""
+WIDE = 8
+"""A row with so many times k keys is cut by itself, or its ties would widen the table for all."""
+
+
+def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Exact top k of each row: (row, column int32, score, rank int16), sorted by (row, rank).
+
+    Equal scores are ordered by column, also at the edge of the list: everything that reaches the
+    k-th score is sorted, then cut. NO is never returned.
+    """
+    n_rows, n_columns = scores.shape
+    if not n_rows or not n_columns or k < 1:
+        return unpacked(np.zeros((n_rows, 0), dtype=np.uint64))
+    k = min(k, n_columns)
+    # NO is below LEAST: a row with fewer than k finite scores keeps just those.
+    least = np.maximum(kth_at_least(scores, k), LEAST)
+    reaching = np.flatnonzero(scores >= least[:, None])
+    rows, columns = np.divmod(reaching, n_columns)
+    return unpacked(best_keys(rows, packed(scores.ravel()[reaching], columns), n_rows, k))
+
+
+def kth_at_least(scores: np.ndarray, k: int) -> np.ndarray:
+    """A bound each row's k-th score reaches: the k-th of the maxima of many groups of columns.
+
+    k groups have a maximum that high, so k scores do. Two passes at memory speed; a partition of
+    the whole row takes three times as long, and longer still where most of it is NO.
+    """
+    n_rows, n_columns = scores.shape
+    groups = max(1024, 4 * k)
+    deep = n_columns // groups
+    if deep >= 2:
+        scores = scores[:, : deep * groups].reshape(n_rows, deep, groups).max(axis=1)
+    width = scores.shape[1]
+    return np.partition(scores, width - k, axis=1)[:, width - k]
+
+
+def packed(scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """uint64 keys, the smallest first in rank; scores float32 and finite, columns below 2**32."""
+    bits = (scores + np.float32(0)).view(np.uint32)  # + 0 makes -0 equal to 0, as it is
+    falling = np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFFFFFF))
+    return falling.astype(np.uint64) << np.uint64(32) | columns.astype(np.uint64)
+
+
+def scores_in(keys: np.ndarray) -> np.ndarray:
+    """The float32 scores that were packed; NaN in NOTHING."""
+    falling = (keys >> np.uint64(32)).astype(np.uint32)
+    return np.where(falling >> 31, falling, ~falling & np.uint32(0x7FFFFFFF)).view(np.float32)
+
+
+def best_keys(rows: np.ndarray, keys: np.ndarray, n_rows: int, k: int) -> np.ndarray:
+    """(n_rows, at most k) uint64: each row's smallest keys in order, filled up with NOTHING.
+
+    `rows` must not fall; a row's keys are all different.
+    """
+    counts = np.bincount(rows, minlength=n_rows)
+    if (counts > WIDE * k).any():
+        rows, keys, counts = _narrowed(rows, keys, counts, k)
+    table = np.full((n_rows, counts.max(initial=0)), NOTHING)
+    table[rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)] = keys
+    table.sort(axis=1)
+    return table[:, :k]
+
+
+def _narrowed(rows, keys, counts, k):
+    ends = np.cumsum(counts)
+    kept = np.ones(len(keys), dtype=bool)
+    for row in np.flatnonzero(counts > WIDE * k):
+        part = slice(ends[row] - counts[row], ends[row])
+        kept[part] = keys[part] <= np.partition(keys[part], k - 1)[k - 1]
+    return rows[kept], keys[kept], np.minimum(counts, np.where(counts > WIDE * k, k, counts))
+
+
+def unpacked(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(row, column int32, score, rank int16) of a table as `best_keys` makes, sorted by (row, rank)."""
+    rows, places = np.nonzero(table != NOTHING)
+    keys = table[rows, places]
+    columns = (keys & np.uint64(2**32 - 1)).astype(np.int32)
+    return rows, columns, scores_in(keys), (places + 1).astype(np.int16)
