@@ -46,7 +46,7 @@ class CovisitationParams:
     """Days from the first event of a pair to the second, at most."""
     gap_half_life_days: float = 7.0
     """A pair so many days apart counts half of one on the same day."""
-    half_life_days: float = 180.0
+    half_life_days: float = 90.0
     """A pair so long ago counts half."""
     days: int = 365
     """Pairs are learnt from so many days before `as_of`."""

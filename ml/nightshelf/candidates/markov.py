@@ -39,10 +39,10 @@ class MarkovParams:
     same say, 0 every item."""
     successors: int = 100
     """Kept for each item, and for each category."""
-    half_life_days: float = 180.0
+    half_life_days: float = 30.0
     """A transition so long ago counts half."""
     popular_half_life_days: float = 14.0
-    """What is popular fades faster."""
+    """What is popular fades faster still."""
     max_items_per_visit: int = 500
     """A user's day with more is a robot's or a reseller's: nothing is learnt from it. Of a user's own
     items no more than this count."""
