@@ -164,17 +164,24 @@ def _examine(
         # that learnt from a larger shop.
         why = f"{ready.told}; nothing is examined"
         return Examined(placement, view, reign, gate.Verdict(None, SERVES_ALL, why))
+    held = read_examination(attempt, night, view)
+    if held is None:
+        return Examined(placement, view, reign, _unexamined(reign))
+    return held_against(held, placement, reign, load_rankers(attempt)[view])
+
+
+def read_examination(attempt: Attempt, night: Night, view: str) -> quality.Examination | None:
+    """What training left to examine a view on; None where nobody or nothing is there."""
     wanted = load_labels(attempt, view)
     path = attempt.candidates / f"evaluate_{view}.parquet"
     pool = Pool.read(path) if wanted is not None else None
     if pool is None or not len(pool):
-        return Examined(placement, view, reign, _unexamined(reign))
+        return None
     as_of = night.as_of("evaluate")
     with connect(attempt.database) as db:
         matrix = features.attach(db, pool, as_of)
         past = load_past(db, as_of, pool.items, wanted.users)
-    held = quality.Examination(pool, matrix, wanted, past)
-    return held_against(held, placement, reign, load_rankers(attempt)[view])
+    return quality.Examination(pool, matrix, wanted, past)
 
 
 def held_against(

@@ -12,13 +12,12 @@ import duckdb
 import numpy as np
 import pytest
 
-from nightshelf.evaluation import paired_difference_interval
 from nightshelf.ingest.ledger import Ledger
-from nightshelf.learning import load_labels, load_rankers
+from nightshelf.judging import read_examination
+from nightshelf.learning import load_rankers
 from nightshelf.paths import PROJECT, Home
-from nightshelf.quality import GATE_METRIC, SEED, examine
-from nightshelf.ranking import features
-from nightshelf.ranking.pool import Pool
+from nightshelf.placement import PLACEMENT_VIEWS
+from nightshelf.quality import examine
 from nightshelf.recipe import Recipe
 from nightshelf.scoring import read_recipes
 from nightshelf.steps import STEPS, open_night
@@ -97,31 +96,27 @@ def test_fees_and_postage_are_on_no_shelf(run):
     }
 
 
-def contender(run, view, source):
-    """A source alone, or what serves, on the examination's users and items."""
-    pool = Pool.read(run.attempt.candidates / f"evaluate_{view}.parquet")
-    wanted = load_labels(run.attempt, view)
-    placement = {"all": "for_you", "new": "discover"}[view]
-    recipe = read_recipes(run.attempt)[placement] if source == "serving" else Recipe(view, source)
-    with duckdb.connect(str(run.attempt.database), read_only=True) as db:
-        matrix = features.attach(db, pool, run.night.as_of("evaluate"))
-    return examine(source, recipe, pool, matrix, wanted).per_user[GATE_METRIC]
+@pytest.fixture(scope="module")
+def held(run):
+    """The examination's users, items and what they took, by view."""
+    return {v: read_examination(run.attempt, run.night, v) for v in PLACEMENT_VIEWS.values()}
 
 
-def less(run, view, source):
-    return paired_difference_interval(
-        contender(run, view, "serving"), contender(run, view, source), SEED
-    )
+def less(run, held, view, source):
+    """What serves less a source alone, on the examination's users and items."""
+    placement = next(p for p, v in PLACEMENT_VIEWS.items() if v == view)
+    serving = examine("serving", read_recipes(run.attempt)[placement], held[view])
+    return serving.less(examine(source, Recipe(view, source), held[view]))
 
 
-def test_over_all_items_what_serves_beats_popularity_and_is_not_worse_than_own_history(run):
-    assert less(run, "all", "popularity").low > 0
-    assert less(run, "all", "own_history").low >= 0
+def test_over_all_items_what_serves_beats_popularity_and_is_not_worse_than_own_history(run, held):
+    assert less(run, held, "all", "popularity").low > 0
+    assert less(run, held, "all", "own_history").low >= 0
 
 
-def test_over_new_items_what_serves_is_not_worse_than_item_knn_and_beats_popularity(run):
-    assert less(run, "new", "item_knn").low >= 0
-    assert less(run, "new", "popularity").low > 0
+def test_over_new_items_what_serves_is_not_worse_than_item_knn_and_beats_popularity(run, held):
+    assert less(run, held, "new", "item_knn").low >= 0
+    assert less(run, held, "new", "popularity").low > 0
 
 
 def test_the_examination_is_of_many_users_and_its_figures_are_plausible(run):
@@ -132,6 +127,7 @@ def test_the_examination_is_of_many_users_and_its_figures_are_plausible(run):
         assert low < best < high
 
 
-def test_rankers_were_trained_for_both_views(run):
-    rankers = load_rankers(run.attempt)
-    assert all(r is not None and np.isfinite(r.coefficients).all() for r in rankers.values())
+def test_rankers_were_trained_for_both_views(run, held):
+    for view, ranker in load_rankers(run.attempt).items():
+        scores = ranker.score(held[view].matrix)
+        assert np.isfinite(scores).all() and len(np.unique(scores)) > 1_000
