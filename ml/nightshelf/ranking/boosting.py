@@ -21,13 +21,13 @@ from nightshelf.warehouse import cores
 
 @dataclass(frozen=True)
 class BoostingParams:
-    """One set for all kinds. Small and slow trees: a shop's fortnight is a few ten thousand labels."""
+    """One set for all kinds. Small trees, slowly: a shop's fortnight is a few ten thousand labels."""
 
-    rounds: int = 400
+    rounds: int = 200
     """Trees at most; how many are best is found on the later cut."""
-    patience: int = 30
+    patience: int = 20
     """Rounds without gain on the later cut after which it ends."""
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     leaves: int = 7
     min_rows_in_leaf: int = 300
     feature_share: float = 0.4

@@ -32,7 +32,7 @@ K = 10
 class RankerParams:
     negatives_per_positive: int = 25
     """Rows without a label that are kept for each with one; probabilities are corrected for it."""
-    max_rows: int = 200_000
+    max_rows: int = 100_000
     """Rows of one cut that are learnt from, at most: bounds time and memory, not quality."""
     min_positives: int = 50
     """With fewer labels than this no ranker is trained: its weights would be chance."""
