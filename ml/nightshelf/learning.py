@@ -53,7 +53,7 @@ from nightshelf.ranking.pool import PER_SOURCE, VIEWS, Pool, propose
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.settings import Shop
 from nightshelf.storage import read_json, write_json
-from nightshelf.warehouse import connect
+from nightshelf.warehouse import connect, cores
 
 RANKER_TOML = PROJECT / "ml" / "config" / "ranker.toml"
 
@@ -133,13 +133,21 @@ def fit_cut(
         return None
     if role != "serve" and not len(wanted["all"].users):
         return None
-    models, seconds = {}, {}
-    for model in configured_models():
-        progress.advance(f"{role} as of {night.as_of(role)}: {model.name}")
-        started = time.perf_counter()
-        models[model.name] = model.fit(seen)
-        seconds[model.name] = round(time.perf_counter() - started, 3)
-    return Cut(role, seen, models, seconds, wanted)
+    models = configured_models()
+    progress.advance(f"{role} as of {night.as_of(role)}: {len(models)} sources")
+    with one_blas_thread(), ThreadPoolExecutor(cores()) as pool:
+        seconds = dict(pool.map(lambda model: _fitted(model, seen, progress), models))
+    return Cut(role, seen, {model.name: model for model in models}, seconds, wanted)
+
+
+def _fitted(model: CandidateModel, seen: Interactions, progress: Progress) -> tuple[str, float]:
+    """Fits; the model's name and the seconds it took beside the others."""
+    started = time.perf_counter()
+    model.fit(seen)
+    seconds = time.perf_counter() - started
+    if seconds > 2:
+        progress.advance(f"{model.name} fitted in {seconds:.0f} s")
+    return model.name, round(seconds, 3)
 
 
 def _labels(

@@ -241,7 +241,13 @@ def enough_buyers(minimum: int, n_users: int) -> int:
 
 def one_blas_thread() -> AbstractContextManager:
     """BLAS on one thread while inside: blocks run in threads of ours, and a split sum rounds
-    another way."""
+    another way.
+
+    Threads may be inside at once only where their starter is inside too: the first to leave would
+    give the others' BLAS its threads back.
+    """
+    # scipy brings a BLAS of its own, which can be limited only once it is loaded.
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, "blas")
