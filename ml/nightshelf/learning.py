@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -153,10 +154,11 @@ def _fitted(model: CandidateModel, seen: Interactions, progress: Progress) -> tu
 def _labels(
     log: InteractionLog, shop: Shop, night: Night, role: str, seen: Interactions
 ) -> dict[str, Labels]:
-    """What users took in the window after the cut, as far as it stands by the night."""
-    first = day_number(night.as_of(role))
-    target = log.as_of(night.date, [shop.events.target])
-    window = target.window(first, first + WINDOW_DAYS)
+    """What users took in the window after the cut, as far as it stood when the window ended: a later
+    refund or login would be news of the examination to the ranker that is examined."""
+    first, end = night.as_of(role), night.as_of(role) + timedelta(days=WINDOW_DAYS)
+    target = log.as_of(end, [shop.events.target])
+    window = target.window(day_number(first), day_number(end))
     return {view: labels(seen, window, view) for view in VIEWS}
 
 

@@ -185,6 +185,7 @@ def log() -> Log:
     _over_midnight(made)
     _robots_and_staff(made)
     _catalogue(made)
+    _arrivals(made)
     _tree(made)
     return made
 
@@ -285,6 +286,22 @@ def _catalogue(made: Log) -> None:
         for version, day in enumerate(days(first, LAST, 7 + n % 6)):
             when = "" if version == 0 and n % 6 == 0 else at(day, dice(n, day, sides=24))
             made.add("items", when, sku=item(n), **_said(n, version, day))
+
+
+def _arrivals(made: Log) -> None:
+    """An item that the shop never had, every week from its fifth on; people take to some of them."""
+    for n, day in enumerate(days(FIRST + timedelta(days=30), NIGHT, 7)):
+        sku = f"I9{n}"
+        made.add(
+            "items", at(day, 6), sku=sku, name=f"New {n}", shelf=f"C{n % 6}", price=f"{9 + n}.50"
+        )
+        for step in range(8):
+            who = {
+                "device": device(5 * n + step),
+                "user": person(5 * n + step),
+                "visit": f"new {n}",
+            }
+            _look_and_buy(made, who, sku, at(day + timedelta(days=2 + 2 * step), 11))
 
 
 def _said(n: int, version: int, day: date) -> Line:

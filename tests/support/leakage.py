@@ -6,7 +6,8 @@ that has an `as_of`, and all that is learnt as of a date. What differs is named.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
@@ -18,6 +19,7 @@ from nightshelf.candidates import configured_models, fingerprint
 from nightshelf.dataset import InteractionLog, Interactions, load_catalogue, load_log
 from nightshelf.dataset.catalogue import Catalogue
 from nightshelf.ingest.adapters.base import literal, quoted
+from nightshelf.learning import _label_arrays, _labels
 from nightshelf.paths import Attempt
 from nightshelf.ranking import features
 from nightshelf.ranking.pool import PER_SOURCE, Pool, propose
@@ -45,14 +47,39 @@ class Leak:
 
 def tables_that_leak(one: Attempt, other: Attempt, as_ofs: Iterable[date]) -> list[Leak]:
     """Compares the rows of these dates in every table of the attempts that has a column `as_of`."""
+    with _laid_over(one, other) as db:
+        dates = ", ".join(f"date '{day}'" for day in sorted(set(as_ofs)))
+        tables = tables_with_as_of(db, "one")
+        return [leak for table in tables for leak in _rows_that_differ(db, table, dates)]
+
+
+def tables_that_differ(one: Attempt, other: Attempt) -> list[str]:
+    """Whole tables in the attempts' own files, whatever their columns; but for reports, which count
+    all that landed."""
+    sql = """
+        select schema_name || '.' || table_name from duckdb_tables()
+        where database_name = 'one' and schema_name not in ('raw', 'landed', 'reports') order by 1"""
+    with _laid_over(one, other) as db:
+        names = [name for (name,) in db.execute(sql).fetchall()]
+        return [name for name in names if _differs(db, f"from {{}}.{name}")]
+
+
+@contextmanager
+def _laid_over(one: Attempt, other: Attempt) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as db:
         for name, attempt in (("one", one), ("other", other)):
             db.execute(f"attach {literal(str(attempt.database))} as {name} (read_only)")
-        dates = ", ".join(f"date '{day}'" for day in sorted(set(as_ofs)))
-        tables = tables_with_as_of(db, "one")
-        if tables != tables_with_as_of(db, "other"):
+        if tables_with_as_of(db, "one") != tables_with_as_of(db, "other"):
             raise AssertionError("the builds have other tables: they are of different projects")
-        return [leak for table in tables for leak in _rows_that_differ(db, table, dates)]
+        yield db
+
+
+def _differs(db: duckdb.DuckDBPyConnection, rows: str) -> bool:
+    one, other = (f"({rows.format(name)})" for name in ("one", "other"))
+    ((n,),) = db.execute(
+        f"select count(*) from (({one} except all {other}) union all ({other} except all {one}))"
+    ).fetchall()
+    return n > 0
 
 
 def tables_with_as_of(db: duckdb.DuckDBPyConnection, database: str) -> list[str]:
@@ -66,6 +93,8 @@ def tables_with_as_of(db: duckdb.DuckDBPyConnection, database: str) -> list[str]
 
 
 def _rows_that_differ(db: duckdb.DuckDBPyConnection, table: str, dates: str) -> list[Leak]:
+    if not _differs(db, f"from {{}}.{table} where as_of in ({dates})"):
+        return []
     columns = [c for c, *_ in db.execute(f"describe one.{table}").fetchall() if c != "as_of"]
     key = _key(db, table, columns, dates)
     same_key = " and ".join(f"a.{quoted(c)} is not distinct from b.{quoted(c)}" for c in key)
@@ -123,26 +152,66 @@ def _key(
 # ------------------------------------------------------------------ what is learnt
 
 Lesson = Mapping[tuple[str, str], str]
-"""(where, what) → sha256 of the bytes: of what a cut's models see, of each array that they become,
-of the pools that they propose and of every feature of the ranker's rows."""
+"""(where, what) → sha256 of the bytes."""
+
+
+Arrays = dict[tuple[str, str], np.ndarray]
 
 
 def lesson(run: Run, log: InteractionLog, as_of: date) -> Lesson:
-    """All that the train stage makes of a cut but its labels, which lie after it."""
-    types = [t for t, weight in run.shop.events.weights.items() if weight > 0]
+    return _fingerprints(learnt(run, log, as_of))
+
+
+def learnt(run: Run, log: InteractionLog, as_of: date) -> Arrays:
+    """All that the train stage makes of a cut but its labels, which lie after it: what its models
+    see, each array that they become, the pools that they propose, and each feature of the ranker's
+    rows. Half a second of a core for the busy shop."""
+    before = seen(run, log, as_of)
+    models = {model.name: model.fit(before) for model in configured_models()}
+    pools = propose(models, before.users, before.bought(), PER_SOURCE)
     with connect(run.attempt.database) as db:
-        seen = log.as_of(as_of, types, load_catalogue(db, as_of))
-        models = {model.name: model.fit(seen) for model in configured_models()}
-        pools = propose(models, seen.users, seen.bought(), PER_SOURCE)
         matrices = {view: features.attach(db, pool, as_of) for view, pool in pools.items()}
-    arrays = {("interactions", name): value for name, value in _arrays_of(seen).items()}
+    arrays = _of_interactions(before)
     for name, model in models.items():
         arrays |= {(f"model {name}", what): value for what, value in model.arrays().items()}
     for view, pool in pools.items():
         arrays |= {(f"pool {view}", what): value for what, value in _columns_of(pool).items()}
         columns = zip(features.names(list(models)), matrices[view].T, strict=True)
         arrays |= {(f"training rows {view}", name): value for name, value in columns}
-    return {place: fingerprint({"": _plain(value)}) for place, value in arrays.items()}
+    return {place: _plain(value) for place, value in arrays.items()}
+
+
+def _fingerprints(arrays: Arrays) -> Lesson:
+    return {place: fingerprint({"": array}) for place, array in arrays.items()}
+
+
+def _of_interactions(found: Interactions) -> Arrays:
+    return {("interactions", name): _plain(value) for name, value in _arrays_of(found).items()}
+
+
+def seen(run: Run, log: InteractionLog, as_of: date) -> Interactions:
+    """What the models of a cut are fitted on."""
+    types = [t for t, weight in run.shop.events.weights.items() if weight > 0]
+    with connect(run.attempt.database) as db:
+        return log.as_of(as_of, types, load_catalogue(db, as_of))
+
+
+def interactions(run: Run, log: InteractionLog, as_of: date) -> Lesson:
+    """The part of the lesson that costs little."""
+    return _fingerprints(_of_interactions(seen(run, log, as_of)))
+
+
+def labels(run: Run, log: InteractionLog, role: str) -> Lesson:
+    """Who took what in the window after the role's cut."""
+    before = seen(run, log, run.night.as_of(role))
+    found = _labels(log, run.shop, run.night, role, before)
+    return _fingerprints(
+        {
+            (f"labels {view}", name): _plain(value)
+            for view, of_view in found.items()
+            for name, value in _label_arrays(of_view).items()
+        }
+    )
 
 
 def read_log(run: Run) -> InteractionLog:

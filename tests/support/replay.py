@@ -26,6 +26,8 @@ class Model:
     kind: str
     """table or view."""
     sql: str
+    parents: tuple[str, ...]
+    """Names of the models that it reads."""
 
     @property
     def schema(self) -> str:
@@ -43,8 +45,9 @@ def ran(attempt: Attempt) -> list[Model]:
         node = nodes[result["unique_id"]]
         if node["resource_type"] == "model" and node["schema"] != "reports":
             kind = "view" if node["config"]["materialized"] == "view" else "table"
+            parents = tuple(i.rpartition(".")[2] for i in node["depends_on"]["nodes"])
             found.append(
-                Model(node["name"], result["relation_name"], kind, result["compiled_code"])
+                Model(node["name"], result["relation_name"], kind, result["compiled_code"], parents)
             )
     return found
 
@@ -56,6 +59,15 @@ def edited(models: Sequence[Model], name: str, old: str, new: str) -> list[Model
         raise ValueError(f"{name} has {found.sql.count(old)} times {old!r}:\n{found.sql}")
     other = replace(found, sql=found.sql.replace(old, new))
     return [other if m is found else m for m in models]
+
+
+def downstream(models: Sequence[Model], name: str) -> list[Model]:
+    """The model and all that read of it, in their order."""
+    names = {name}
+    for model in models:
+        if names.intersection(model.parents):
+            names.add(model.name)
+    return [m for m in models if m.name in names]
 
 
 def replay(models: Sequence[Model], attempt: Attempt) -> None:
