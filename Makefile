@@ -9,6 +9,9 @@ PYTEST_ARGS ?=
 PY := .venv/bin/python
 READY := .venv/ready
 
+# A shell that forbids bytecode would have each of a night's processes compile what it imports.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup night test fuzz bench lint up clean
 .DELETE_ON_ERROR:

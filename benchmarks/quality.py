@@ -98,7 +98,8 @@ def main() -> None:
 
 
 Values = dict[str, dict[str, list[np.ndarray]]]
-"""view → list's name → nDCG@10 per user, one array a fold."""
+"""view → list's name → nDCG@10 per user, one array a fold; under USERS whose they are."""
+USERS = "users"
 
 
 def _measured(subject: Subject) -> Values:
@@ -128,6 +129,7 @@ def _of_fold(subject: Subject, home: Home, fold: Fold) -> Iterator[tuple[str, st
             s: _lists(fold, pool.users, pool.items, pool.source_lists(s, K)) for s in pool.ranks
         }
         lists[CHAMPION] = _served(run.attempt.scores / f"{placement}.parquet", fold)
+        yield view, USERS, fold.labels["all"].users
         for name, found in lists.items():
             yield view, name, METRICS["ndcg"](found, fold.labels[view].relevant, K)
         if "--peers" in sys.argv:
@@ -174,11 +176,12 @@ def _show(subject: Subject, found: Values) -> None:
 
     for view, of_view in found.items():
         joined = {name: np.concatenate(parts) for name, parts in of_view.items()}
+        users = joined.pop(USERS)
         table = Table(title=_title(subject, view, joined))
         for column in ("list", "nDCG@10", "95 % interval", "champion less this, paired"):
             table.add_column(column, justify="left" if column == "list" else "right")
         for name, values in sorted(joined.items(), key=lambda e: -np.nan_to_num(np.nanmean(e[1]))):
-            table.add_row(*_row(name, values, joined))
+            table.add_row(*_row(name, values, joined[CHAMPION], users))
         Console(width=110).print(table)
 
 
@@ -190,12 +193,13 @@ def _title(subject: Subject, view: str, joined: Mapping[str, np.ndarray]) -> str
     )
 
 
-def _row(name: str, values: np.ndarray, joined: Mapping[str, np.ndarray]) -> tuple[str, ...]:
-    own = mean_interval(values, SEED)
+def _row(name: str, values: np.ndarray, champion: np.ndarray, users: np.ndarray) -> tuple[str, ...]:
+    """A user's folds are drawn together: they are one person's."""
+    own = mean_interval(values, SEED, users=users)
     told = (name, f"{own.mean:.4f}", f"{own.low:.4f}–{own.high:.4f}")
     if name == CHAMPION:
         return (*told, "")
-    diff = paired_difference_interval(joined[CHAMPION], values, SEED)
+    diff = paired_difference_interval(champion, values, SEED, users=users)
     return (*told, f"{diff.mean:+.4f} [{diff.low:+.4f}, {diff.high:+.4f}]")
 
 

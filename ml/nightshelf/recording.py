@@ -1,9 +1,14 @@
-"""A night's record in MLflow: a parent run, a child run a model, pictures, and the model card."""
+"""A night's record in MLflow: a parent run, a child run a model, pictures, and the model card.
+
+A source is one run with its figures for both placements, as metrics `for_you/…` and `discover/…`, so
+that MLflow's columns compare it with the rankers; these have a run for each placement.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +48,8 @@ class Record:
     attempt: Attempt
     tags: dict[str, str]
     parent: str
+    runs: dict[str, str] = field(default_factory=dict)
+    """Model → its run, open until the night's record ends."""
 
     @classmethod
     def begin(
@@ -68,36 +75,41 @@ class Record:
         params = model_params()
         for name, saved in read_json(self.attempt.models / "sources.json").items():
             progress.advance(f"MLflow: {name}")
-            tags = {**self.tags, "role": "source", "sha256": saved["sha256"]}
-            run = self.registry.begin(name, self.parent, tags)
-            self.registry.log(
-                run,
-                {**asdict(params[name]), "fingerprint": saved["fingerprint"]},
-                {"fit_seconds": saved["seconds"]},
-            )
+            role = "baseline" if name in quality.BASELINES else "source"
+            run = self._run(name, {"role": role, "sha256": saved["sha256"]})
+            told = {**asdict(params[name]), "fingerprint": saved["fingerprint"]}
+            self.registry.log(run, told, {"fit_seconds": saved["seconds"]})
             self.registry.keep_linked(run, "model", self.attempt.models / saved["file"])
-            self.registry.finish(run)
+
+    def _run(self, name: str, tags: Mapping[str, str]) -> str:
+        """The model's child run, begun if it has none yet."""
+        if name not in self.runs:
+            self.runs[name] = self.registry.begin(name, self.parent, {**self.tags, **tags})
+        return self.runs[name]
 
     def contenders(self, examined: Examined) -> dict[str, str]:
-        """A child run a contender, with all its figures; contender → run."""
-        runs = {}
+        """All figures of every contender, in its model's run; contender → run."""
+        found, placement = {}, examined.placement
         for contender in examined.found:
-            name = f"{examined.placement}: {contender.name}"
-            tags = {
-                **self.tags,
-                "placement": examined.placement,
-                "role": _role(contender, examined),
-            }
-            run = self.registry.begin(name, self.parent, tags)
-            self.registry.log(run, parameters(contender.recipe), _figures(contender))
-            self.registry.log_curve(run, "ndcg_by_k", contender.ndcg_by_k)
+            run = found[contender.name] = self._contender_run(contender, placement)
+            self.registry.log(run, {}, _figures(contender, placement))
+            self.registry.log_curve(run, f"{placement}/ndcg_by_k", contender.ndcg_by_k)
+            if contender.name == examined.verdict.challenger:
+                self.registry.tag(run, {f"{placement}_role": "challenger"})
             if contender.name == RANKER:
                 self._explain(run, examined)
-            self.registry.finish(run)
-            runs[contender.name] = run
-        if examined.found:
+        if found:
             self._overview(examined)
-        return runs
+        return found
+
+    def _contender_run(self, contender: quality.Contender, placement: str) -> str:
+        """A source's own run; a ranker, tonight's or the champion, has one for the placement."""
+        if contender.name in self.runs:
+            return self.runs[contender.name]
+        tags = {"placement": placement, "role": contender.name}
+        run = self._run(f"{placement}: {contender.name}", tags)
+        self.registry.log(run, parameters(contender.recipe), {})
+        return run
 
     def _explain(self, run: str, examined: Examined) -> None:
         """The ranker's curves and what it goes by: pictures, and their data."""
@@ -105,8 +117,9 @@ class Record:
         self.registry.keep_json(run, "curves/curves.json", curves)
         self.registry.keep_pictures(run, "curves", curve_pictures(curves))
         if curves.get("calibration"):
-            of = curves["calibration"]
-            self.registry.log(run, {}, {f"calibration_{n}": of[n][0] for n in ("error", "brier")})
+            of, where = curves["calibration"], examined.placement
+            told = {f"{where}/calibration_{n}": of[n][0] for n in ("error", "brier")}
+            self.registry.log(run, {}, told)
 
     def _overview(self, examined: Examined) -> None:
         """All contenders of a placement side by side, on the parent run."""
@@ -136,7 +149,7 @@ class Record:
     ) -> str:
         """The challenger as a version, its card as description and as artefact; its number."""
         card = self.card(examined, challenger, promoted, why).markdown()
-        self.registry.keep_text(run, "model_card.md", card)
+        self.registry.keep_text(run, f"{examined.placement}/model_card.md", card)
         self.registry.tag(run, {NOTE: shortened(card, MAX_VALUE)})
         verdict = {"verdict": "promoted" if promoted else "not promoted", "why": why}
         measured = {
@@ -216,12 +229,16 @@ class Record:
             self.registry.tag(self.parent, {"warning": "; ".join(warned)})
         self.registry.tag(self.parent, {NOTE: note(decisions)})
         self.registry.keep(self.parent, "", self.attempt.quality)
-        self.registry.finish(self.parent)
+        self._finish("FINISHED")
 
     def failed(self) -> None:
-        """Marks the parent run; what went wrong is on its way up already."""
+        """Marks the runs; what went wrong is on its way up already."""
         with contextlib.suppress(NightshelfError), self.registry.told():
-            self.registry.finish(self.parent, "FAILED")
+            self._finish("FAILED")
+
+    def _finish(self, status: str) -> None:
+        for run in (*self.runs.values(), self.parent):
+            self.registry.finish(run, status)
 
 
 def note(decisions: dict[str, Decision]) -> str:
@@ -284,19 +301,13 @@ def known_limits(examined: Examined, challenger: quality.Contender) -> list[str]
     ]
 
 
-def _figures(contender: quality.Contender) -> dict[str, float]:
+def _figures(contender: quality.Contender, placement: str) -> dict[str, float]:
     """Means of everything, and the bounds of what the gate and the cohorts are judged by."""
     told = {m: i.mean for m, i in contender.intervals.items()} | contender.of_lists
     for metric, interval in contender.intervals.items():
         if metric == quality.GATE_METRIC or "/" in metric:
             told |= {f"{metric}_low": interval.low, f"{metric}_high": interval.high}
-    return told
-
-
-def _role(contender: quality.Contender, examined: Examined) -> str:
-    if contender.name == examined.verdict.challenger:
-        return "challenger"
-    return "baseline" if contender.name in quality.BASELINES else contender.name
+    return {f"{placement}/{metric}": value for metric, value in told.items()}
 
 
 def _is_shown(contender: quality.Contender, examined: Examined) -> bool:

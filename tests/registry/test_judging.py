@@ -306,7 +306,8 @@ def test_a_night_s_record_holds_pictures_their_data_and_the_card(bench):
         for name in ("contenders.png", "ndcg_by_k.png", "cohorts.png", "examination.json")
     }
     run = bench.version(1).run_id
-    assert artefacts(bench, run) == {"curves", "model_card.md", "recipe"}
+    assert artefacts(bench, run) == {"curves", "for_you"}
+    assert artefacts(bench, run, "for_you") == {"for_you/model_card.md", "for_you/recipe"}
     assert artefacts(bench, run, "curves") == {
         f"curves/{name}"
         for name in (
@@ -316,15 +317,29 @@ def test_a_night_s_record_holds_pictures_their_data_and_the_card(bench):
     }  # fmt: skip
     found = bench.registry.client.get_run(run).data
     assert found.params["kind"] == "logistic"
-    assert 0 < found.metrics["ndcg_at_10_low"] < found.metrics["ndcg_at_10"] <= 1
-    assert {"ndcg_at_10/users/cold", "recall_at_10/items/head", "gini_at_10"} <= set(found.metrics)
-    steps = bench.registry.client.get_metric_history(run, "ndcg_by_k")
+    of = {n.removeprefix("for_you/"): value for n, value in found.metrics.items()}
+    assert 0 < of["ndcg_at_10_low"] < of["ndcg_at_10"] <= 1
+    assert {"ndcg_at_10/users/cold", "recall_at_10/items/head", "gini_at_10"} <= set(of)
+    steps = bench.registry.client.get_metric_history(run, "for_you/ndcg_by_k")
     assert [m.step for m in steps] == list(range(1, 21))
     record.failed()
     parent = bench.registry.client.get_run(record.parent)
     assert (parent.info.status, parent.data.tags["for_you_serves_as"]) == ("FAILED", "challenger")
     assert parent.inputs.dataset_inputs[0].dataset.name == "corner: marts.fct_interactions"
     assert decision.why == parent.data.tags["for_you_why"]
+
+
+def test_one_source_may_be_the_challenger_of_two_placements(bench):
+    record = bench.record()
+    record.runs["item_knn"] = bench.registry.begin("item_knn", record.parent, {})
+    strong = {view: examination(item_knn=2.0, view=view) for view in ("all", "new")}
+    for placement, held in zip(("for_you", "discover"), strong.values(), strict=True):
+        reign = find_reign(bench.registry, placement, NIGHT, SOURCES, list(FEATURES))
+        examined = held_against(held, placement, reign, None)
+        assert settle(bench.registry, record, examined, bench.attempt).recipe.source == "item_knn"
+    for placement, view in (("for_you", "all"), ("discover", "new")):
+        champion = bench.registry.champion(placement)
+        assert bench.registry.load(placement, champion).view == view
 
 
 def test_a_recipe_that_serves_is_scored_as_it_was_examined(bench):

@@ -35,9 +35,10 @@ LOCK_SECONDS = 120
 ABOUT = {
     # MLflow's word for models that are no language models.
     "mlflow.experimentKind": "custom_model_development",
-    "mlflow.note.content": "A run a night, with a run inside for each source fitted and each contender"
-    " examined. The night's run holds the pictures of each placement and `quality.json`; a ranker's"
-    " holds its curves; a challenger's holds `model_card.md`, which its registered version shows.",
+    "mlflow.note.content": "A run a night, with a run inside for each model. Metrics begin with the"
+    " placement that they judge. The night's run holds the pictures of each placement and"
+    " `quality.json`; a ranker's holds its curves; a challenger's holds `model_card.md`, which its"
+    " registered version shows.",
 }
 """Tags of a shop's experiment."""
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
@@ -223,8 +224,9 @@ class Registry:
         name = self.model_name(placement)
         self._ensure_model(name, placement)
         path, sha256 = write_recipe(recipe, folder)
-        self.keep(run, "recipe", *sorted(path.iterdir()))
-        source = f"{self.client.get_run(run).info.artifact_uri}/recipe"
+        # One source may be the challenger of two placements, and has one run.
+        self.keep(run, f"{placement}/recipe", *sorted(path.iterdir()))
+        source = f"{self.client.get_run(run).info.artifact_uri}/{placement}/recipe"
         version = self.client.create_model_version(
             name,
             source,
