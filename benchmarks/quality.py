@@ -18,7 +18,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -76,15 +75,12 @@ def _lay_out_online_retail(folder: Path) -> None:
     """The protocol's lines as the shop's own export: one gzipped CSV a day."""
     folder.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as db:
-        lines = db.sql(
-            "select *, InvoiceDate[:10] as day from read_csv($glob, all_varchar = true)"
-            f" where {protocol.KEPT_LINES}",
-            params={"glob": f"{protocol.SHARED / 'online_retail' / 'by-day'}/*.csv.gz"},
-        )
-        for (day,) in lines.aggregate("day").order("day").fetchall():
-            lines.filter(f"day = '{date.fromisoformat(day)}'").project("* exclude (day)").write_csv(
-                str(folder / f"{day}.csv.gz"), header=True, compression="gzip"
+        for path in sorted((protocol.SHARED / "online_retail" / "by-day").glob("*.csv.gz")):
+            lines = db.sql(
+                f"from read_csv($path, all_varchar = true) where {protocol.KEPT_LINES}",
+                params={"path": str(path)},
             )
+            lines.write_csv(str(folder / path.name), header=True, compression="gzip")
 
 
 def main() -> None:
@@ -107,8 +103,10 @@ def _measured(subject: Subject) -> Values:
     found: Values = {view: {} for view in VIEWS}
     try:
         for number, fold in zip(TEST_FOLDS, subject.real.folds(TEST_FOLDS), strict=True):
+            # MLflow keeps a database open: each fold has its own.
+            home = root / str(fold.cut)
             shutil.rmtree(root, ignore_errors=True)
-            for view, name, values in _of_fold(subject, Home(root), fold):
+            for view, name, values in _of_fold(subject, Home(home), fold):
                 found[view].setdefault(name, []).append(values)
             print(f"{subject.name}: fold {number} is measured", flush=True)
     finally:
@@ -128,7 +126,7 @@ def _of_fold(subject: Subject, home: Home, fold: Fold) -> Iterator[tuple[str, st
         lists = {
             s: _lists(fold, pool.users, pool.items, pool.source_lists(s, K)) for s in pool.ranks
         }
-        lists[CHAMPION] = _served(run.attempt.scores / f"{placement}.parquet", fold)
+        lists[CHAMPION] = served(run.attempt.scores / f"{placement}.parquet", fold)
         yield view, USERS, fold.labels["all"].users
         for name, found in lists.items():
             yield view, name, METRICS["ndcg"](found, fold.labels[view].relevant, K)
@@ -145,7 +143,7 @@ def _lists(fold: Fold, users: np.ndarray, items: np.ndarray, lists: np.ndarray) 
     return found.astype(np.int32)
 
 
-def _served(path: Path, fold: Fold) -> np.ndarray:
+def served(path: Path, fold: Fold) -> np.ndarray:
     """(n_users, K) item codes as scored: best first."""
     table = pq.read_table(path, columns=["user_id", "item_id"])
     row = {user: n for n, user in enumerate(fold.labels["all"].users)}

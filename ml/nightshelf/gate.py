@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from nightshelf.evaluation import Interval
-from nightshelf.quality import BASELINES, CHAMPION, GATE_METRIC, Contender
+from nightshelf.quality import BASELINES, CHAMPION, GATE_METRIC, Contender, rehearsed
+from nightshelf.ranking.choice import Rehearsal
 from nightshelf.recipe import RANKER
 
 MARGIN = 0.02
@@ -58,8 +59,14 @@ class Verdict:
         return self.challenger is not None and self.serves == self.challenger
 
 
-def judge(found: Sequence[Contender], champion_stays: str = "") -> Verdict:
+def judge(
+    found: Sequence[Contender],
+    champion_stays: str = "",
+    rehearsal: Rehearsal | None = None,
+) -> Verdict:
     """Tonight's model against the baselines and the champion.
+
+    Whether that model is the ranker is judged over the rehearsal's window too, if there is one.
 
     It is refused where it is surely worse than a baseline (paired interval below zero), and where it
     may be worse than the champion by more than MARGIN. Refused, the champion serves; without one the
@@ -68,7 +75,7 @@ def judge(found: Sequence[Contender], champion_stays: str = "") -> Verdict:
     """
     by_name = {c.name: c for c in found}
     champion = by_name.get(CHAMPION)
-    challenger, because = _challenger(found)
+    challenger, because = _challenger(found, rehearsed(found, rehearsal))
     bars = [by_name[b] for b in BASELINES if b in by_name]
     baseline = _best(bars).name if bars else BASELINES[-1]
     if challenger is None:
@@ -135,8 +142,11 @@ def _weak(champion: Contender, bars: list[Contender]) -> str:
     return ""
 
 
-def _challenger(found: Sequence[Contender]) -> tuple[Contender | None, str]:
-    """The ranker where it surely beats the best single source, else the best that has learnt."""
+def _challenger(
+    found: Sequence[Contender], over_all: Mapping[str, Contender]
+) -> tuple[Contender | None, str]:
+    """The ranker where it surely beats the best single source, over all windows that it had not
+    learnt from; else the best that has learnt."""
     singles = [c for c in found if c.name not in (RANKER, CHAMPION)]
     learnt = [c for c in singles if c.name not in BASELINES]
     trained = next((c for c in found if c.name == RANKER), None)
@@ -146,8 +156,8 @@ def _challenger(found: Sequence[Contender]) -> tuple[Contender | None, str]:
         return best, f"no ranker (too few labels), so {told}"
     if not singles:
         return trained, "the ranker alone proposes anything"
-    single = _best(singles)
-    versus = Comparison(single.name, trained.less(single))
+    single = _best([over_all[c.name] for c in singles if c.name in over_all])
+    versus = Comparison(single.name, over_all[RANKER].less(single))
     told = f"of single sources {single.name} is the best, and the ranker is {versus.told}"
     if versus.difference.low > 0:
         return trained, told

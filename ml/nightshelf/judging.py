@@ -12,13 +12,14 @@ import numpy as np
 from nightshelf import audience, gate, quality, recording
 from nightshelf.evaluation import load_past
 from nightshelf.evaluation.curves import calibration, partial_dependence, precision_recall
-from nightshelf.learning import load_labels, load_rankers, taken
+from nightshelf.learning import load_labels, load_rankers, load_rehearsal, taken
 from nightshelf.night import WINDOW_DAYS, Night
 from nightshelf.paths import Attempt, Home
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import Progress
 from nightshelf.provenance import code_version
 from nightshelf.ranking import features
+from nightshelf.ranking.choice import Rehearsal
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.readiness import Placement, read_readiness
@@ -167,7 +168,8 @@ def _examine(
     held = read_examination(attempt, night, view)
     if held is None:
         return Examined(placement, view, reign, _unexamined(reign))
-    return held_against(held, placement, reign, load_rankers(attempt)[view])
+    rehearsal = load_rehearsal(attempt, view)
+    return held_against(held, placement, reign, load_rankers(attempt)[view], rehearsal)
 
 
 def read_examination(attempt: Attempt, night: Night, view: str) -> quality.Examination | None:
@@ -185,13 +187,17 @@ def read_examination(attempt: Attempt, night: Night, view: str) -> quality.Exami
 
 
 def held_against(
-    held: quality.Examination, placement: str, reign: Reign, ranker: Ranker | None
+    held: quality.Examination,
+    placement: str,
+    reign: Reign,
+    ranker: Ranker | None,
+    rehearsal: Rehearsal | None = None,
 ) -> Examined:
     """Tonight's contenders and the champion on one window, and the gate's verdict."""
     view = held.wanted.view
     tonight = Recipe(view, RANKER, ranker) if ranker else None
     found = quality.contenders(held, tonight, reign.recipe)
-    verdict = gate.judge(found, reign.stays)
+    verdict = gate.judge(found, reign.stays, rehearsal)
     hits = taken(held.pool, held.wanted)
     return Examined(
         placement,

@@ -1,8 +1,8 @@
 """The train stage: every source fitted at each cut, the pools they propose, and the rankers.
 
 What it leaves in the attempt: models/*.npz (the sources as they serve), candidates/<role>_<view>
-.parquet (the pools), models/labels_<view>.npz, models/ranker_<view>.npz, scores/similar_items and
-scores/bought_together.
+.parquet (the pools), models/labels_<view>.npz, models/ranker_<view>.npz and rehearsal_<view>.npz,
+scores/similar_items and scores/bought_together.
 """
 
 from __future__ import annotations
@@ -48,7 +48,13 @@ from nightshelf.paths import PROJECT, Attempt
 from nightshelf.progress import Progress
 from nightshelf.ranking import choice, features
 from nightshelf.ranking.boosting import BoostingParams
-from nightshelf.ranking.choice import LabelledCut, RankerParams, RankerSettings, Trained
+from nightshelf.ranking.choice import (
+    LabelledCut,
+    RankerParams,
+    RankerSettings,
+    Rehearsal,
+    Trained,
+)
 from nightshelf.ranking.logistic import LogisticParams
 from nightshelf.ranking.pool import PER_SOURCE, VIEWS, Pool, propose
 from nightshelf.ranking.ranker import Ranker
@@ -229,6 +235,29 @@ def _save_rankers(trained: Mapping[str, Trained], attempt: Attempt) -> None:
         for view, t in trained.items()
     }
     write_json(attempt.models / "rankers.json", saved)
+    for view, t in trained.items():
+        if t.rehearsal is not None:
+            save_npz(attempt.models / f"rehearsal_{view}.npz", _rehearsal_arrays(t.rehearsal))
+
+
+def _rehearsal_arrays(found: Rehearsal) -> dict[str, np.ndarray]:
+    sources = {f"source_{name}": values for name, values in found.sources.items()}
+    return {**pack_ids("users", found.users), "ranker": found.ranker, **sources}
+
+
+def load_rehearsal(attempt: Attempt, view: str) -> Rehearsal | None:
+    """None where the ranker had nothing to be compared on."""
+    path = attempt.models / f"rehearsal_{view}.npz"
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    sources = {
+        name.removeprefix("source_"): values
+        for name, values in found.items()
+        if name.startswith("source_")
+    }
+    return Rehearsal(unpack_ids("users", found), found["ranker"], sources)
 
 
 def load_rankers(attempt: Attempt) -> dict[str, Ranker | None]:

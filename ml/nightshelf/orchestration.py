@@ -375,7 +375,9 @@ def up(home: Home, only: str | None = None) -> None:
             addresses.append(_airflow_address(home))
         if only != "airflow":
             servers["mlflow"] = (_mlflow_server(home), environment(home))
-            addresses.append(("MLflow", f"http://{bind_address()}:{mlflow_port()}", "/health", ""))
+            where = "the shops' models are under *Model training*, at the top left"
+            url = f"http://{bind_address()}:{mlflow_port()}"
+            addresses.append(("MLflow", url, "/health", where))
         for name, address, _, _ in addresses:
             _port_is_free(name, int(address.rsplit(":", 1)[1]))
         _serve(home, servers, addresses, stack)

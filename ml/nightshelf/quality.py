@@ -26,6 +26,7 @@ from nightshelf.evaluation import (
 )
 from nightshelf.evaluation.curves import ndcg_by_k
 from nightshelf.evaluation.split import Labels
+from nightshelf.ranking.choice import Rehearsal
 from nightshelf.ranking.pool import Pool
 from nightshelf.recipe import RANKER, Recipe
 
@@ -162,14 +163,28 @@ def cohorts_told(held: Examination) -> list[Told]:
 
 
 def joined(windows: Sequence[Contender]) -> Contender:
-    """One contender over several windows: a user's windows count as one user's. Figures of all lists
-    together, and nDCG by k, are means over windows."""
+    """One contender over several windows, on the figures per user that all of them have: a user's
+    windows count as one user's."""
     first = windows[0]
-    per_user = {m: np.concatenate([w.per_user[m] for w in windows]) for m in first.per_user}
-    of_lists = {m: float(np.mean([w.of_lists[m] for w in windows])) for m in first.of_lists}
+    shared = [m for m in first.per_user if all(m in w.per_user for w in windows)]
+    per_user = {m: np.concatenate([w.per_user[m] for w in windows]) for m in shared}
     users = np.concatenate([w.users for w in windows])
-    by_k = np.mean([w.ndcg_by_k for w in windows], axis=0).tolist()
-    return Contender(first.name, first.recipe, per_user, of_lists, users, by_k)
+    return Contender(first.name, first.recipe, per_user, {}, users)
+
+
+def rehearsed(found: Sequence[Contender], rehearsal: Rehearsal | None) -> dict[str, Contender]:
+    """Sources and tonight's ranker over two windows: this one, and the one before it, for which the
+    ranker had learnt from still earlier ones. Over this one alone where it was not rehearsed."""
+    both = {c.name: c for c in found if c.name != CHAMPION}
+    if rehearsal is None:
+        return both
+    values = {**rehearsal.sources, RANKER: rehearsal.ranker}
+    before = {
+        name: Contender(name, c.recipe, {GATE_METRIC: values[name]}, {}, rehearsal.users)
+        for name, c in both.items()
+        if name in values
+    }
+    return {name: joined([window, both[name]]) for name, window in before.items()}
 
 
 def contenders(

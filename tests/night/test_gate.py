@@ -1,10 +1,13 @@
 """The gate: who is tonight's challenger, who serves, and what is said of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from nightshelf.gate import MARGIN, Comparison, judge, limits
-from nightshelf.quality import CHAMPION, GATE_METRIC, Contender, joined, table
+from nightshelf.quality import CHAMPION, GATE_METRIC, Contender, joined, rehearsed, table
+from nightshelf.ranking.choice import Rehearsal
 from nightshelf.recipe import RANKER, Recipe
 
 USERS = 400
@@ -174,15 +177,8 @@ def windows(name: str, plus: float, own: float) -> Contender:
     users = np.array([f"u{n:03d}" for n in range(USERS)], dtype=object)
     return joined(
         [
-            Contender(
-                name,
-                Recipe("all", name),
-                {GATE_METRIC: BASE + plus + of_user},
-                {"coverage@10": 0.1 * window},
-                users,
-                [0.1 * window],
-            )
-            for window in (1, 2, 3)
+            Contender(name, Recipe("all", name), {GATE_METRIC: BASE + plus + of_user}, {}, users)
+            for _ in range(3)
         ]
     )
 
@@ -194,10 +190,32 @@ def test_windows_joined_are_judged_by_users():
     assert three.high - three.low == pytest.approx(one.high - one.low, rel=0.2)
 
 
-def test_windows_joined_average_what_lists_are_like():
-    found = windows("item_knn", 0.0, own=0.1)
-    assert found.of_lists == {"coverage@10": pytest.approx(0.2)}
-    assert found.ndcg_by_k == [pytest.approx(0.2)]
+def rehearsal(plus: float, noise: float) -> Rehearsal:
+    """The window before: the ranker is better than item_knn by `plus`, with noise; other users."""
+    users = np.array([f"earlier {n}" for n in range(USERS)], dtype=object)
+    own = np.random.default_rng(1).normal(0, noise, USERS)
+    ranker = BASE + plus + own - own.mean()
+    return Rehearsal(users, ranker, {"item_knn": BASE, "popularity": BASE - 0.1})
+
+
+def test_the_ranker_is_judged_over_the_window_that_it_was_rehearsed_on_too():
+    found = [*named(SINGLES), *named([contender(RANKER, 0.002, noise=0.03)])]
+    alone, both = judge(found), judge(found, rehearsal=rehearsal(0.004, noise=0.02))
+    assert "not surely better than item_knn" in alone.why
+    assert (alone.challenger, both.challenger) == ("item_knn", RANKER)
+    worse = judge(found, rehearsal=rehearsal(-0.05, noise=0.02))
+    assert (worse.challenger, "worse than item_knn" in worse.why) == ("item_knn", True)
+
+
+def test_what_was_not_rehearsed_is_no_bar_to_the_ranker():
+    """own_history says nothing of the window before in the rehearsal above."""
+    over = rehearsed(named(SINGLES), rehearsal(0.0, 0.1))
+    assert set(over) == {"item_knn", "popularity"}
+
+
+def named(found: list[Contender]) -> list[Contender]:
+    users = np.array([f"user {n}" for n in range(USERS)], dtype=object)
+    return [replace(c, users=users) for c in found]
 
 
 def test_the_table_has_every_figure_with_its_interval():

@@ -54,9 +54,30 @@ def test_all_kinds_and_the_blend_are_compared_on_the_later_cut():
     assert trained.compared[trained.ranker.kind] > 0
 
 
+def test_the_chosen_kind_is_rehearsed_on_the_later_cut_before_it_learns_from_it():
+    trained = train([cut(1), cut(2)], NAMES, SETTINGS)
+    rehearsal = trained.rehearsal
+    assert rehearsal.users.tolist() == cut(2).labels.users.tolist()
+    assert np.nanmean(rehearsal.ranker) == pytest.approx(trained.compared[trained.ranker.kind])
+    again = cut(2).quality(trained.ranker.score(cut(2).matrix))
+    assert not np.array_equal(rehearsal.ranker, again, equal_nan=True)
+
+
+def test_a_source_is_rehearsed_with_its_own_list():
+    later = cut(2)
+    best_first = np.where(later.pool.item_codes < 10, later.pool.item_codes + 1, 0).astype(np.int16)
+    silent = np.zeros(len(later.pool), dtype=np.int16)
+    pool = replace(later.pool, ranks={"ten": best_first, "silent": silent})
+    rehearsal = train([cut(1), replace(later, pool=pool)], NAMES, SETTINGS).rehearsal
+    expected = later.quality(np.where(best_first > 0, -best_first.astype(float), -np.inf))
+    assert set(rehearsal.sources) == {"ten"}
+    np.testing.assert_allclose(rehearsal.sources["ten"], expected)
+
+
 def test_with_one_cut_the_logistic_ranker_stands_alone():
     trained = train([cut(1)], NAMES, SETTINGS)
     assert (trained.ranker.kinds, trained.compared) == (("logistic",), {})
+    assert trained.rehearsal is None
 
 
 def test_a_cut_in_which_nothing_was_taken_does_not_choose():

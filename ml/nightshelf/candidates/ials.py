@@ -1,6 +1,6 @@
 """Implicit alternating least squares: factors of users and items by weighted least squares.
 
-Why not the `implicit` library: docs/decisions/0023."""
+Why not the `implicit` library: docs/decisions/0028."""
 
 from __future__ import annotations
 

@@ -75,6 +75,19 @@ class LabelledCut:
 
 
 @dataclass(frozen=True, eq=False)
+class Rehearsal:
+    """The ranker that was chosen, as it had learnt from the earlier cuts only, and each source, on the
+    last cut."""
+
+    users: np.ndarray
+    """(n_users,) object."""
+    ranker: np.ndarray
+    """(n_users,) nDCG@10."""
+    sources: Mapping[str, np.ndarray]
+    """source → (n_users,) nDCG@10."""
+
+
+@dataclass(frozen=True, eq=False)
 class Trained:
     """A ranker, or None where there is too little to learn from, and how it was chosen."""
 
@@ -83,6 +96,8 @@ class Trained:
     """Contender → nDCG@10 on the last cut. Empty where there was nothing to compare on."""
     unproposed: tuple[int, int]
     """Over all cuts: taken items that no source proposed, taken items."""
+    rehearsal: Rehearsal | None = None
+    """None where there was nothing to compare on."""
 
     @property
     def told(self) -> str:
@@ -106,8 +121,21 @@ def train(cuts: Sequence[LabelledCut], names: Sequence[str], settings: RankerSet
     if earlier is None or not earlier.suffice(settings.ranker.min_positives_to_boost):
         model = logistic.fit(joined(parts), settings.logistic)
         return Trained(Ranker(tuple(names), ("logistic",), (model,), (1.0,)), {}, counted)
-    ranker, compared = _chosen(earlier, parts[-1], cuts[-1], tuple(names), settings)
-    return Trained(_learnt_from_all(ranker, joined(parts), settings), compared, counted)
+    ranker, per_user = _chosen(earlier, parts[-1], cuts[-1], tuple(names), settings)
+    compared = {kind: _mean(values) for kind, values in per_user.items()}
+    rehearsal = Rehearsal(cuts[-1].labels.users, per_user[ranker.kind], _sources(cuts[-1]))
+    learnt = _learnt_from_all(ranker, joined(parts), settings)
+    return Trained(learnt, compared, counted, rehearsal)
+
+
+def _sources(cut: LabelledCut) -> dict[str, np.ndarray]:
+    """What each source's own lists are worth; none of those that say nothing in this view."""
+    relevant, ranks = cut.labels.relevant, cut.pool.ranks
+    return {
+        name: METRICS["ndcg"](cut.pool.source_lists(name, K), relevant, K)
+        for name in ranks
+        if ranks[name].any()
+    }
 
 
 def _sample(cut: LabelledCut, params: RankerParams, number: int) -> TrainingRows:
@@ -127,8 +155,8 @@ def _chosen(
     last: LabelledCut,
     names: tuple[str, ...],
     settings: RankerSettings,
-) -> tuple[Ranker, dict[str, float]]:
-    """The best contender, as it was compared, and all figures."""
+) -> tuple[Ranker, dict[str, np.ndarray]]:
+    """The best contender, as it was compared, and nDCG@10 per user of each."""
     fits = _fits(settings)
     with ThreadPoolExecutor(cores()) as pool:
         models = dict(
@@ -147,8 +175,7 @@ def _chosen(
     per_user[blend.kind] = last.quality(raws[blend.kind])
     best = _best(per_user, blend.kind, settings.ranker.seed)
     slope, offset = _platt(raws[best], last.taken)
-    compared = {kind: _mean(values) for kind, values in per_user.items()}
-    return replace(contenders[best], slope=slope, offset=offset), compared
+    return replace(contenders[best], slope=slope, offset=offset), per_user
 
 
 def _mean(values: np.ndarray) -> float:
