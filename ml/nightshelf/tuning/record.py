@@ -89,7 +89,7 @@ class Record:
             f" {self.night.as_of('evaluate')}. nDCG@10 over the present settings:\n\n{told}"
         )
         models = {"models": ", ".join(each.subject for each in better)}
-        folder = self.attempt.models / "tuned"
+        folder = self.attempt.models / "tuned" / "settings"
         return store.register(changes, self.parent, folder, {**self.tags, **models}, description)
 
     def end(self, told: str, version: str | None) -> None:

@@ -20,6 +20,7 @@ from nightshelf.registry import Registry
 from nightshelf.settings import Shop, load_shop
 from nightshelf.storage import write_json
 from nightshelf.tuning.folds import Fold, load_folds
+from nightshelf.tuning.ranker import ranker_subject
 from nightshelf.tuning.record import Record
 from nightshelf.tuning.search import Found, Subject, search, source_subject
 from nightshelf.tuning.space import RANKER, SEARCH_TOML, Space, read_space
@@ -138,7 +139,12 @@ def _tune(
         settings, before, version = present(store, shown)
         record = Record.begin(registry, shop, night, attempt, budget, folds, version)
     try:
-        subjects = [source_subject(n, ranges, folds) for n, ranges in space.items() if n != RANKER]
+        subjects = [
+            ranker_subject(ranges, folds, settings, shop, attempt)
+            if name == RANKER
+            else source_subject(name, ranges, folds)
+            for name, ranges in space.items()
+        ]
         found = []
         for each in _each(subjects, settings, budget, shown):
             found.append(each)

@@ -1,8 +1,9 @@
 """One subject's search: Optuna's TPE over time folds, the present settings as its first trial.
 
 A trial's value is its nDCG@10 over that of the present settings, mean over folds and views: views and
-folds of other levels have an equal say, and 1 means as good as now. Equal seeds and numbers of trials
-give equal searches, unless time runs out before. Sources: Bergstra et al. 2011 (TPE); Akiba et al.
+folds of other levels have an equal say, and 1 means as good as now. Where a view is lower than now, the
+trial is worth no more than that view: the night would not let one be bought with the other. Equal seeds
+and numbers of trials give equal searches, unless time runs out before. Sources: Bergstra et al. 2011 (TPE); Akiba et al.
 2019 (Optuna), its median pruning between folds.
 """
 
@@ -169,14 +170,21 @@ class _Course:
             raise optuna.TrialPruned(str(error)) from None
 
     def _relative(self, figures: list[Mapping[str, float]], n_folds: int) -> float:
-        """Mean of the figures over the present ones; where those are 0 a view has no say."""
         ratios = [
-            figures[n][view] / now
-            for n, fold in enumerate(self.present[:n_folds])
-            for view, now in fold.items()
-            if now > 0
+            float(np.mean([figures[n][view] / self.present[n][view] for n in folds]))
+            for view, folds in self._comparable(n_folds).items()
         ]
-        return float(np.mean(ratios)) if ratios else 1.0
+        if not ratios:
+            return 1.0
+        return min(ratios) if min(ratios) < 1 else float(np.mean(ratios))
+
+    def _comparable(self, n_folds: int) -> dict[str, list[int]]:
+        """View → folds where the present figure is above 0; where it is 0 a view has no say."""
+        folds = {
+            view: [n for n in range(n_folds) if self.present[n][view] > 0]
+            for view in self.present[0]
+        }
+        return {view: there for view, there in folds.items() if there}
 
     def after(self, study: Study, trial: Any) -> None:
         best = max((t.value for t in study.trials if t.value is not None), default=1.0)

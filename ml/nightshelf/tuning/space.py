@@ -11,14 +11,13 @@ from nightshelf.candidates.params import read_tables, refuse_unknown
 from nightshelf.errors import SettingsError
 from nightshelf.model_settings import OF_RANKER, TABLES, Changes, ModelSettings
 from nightshelf.paths import PROJECT
+from nightshelf.recipe import RANKER
 
 if TYPE_CHECKING:
     from optuna import Trial
     from optuna.distributions import BaseDistribution
 
 SEARCH_TOML = PROJECT / "ml" / "config" / "search.toml"
-RANKER = "ranker"
-"""The subject of the search that the three tables of ranker.toml are together."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Range:
 
 
 Space = Mapping[str, tuple[Range, ...]]
-"""Subject of a search → its ranges. A subject is a source, or the ranker."""
+"""Subject of a search → its ranges. A subject is a source, or the ranker with its three tables."""
 
 
 def read_space(settings: ModelSettings, path: Path = SEARCH_TOML) -> Space:

@@ -8,10 +8,11 @@ it can name code.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nightshelf.errors import ModelError, SettingsError
 from nightshelf.model_settings import Changes, ModelSettings, toml_of
@@ -37,13 +38,26 @@ class Version:
     source: str
     sha256: str
     verdict: str
-    """"promoted", "refused", or "" as long as no night has judged it."""
+    """"promoted", "in part", "refused", or "" as long as no night has judged it."""
     judged_on: str
     """The night that judged it; it serves later nights only."""
     replaced: str
     """The version that was champion before it; "" for the files."""
+    part_of: str
+    """The version of which this is what held; "" for a search's own."""
+    run: str
     by_hand: bool = False
     """Somebody gave it the alias `champion` in MLflow."""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What a night makes of a challenger."""
+
+    verdict: Literal["promoted", "in part", "refused"]
+    why: str
+    part: Changes | None = None
+    """With "in part": what is promoted in its place."""
 
 
 class SettingsStore:
@@ -55,7 +69,10 @@ class SettingsStore:
     def register(
         self, changes: Changes, run: str, folder: Path, tags: dict[str, str], description: str
     ) -> str:
-        """A new challenger; the number of the one there is, if it says the same as of the same night."""
+        """A new challenger; the number of the one there is, if it says the same as of the same night.
+
+        `folder` holds the file, and gives its artefacts their name.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / FILE, toml_of(changes))
         sha256 = sha256_of(folder / FILE)
@@ -65,7 +82,7 @@ class SettingsStore:
                 return there.number
             about = f"Searched settings of the models of shop {self.registry.shop}, over ml/config."
             return self.registry.add_version(
-                MODEL, [folder / FILE], "settings", run, {"settings_sha256": sha256, **tags},
+                MODEL, [folder / FILE], folder.name, run, {"settings_sha256": sha256, **tags},
                 description, about,
             )  # fmt: skip
 
@@ -77,7 +94,7 @@ class SettingsStore:
         that it replaced; so a night run again goes by the same. None: the files."""
         found = self.champion()
         while found and not found.by_hand and found.judged_on >= night.isoformat():
-            found = self._number(found.replaced) if found.replaced else None
+            found = self._number(found.replaced)
         return found
 
     def pending(self, night: date) -> Version | None:
@@ -105,10 +122,21 @@ class SettingsStore:
             told = error.what if isinstance(error, SettingsError) else repr(error)
             raise ModelError(f"{path} is no set of settings: {told}", AGAIN) from None
 
+    def without(self, number: str, tables: Sequence[str], serving: str) -> Changes:
+        """A version's changes, but of these tables what the serving version says ("": the files)."""
+        files = ModelSettings.of_files()
+        changes, before = (
+            self.load(found, files)[1] if found else {}
+            for found in (self._number(number), self._number(serving))
+        )
+        kept = {t: keys for t, keys in changes.items() if t not in tables}
+        return kept | {t: keys for t, keys in before.items() if t in tables}
+
     def judge(
-        self, number: str, night: date, replaced: str, promoted: bool, why: str
+        self, number: str, night: date, replaced: str, ruling: Ruling, folder: Path
     ) -> tuple[str, str]:
-        """Writes the verdict on a version, and moves the alias if it is promoted; the verdict, and why.
+        """Writes the ruling on a version, and moves the alias where something is promoted; the verdict,
+        and why. What holds of a version in part becomes a version of its own, by way of `folder`.
 
         A version that has been judged keeps its verdict. Where somebody moved the alias since the night
         began, nothing is decided: "". Killed in between, it can be called again.
@@ -116,20 +144,38 @@ class SettingsStore:
         with self.registry.alone():
             version, now = self._number(number), self.champion()
             if version is None:
-                return "", f"{why}; but somebody deleted the version"
+                return "", f"{ruling.why}; but somebody deleted the version"
             if version.verdict:
                 return version.verdict, self._tag(number, "why")
-            if (now.number if now else "") not in (replaced, number) or (now and now.by_hand):
-                return "", f"{why}; but the alias `champion` was moved meanwhile, and is left alone"
-            self._tell(number, {"judged_on": night.isoformat(), "replaced": replaced})
-            if promoted:
-                self.registry.promote(MODEL, number)
-            verdict = "promoted" if promoted else "refused"
-            self._describe(
-                number, f"**{verdict.capitalize()}** by the night of {night}: {prose(why)}."
-            )
-            self._tell(number, {"why": why[:MAX_VALUE], "verdict": verdict})
-            return verdict, why
+            if self._was_moved(now, replaced, number):
+                told = "but the alias `champion` was moved meanwhile, and is left alone"
+                return "", f"{ruling.why}; {told}"
+            serves = self._in_part(version, ruling, folder) if ruling.part else number
+            for each in {serves, number}:
+                self._tell(each, {"judged_on": night.isoformat(), "replaced": replaced})
+            if ruling.verdict != "refused":
+                self.registry.promote(MODEL, serves)
+            if ruling.part:
+                self._close(serves, "promoted", night, ruling.why)
+            self._close(number, ruling.verdict, night, ruling.why)
+            return ruling.verdict, ruling.why
+
+    def _was_moved(self, now: Version | None, replaced: str, number: str) -> bool:
+        """Is the champion neither the one that the night began with nor, its verdict cut short, ours?"""
+        if now is None:
+            return replaced != ""
+        return now.by_hand or (now.number != replaced and number not in (now.number, now.part_of))
+
+    def _in_part(self, version: Version, ruling: Ruling, folder: Path) -> str:
+        """The version of what held."""
+        tags = {"night": version.night, "part_of": version.number}
+        told = f"What held of version {version.number}."
+        return self.register(ruling.part, version.run, folder, tags, told)
+
+    def _close(self, number: str, verdict: str, night: date, why: str) -> None:
+        word = {"in part": "Promoted in part"}.get(verdict, verdict.capitalize())
+        self._describe(number, f"**{word}** by the night of {night}: {prose(why)}.")
+        self._tell(number, {"why": why[:MAX_VALUE], "verdict": verdict})
 
     # ------------------------------------------------------------------ MLflow's side
 
@@ -147,6 +193,8 @@ class SettingsStore:
     def _number(self, number: str) -> Version | None:
         from mlflow.exceptions import MlflowException
 
+        if not number:
+            return None
         try:
             return _version(self.registry.client.get_model_version(self._name, number))
         except MlflowException as error:
@@ -179,5 +227,7 @@ def _version(found: Any, by_hand: bool = False) -> Version:
         verdict=tags.get("verdict", ""),
         judged_on=tags.get("judged_on", ""),
         replaced=tags.get("replaced", ""),
+        part_of=tags.get("part_of", ""),
+        run=found.run_id or "",
         by_hand=by_hand,
     )

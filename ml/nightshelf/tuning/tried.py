@@ -16,6 +16,7 @@ from nightshelf.model_settings import OF_RANKER
 from nightshelf.paths import Attempt
 from nightshelf.pinned import Pinned
 from nightshelf.progress import Progress
+from nightshelf.recipe import RANKER
 from nightshelf.storage import sha256_of
 from nightshelf.tuning.folds import ndcg
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from nightshelf.ranking.choice import LabelledCut, Trained
 
 FILE = "tried.npz"
-RANKER = "ranker"
 
 PerUser = Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]
 """(changed, view) → (n_users,) nDCG@10 under present and under challenging settings."""

@@ -1,16 +1,18 @@
-"""Whether a challenger of settings becomes champion: from the next night on, or not."""
+"""Which of a challenger's settings become champion, source by source, from the next night on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from nightshelf.evaluation import Interval, paired_difference_interval
+from nightshelf.model_settings import OF_RANKER
 from nightshelf.paths import Attempt
 from nightshelf.pinned import Pinned, pinned
 from nightshelf.quality import SEED
+from nightshelf.recipe import RANKER
 from nightshelf.registry import Registry
-from nightshelf.tuning.store import SettingsStore
+from nightshelf.tuning.store import Ruling, SettingsStore
 from nightshelf.tuning.tried import PerUser, read_tried
 
 
@@ -26,6 +28,14 @@ class Compared:
     def told(self) -> str:
         return f"{self.name} ({self.view}) {self.difference.told()}"
 
+    @property
+    def is_surely_worse(self) -> bool:
+        return self.difference.high < 0
+
+    @property
+    def is_surely_better(self) -> bool:
+        return self.difference.low > 0
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -33,14 +43,18 @@ class Judged:
 
     version: str
     verdict: str
-    """"promoted", "refused", or "" where nothing could be decided."""
+    """"promoted", "in part", "refused", or "" where nothing could be decided."""
     why: str
+    held: tuple[str, ...] = ()
+    """What is promoted, where not all is."""
     compared: tuple[Compared, ...] = ()
 
     @property
     def told(self) -> str:
         how = self.verdict or "left for a later night"
-        more = ", from the next night on" if self.verdict == "promoted" else ""
+        if self.verdict == "in part":
+            how = f"promoted in part ({', '.join(self.held)})"
+        more = ", from the next night on" if self.verdict in ("promoted", "in part") else ""
         return f"settings version {self.version} {how}{more}"
 
     def report(self) -> dict:
@@ -56,19 +70,27 @@ def compare(tried: PerUser) -> tuple[Compared, ...]:
     )
 
 
-def decide(compared: Sequence[Compared]) -> tuple[bool, str]:
-    """Promoted where nothing that changed is surely worse in any view, and something is surely better
-    or nothing is lower on average; and why."""
-    worse = [c.told for c in compared if c.difference.high < 0]
-    better = [c.told for c in compared if c.difference.low > 0]
-    lower = [c.told for c in compared if c.difference.mean < 0]
-    if worse:
-        return False, f"surely worse: {', '.join(worse)}"
-    if better:
-        return True, f"nothing is surely worse; surely better: {', '.join(better)}"
-    if lower:
-        return False, f"nothing is surely better; lower: {', '.join(lower)}"
-    return True, f"nothing is lower: {', '.join(c.told for c in compared)}"
+def holds(views: Sequence[Compared]) -> bool:
+    """A changed source holds where it is surely worse in no view, and surely better in one or lower in
+    none."""
+    if not any(c.difference.n_users for c in views) or any(c.is_surely_worse for c in views):
+        return False
+    lower = any(c.difference.mean < 0 for c in views)
+    return any(c.is_surely_better for c in views) or not lower
+
+
+def sorted_out(compared: Sequence[Compared]) -> tuple[list[str], str]:
+    """The changed sources that hold, and in words what did and what did not."""
+    by_name: dict[str, list[Compared]] = {}
+    for each in compared:
+        by_name.setdefault(each.name, []).append(each)
+    held = [name for name, views in by_name.items() if holds(views)]
+    told = {True: [], False: []}
+    for name, views in by_name.items():
+        told[name in held].extend(c.told for c in views if c.difference.mean)
+    parts = [f"held: {', '.join(told[True])}"] if held else []
+    parts += [f"did not hold: {', '.join(told[False])}"] if len(held) < len(by_name) else []
+    return held, "; ".join(parts)
 
 
 def judge_settings(registry: Registry, attempt: Attempt) -> Judged | None:
@@ -76,24 +98,32 @@ def judge_settings(registry: Registry, attempt: Attempt) -> Judged | None:
     going_by = pinned(attempt)
     if going_by.challenger is None:
         return None
-    return _judge(SettingsStore(registry), going_by, compare(read_tried(attempt)), attempt)
-
-
-def _judge(
-    store: SettingsStore, going_by: Pinned, compared: tuple[Compared, ...], attempt: Attempt
-) -> Judged:
     number, trouble = going_by.challenger.version, going_by.challenger.trouble
+    compared = compare(read_tried(attempt))
+    held, why = sorted_out(compared)
+    store = SettingsStore(registry)
     if trouble or not going_by.changed:
-        promoted, why = False, trouble or "it says nothing that is not so already"
+        ruling = Ruling("refused", trouble or "it says nothing that is not so already")
     elif not any(c.difference.n_users for c in compared):
-        return Judged(number, "", "nobody to examine it on: too short a history", compared)
+        why = "nobody to examine it on: too short a history"
+        return Judged(number, "", why, compared=compared)
     else:
-        promoted, why = decide(compared)
-    verdict, why = store.judge(number, attempt.night, going_by.version, promoted, why)
-    return Judged(number, verdict, why, compared)
+        ruling = _ruling(store, going_by, held, why)
+    folder = attempt.models / f"held_{attempt.night}"
+    verdict, why = store.judge(number, attempt.night, going_by.version, ruling, folder)
+    return Judged(number, verdict, why, tuple(held), compared)
 
 
-def told_of(judged: Mapping) -> str:
-    """What `show` says of quality.json's `settings`."""
-    how = judged["verdict"] or "left for a later night"
-    return f"Settings, version {judged['version']}: {how}. {judged['why']}"
+def _ruling(store: SettingsStore, going_by: Pinned, held: Sequence[str], why: str) -> Ruling:
+    if not held:
+        return Ruling("refused", why)
+    lost = [table for table in going_by.changed if _subject(table) not in held]
+    if not lost:
+        return Ruling("promoted", why)
+    return Ruling(
+        "in part", why, store.without(going_by.challenger.version, lost, going_by.version)
+    )
+
+
+def _subject(table: str) -> str:
+    return RANKER if table in OF_RANKER else table
