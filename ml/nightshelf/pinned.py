@@ -53,11 +53,12 @@ class Pinned:
 
     def told(self) -> dict[str, Any]:
         """For the manifest and MLflow."""
-        return {
-            "settings_sha256": self.sha256,
-            "settings_version": self.version,
+        told = {
             "settings_of": self.whose,
+            "settings_version": self.version,
+            "settings_sha256": self.sha256,
         }
+        return told | ({"settings_warning": self.warning} if self.warning else {})
 
 
 def pin(home: Home, shop: str, attempt: Attempt) -> Pinned:

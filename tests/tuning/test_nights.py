@@ -90,10 +90,10 @@ def story(shop) -> Story:
     """What is found and how it is judged are given: which settings are good is not this test's matter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "MARGIN", -1.0)
-        first = shop.tune(only=("popularity", "user_knn"))
+        first = shop.tune(only=("own_history", "user_knn"))
         patch.setattr(verdict, "holds", lambda views: False)
         refusing = shop.night(REFUSING)
-        second = shop.tune(only=("own_history", "popularity"))
+        second = shop.tune(only=("own_history", "content"))
         patch.setattr(verdict, "holds", lambda views: True)
         accepting = shop.night(ACCEPTING)
     return Story(shop, refusing, accepting, shop.night(AFTER), [first, second])
@@ -108,12 +108,12 @@ def evaluated(run: Run) -> dict:
 
 def test_a_find_is_a_challenger_and_no_champion(story):
     assert [tuned.version for tuned in story.finds] == ["1", "2"]
-    assert "is challenger (popularity, user_knn); the next night judges it" in story.finds[0].told
+    assert "is challenger (own_history, user_knn); the next night judges it" in story.finds[0].told
 
 
 def test_a_night_fits_the_changed_sources_both_ways_at_its_evaluate_cut(story):
     tried = read_tried(story.refusing.attempt)
-    assert set(tried) == {(n, v) for n in ("popularity", "user_knn") for v in ("all", "new")}
+    assert set(tried) == {(n, v) for n in ("own_history", "user_knn") for v in ("all", "new")}
     for now, then in tried.values():
         assert len(now) == len(then) > 10
     assert not list(story.refusing.attempt.models.glob("*challenger*.npz"))
@@ -124,7 +124,7 @@ def test_a_refused_find_leaves_the_settings_as_they_are(story):
     assert pinned(story.accepting.attempt).settings == FILES
     tags = story.shop.version("1").tags
     assert tags["verdict"] == "refused"
-    assert tags["why"].startswith("did not hold: popularity (all) ")
+    assert tags["why"].startswith("did not hold: ")
     assert evaluated(story.refusing)["told"].endswith("settings version 1 refused")
 
 
@@ -144,20 +144,21 @@ def test_an_accepted_find_serves_from_the_next_night_on_and_never_the_same(story
 
 
 def test_the_models_of_the_night_after_are_made_with_it(story):
-    days = story.finds[1].found[1].changes["popularity"]["window_days"]
-    assert days != FILES["popularity"].window_days
-    made = [r for r in story.shop.runs() if r.info.run_name == "popularity"]
+    days = story.finds[1].found[0].changes["own_history"]["half_life_days"]
+    made = [r for r in story.shop.runs() if r.info.run_name == "own_history"]
     of_night = {
-        r.data.tags["night"]: r.data.params["window_days"] for r in made if "sha256" in r.data.tags
+        r.data.tags["night"]: r.data.params["half_life_days"]
+        for r in made
+        if r.data.tags["role"] == "source"
     }
-    assert of_night[ACCEPTING.isoformat()] == str(FILES["popularity"].window_days)
+    assert of_night[ACCEPTING.isoformat()] == str(FILES["own_history"].half_life_days)
     assert of_night[AFTER.isoformat()] == str(days)
 
 
 def test_the_verdict_is_in_quality_json_and_the_settings_in_the_night_s_run(story):
     judged = read_json(story.accepting.attempt.quality)["settings"]
     assert (judged["version"], judged["verdict"]) == ("2", "promoted")
-    assert {c["name"] for c in judged["compared"]} == {"own_history", "popularity"}
+    assert {c["name"] for c in judged["compared"]} == {"own_history", "content"}
     assert "settings" not in read_json(story.after.attempt.quality)
     (night,) = [r for r in story.shop.runs() if r.info.run_name == f"night {AFTER} attempt 1"]
     going_by = pinned(story.after.attempt)

@@ -59,7 +59,7 @@ class Judged:
 
     def report(self) -> dict:
         """For quality.json."""
-        return asdict(self)
+        return asdict(self) | {"told": self.told}
 
 
 def compare(tried: PerUser) -> tuple[Compared, ...]:
