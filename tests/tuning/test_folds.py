@@ -1,6 +1,7 @@
 """The search sees nothing of the night's own examination: its window may hold anything."""
 
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +65,7 @@ def trials(of: Built) -> dict[str, list]:
     folds = load_folds(*of)
     assert [fold.role for fold in folds] == ["train_2", "train_1"]
     subjects = [source_subject(name, SPACE[name], folds) for name in SEARCHED]
-    subjects.append(ranker_subject(SPACE[RANKER], folds, SETTINGS, of.shop, of.attempt))
+    subjects.append(ranker_subject(SPACE[RANKER], folds, SETTINGS, of.shop, of.attempt, inf))
     found = [search(subject, SETTINGS, 5, 600) for subject in subjects]
     return {f.subject: [(f.present, t.values, t.value, t.state) for t in f.trials] for f in found}
 
@@ -76,6 +77,14 @@ def test_what_happens_since_the_evaluate_cut_changes_no_trial(honest, name, tmp_
     expected = trials(honest)
     assert {subject for subject, told in expected.items() if len(told) > 1} == {*SEARCHED, RANKER}
     assert trials(tampered) == expected
+
+
+def test_a_ranker_that_cannot_be_ready_in_time_is_given_up(honest):
+    late = ranker_subject(
+        SPACE[RANKER], load_folds(*honest), SETTINGS, honest.shop, honest.attempt, -inf
+    )
+    found = search(late, SETTINGS, 5, 600)
+    assert (found.told, found.changes, list(found.trials)) == ("no time was left", {}, [])
 
 
 def test_windows_end_by_the_evaluate_cut_and_the_last_one_reaches_it(honest):

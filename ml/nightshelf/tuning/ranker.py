@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from nightshelf.learning import taken
@@ -13,9 +14,12 @@ from nightshelf.ranking.choice import LabelledCut
 from nightshelf.ranking.pool import PER_SOURCE, VIEWS, propose
 from nightshelf.settings import Shop
 from nightshelf.tuning.folds import Fold
-from nightshelf.tuning.search import Subject
+from nightshelf.tuning.search import OutOfTime, Subject
 from nightshelf.tuning.space import RANKER, Range
 from nightshelf.warehouse import connect
+
+SHARE = 4.0
+"""Of the budget: its first trial takes as long as twenty of a source's."""
 
 
 def ranker_subject(
@@ -24,29 +28,43 @@ def ranker_subject(
     settings: ModelSettings,
     shop: Shop,
     attempt: Attempt,
+    end: float,
 ) -> Subject:
     """Over what the sources propose under the present settings. Its first trial costs a night's two
-    train cuts; each trial trains every kind of ranker, as a night does."""
+    train cuts, and is given up where they are not ready by `end` (of time.monotonic); each trial trains
+    every kind of ranker, as a night does."""
     deep = max(PER_SOURCE, shop.placements.k)
+
+    def in_time() -> None:
+        if time.monotonic() > end:
+            raise OutOfTime
 
     @cache
     def lessons() -> dict[str, list[LabelledCut]]:
-        cuts = [_lesson(fold, settings, deep, attempt) for fold in folds]
+        cuts = [_lesson(fold, settings, deep, attempt, in_time) for fold in folds]
         return {view: [cut[view] for cut in cuts] for view in VIEWS}
 
     def measure(tried: ModelSettings, n: int) -> dict[str, float]:
         return {view: _reached(cuts, tried) for view, cuts in lessons().items()}
 
-    return Subject(RANKER, ranges, 1, measure)
+    return Subject(RANKER, ranges, 1, measure, SHARE)
 
 
 def _lesson(
-    fold: Fold, settings: ModelSettings, deep: int, attempt: Attempt
+    fold: Fold,
+    settings: ModelSettings,
+    deep: int,
+    attempt: Attempt,
+    in_time: Callable[[], None],
 ) -> dict[str, LabelledCut]:
-    models = {model.name: model.fit(fold.seen) for model in settings.models()}
+    models = {}
+    for model in settings.models():
+        in_time()
+        models[model.name] = model.fit(fold.seen)
     everything = fold.labels["all"]
     found = {}
     for view, pool in propose(models, everything.users, everything.seen, deep).items():
+        in_time()
         with connect(attempt.database) as db:
             matrix = features.attach(db, pool, fold.as_of)
         wanted = fold.labels[view]

@@ -138,15 +138,16 @@ def _tune(
     with registry.told():
         settings, before, version = present(store, shown)
         record = Record.begin(registry, shop, night, attempt, budget, folds, version)
+    end = time.monotonic() + 60 * budget.minutes
     try:
         subjects = [
-            ranker_subject(ranges, folds, settings, shop, attempt)
+            ranker_subject(ranges, folds, settings, shop, attempt, end)
             if name == RANKER
             else source_subject(name, ranges, folds)
             for name, ranges in space.items()
         ]
         found = []
-        for each in _each(subjects, settings, budget, shown):
+        for each in _each(subjects, settings, budget.trials, end, shown):
             found.append(each)
             with registry.told():
                 record.subject(each)
@@ -172,15 +173,14 @@ def present(store: SettingsStore, shown: Progress) -> tuple[ModelSettings, Chang
 
 
 def _each(
-    subjects: Sequence[Subject], settings: ModelSettings, budget: Budget, shown: Progress
+    subjects: Sequence[Subject], settings: ModelSettings, trials: int, end: float, shown: Progress
 ) -> Iterator[Found]:
-    """Each subject gets an equal share of the time that is left: what one leaves, the next ones have."""
-    end = time.monotonic() + 60 * budget.minutes
+    """Each subject gets its share of the time that is left: what one leaves, the next ones have."""
     for n, subject in enumerate(subjects):
         shown.advance(f"{subject.name}: the present settings")
-        left = end - time.monotonic()
+        share = subject.share / sum(each.share for each in subjects[n:])
         found = search(
-            subject, settings, budget.trials, left / (len(subjects) - n),
+            subject, settings, trials, share * (end - time.monotonic()),
             lambda told: shown.advance(f"{told}, {max(end - time.monotonic(), 0) / 60:.0f} min left"),
         )  # fmt: skip
         shown.say(f"{subject.name:<20}{found.seconds:>7.1f} s  {found.told}")

@@ -29,11 +29,16 @@ SEED = 20171201
 MARGIN = 0.01
 """A setting must be better by this share of the present one's figure: two fits of one model on
 neighbouring nights differ by as much, and the best of many trials is partly the luckiest."""
+NO_TIME = "no time was left"
 FEWEST_TO_EXPLAIN = 12
 """Trials, below which the importance of a setting is chance."""
 
 Measure = Callable[[ModelSettings, int], Mapping[str, float]]
 """(settings, number of the fold) → view → mean nDCG@10."""
+
+
+class OutOfTime(Exception):
+    """Raised by a measure that cannot end in time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +49,8 @@ class Subject:
     ranges: tuple[Range, ...]
     n_folds: int
     measure: Measure
+    share: float = 1.0
+    """Of the budget, beside the others'."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +107,11 @@ def search(
     """At most so many trials, the present settings among them; none begins once time is out."""
     started = time.monotonic()
     if trials < 1 or seconds <= 0:
-        return Found(subject.name, "no time was left")
-    present = [subject.measure(settings, n) for n in range(subject.n_folds)]
+        return Found(subject.name, NO_TIME)
+    try:
+        present = [subject.measure(settings, n) for n in range(subject.n_folds)]
+    except OutOfTime:
+        return Found(subject.name, NO_TIME, seconds=round(time.monotonic() - started, 1))
     if not any(value > 0 for fold in present for value in fold.values()):
         return Found(subject.name, "its present lists hit nothing, so nothing can be compared")
     study = _study(subject, settings)
