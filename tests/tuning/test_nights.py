@@ -11,7 +11,7 @@ from filelock import FileLock
 from typer.testing import CliRunner
 
 from nightshelf import cli
-from nightshelf.errors import InputError, SettingsError, StorageError, WarehouseLocked
+from nightshelf.errors import InputError, SettingsError, WarehouseLocked
 from nightshelf.model_settings import ModelSettings
 from nightshelf.paths import Home
 from nightshelf.pinned import pinned
@@ -204,27 +204,6 @@ def test_a_damaged_champion_leaves_the_night_to_the_files_and_is_told(story, cap
         path.write_text(whole)
     assert (going_by.settings, going_by.version) == (FILES, "")
     assert "Warning: settings version 2 is refused, so ml/config serves" in capsys.readouterr().out
-
-
-def test_a_damaged_find_is_refused_by_the_night_and_costs_no_fit(story, monkeypatch):
-    monkeypatch.setattr(search, "MARGIN", -1.0)
-    tuned = story.shop.tune(only=("rp3beta",))
-    path = Path(story.shop.version(tuned.version).source.removeprefix("file://")) / FILE
-    path.write_text("[ials]\nfactors_of_old = 3\n")
-    run = open_night(story.shop.home, story.shop.file, AFTER)
-    assert pinned(run.attempt).tried is None
-    judged = verdict.judge_settings(story.shop.registry, run.attempt)
-    assert judged.verdict == "refused"
-    assert "sha256 is" in story.shop.version(tuned.version).tags["why"]
-
-
-def test_an_attempt_whose_settings_were_touched_goes_no_further(story):
-    run = open_night(story.shop.home, story.shop.file, AFTER)
-    path = run.attempt.models / "settings.toml"
-    path.write_text(path.read_text().replace("seed = ", "seed = 1"))
-    with pytest.raises(StorageError, match="is not what this attempt was begun with"):
-        STEPS["ingest"](run)
-        pinned(run.attempt)
 
 
 def find(story: Story, folder: Path, changes: dict) -> str:
