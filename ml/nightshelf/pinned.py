@@ -7,14 +7,17 @@ models/settings_challenger.toml
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightshelf.errors import ModelError, StorageError
 from nightshelf.model_settings import ModelSettings
 from nightshelf.paths import Attempt, Home
 from nightshelf.storage import read_json, sha256_of, write_atomically, write_json
+
+if TYPE_CHECKING:
+    from nightshelf.tuning.store import SettingsStore, Version
 
 FILES = "ml/config"
 """Whose settings they are where no search has found others."""
@@ -37,6 +40,8 @@ class Pinned:
     sha256: str
     version: str = ""
     """Of `<shop>-settings`, laid over the files; "" for the files alone."""
+    champion: str = ""
+    """The version that should serve: `version`, unless that was refused."""
     warning: str = ""
     challenger: Challenger | None = None
     tried: ModelSettings | None = None
@@ -80,22 +85,25 @@ def _of_store(home: Home, shop: str, attempt: Attempt, files: ModelSettings) -> 
     store = SettingsStore(registry)
     with registry.told():
         serving, pending = store.serving(attempt.night), store.pending(attempt.night)
-    settings, version, warning = files, "", ""
+    found = Pinned(files, "")
     if serving is not None:
-        try:
-            (settings, _), version = store.load(serving, files), serving.number
-        except ModelError as error:
-            warning = (
-                f"settings version {serving.number} is refused, so {FILES} serves: {error.what}"
-            )
+        found = _served_by(store, serving, files)
     if pending is None:
-        return Pinned(settings, "", version, warning)
+        return found
     try:
         tried, _ = store.load(pending, files)
     except ModelError as error:
-        lost = Challenger(pending.number, error.what)
-        return Pinned(settings, "", version, warning, lost)
-    return Pinned(settings, "", version, warning, Challenger(pending.number), tried)
+        return replace(found, challenger=Challenger(pending.number, error.what))
+    return replace(found, challenger=Challenger(pending.number), tried=tried)
+
+
+def _served_by(store: SettingsStore, serving: Version, files: ModelSettings) -> Pinned:
+    who = serving.number
+    try:
+        return Pinned(store.load(serving, files)[0], "", who, who)
+    except ModelError as error:
+        told = f"settings version {who} is refused, so {FILES} serves: {error.what}"
+        return Pinned(files, "", "", who, told)
 
 
 def _write(attempt: Attempt, found: Pinned) -> None:
@@ -106,6 +114,7 @@ def _write(attempt: Attempt, found: Pinned) -> None:
     told = {
         "sha256": sha256_of(_settings(attempt)),
         "version": found.version,
+        "champion": found.champion,
         "warning": found.warning,
         "challenger": asdict(found.challenger) if found.challenger else None,
         "tried_sha256": sha256_of(_tried(attempt)) if found.tried else None,
@@ -125,6 +134,7 @@ def pinned(attempt: Attempt) -> Pinned:
         _read(_settings(attempt), told["sha256"]),
         told["sha256"],
         told["version"],
+        told["champion"],
         told["warning"],
         Challenger(**told["challenger"]) if told["challenger"] else None,
         tried,

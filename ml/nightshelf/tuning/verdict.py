@@ -110,7 +110,7 @@ def judge_settings(registry: Registry, attempt: Attempt) -> Judged | None:
     else:
         ruling = _ruling(store, going_by, held, why)
     folder = attempt.models / f"held_{attempt.night}"
-    verdict, why = store.judge(number, attempt.night, going_by.version, ruling, folder)
+    verdict, why = store.judge(number, attempt.night, going_by.champion, ruling, folder)
     return Judged(number, verdict, why, tuple(held), compared)
 
 
