@@ -87,6 +87,11 @@ def test_a_ranker_that_cannot_be_ready_in_time_is_given_up(honest):
     assert (found.told, found.changes, list(found.trials)) == ("no time was left", {}, [])
 
 
+def test_a_night_before_which_there_is_no_cut_has_no_folds(honest):
+    early = Night(busy_shop.FIRST + timedelta(days=20), honest.shop.zone)
+    assert load_folds(honest.shop, early, honest.attempt) == []
+
+
 def test_windows_end_by_the_evaluate_cut_and_the_last_one_reaches_it(honest):
     ends = [fold.as_of + timedelta(days=14) for fold in load_folds(*honest)]
     assert ends == [CUT - timedelta(days=14), CUT]
