@@ -24,48 +24,17 @@ Any night may be run again at any time; equal inputs give equal tables.
 
 from __future__ import annotations
 
-import os
-import re
-from datetime import timedelta
+from functools import partial
 
-from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import (
-    DAG,
-    Asset,
-    CronTriggerTimetable,
-    Param,
-    RetryDecision,
-    RetryPolicy,
-    TaskGroup,
-    chain,
-)
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, TaskGroup, chain
 
+from nightshelf import scheduling
 from nightshelf.columns import AUDIENCE, SHELVES
-from nightshelf.paths import PROJECT
-
-ZONE = os.environ.get("NIGHTSHELF_TIME_ZONE") or "America/New_York"
-"""The demo shop's. Only the hour hangs on it: the night's date is taken in the shop's own zone."""
+from nightshelf.scheduling import TRIES, WRITERS, ZONE, the_night, the_shop
 
 NIGHTLY = "30 3 * * *"
 """After midnight's exports have landed, outside the hour that daylight saving skips or repeats, and
 done before the shop opens."""
-
-SHOP_FILE = os.environ.get("NIGHTSHELF_SHOP") or "shops/demo.toml"
-
-WRITERS = "nightshelf_writer"
-"""A pool of one slot: one process may write a shop's history. `nightshelf up` creates it."""
-
-ENDED_BY_DATA = {2: "settings", 3: "input", 4: "door closed", 5: "door broken", 6: "stale attempt"}
-"""Exit codes of nightshelf.errors that a second try cannot change."""
-
-
-class RetryTheMachineOnly(RetryPolicy):
-    """No retry where the data or the settings are wrong; the task's `retries` otherwise."""
-
-    def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
-        code = re.search(r"exit code (\d+)", str(exception))
-        reason = ENDED_BY_DATA.get(int(code[1])) if code else None
-        return RetryDecision.fail(reason) if reason else RetryDecision.default()
 
 
 def night_and_attempt(last_line: str) -> dict[str, str]:
@@ -73,7 +42,6 @@ def night_and_attempt(last_line: str) -> dict[str, str]:
     return {"night": night, "attempt": attempt}
 
 
-# What people type reaches a step through its environment only: a shell never reads it.
 ASKED_FOR = {
     "NIGHTSHELF_SHOP": "{{ params.shop }}",
     # A run by hand has a logical date of now, or none at all: it says nothing about a night.
@@ -86,22 +54,7 @@ OPENED = {
     "NIGHTSHELF_ATTEMPT": "{{ ti.xcom_pull(task_ids='ingest.open_night')['attempt'] }}",
 }
 
-
-def step(task_id: str, command: str, minutes: int, doc: str, **more) -> BashOperator:
-    """A task that runs `nightshelf <command>`, as a person would. `minutes` is many times the need."""
-    settings = {
-        "env": OPENED,
-        "append_env": True,
-        "cwd": str(PROJECT),
-        "skip_on_exit_code": None,
-        "execution_timeout": timedelta(minutes=minutes),
-        "doc_md": doc,
-    }
-    return BashOperator(
-        task_id=task_id,
-        bash_command=f'exec "${{NIGHTSHELF_PYTHON:-python}}" -m nightshelf {command}',
-        **(settings | more),
-    )
+step = partial(scheduling.step, env=OPENED)
 
 
 with DAG(
@@ -113,28 +66,13 @@ with DAG(
     catchup=False,
     max_active_runs=1,  # attempts at two nights would wait for each other anyway
     is_paused_upon_creation=True,
-    default_args={
-        "retries": 2,
-        "retry_delay": timedelta(seconds=30),  # a full disk or a lock needs a moment, not an hour
-        "retry_policy": RetryTheMachineOnly(),
-    },
+    default_args=TRIES,
     params={
-        "night": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Night",
-            description="The date whose shelves are made, such as 2017-12-01. Only events before"
-            " it are used. Empty: the night after the newest landed events.",
+        "night": the_night(
+            "The date whose shelves are made, such as 2017-12-01. Only events before it are used."
+            " Empty: the night after the newest landed events."
         ),
-        "shop": Param(
-            SHOP_FILE,
-            type="string",
-            minLength=1,
-            maxLength=1000,
-            title="Shop",
-            description="The shop's TOML file: absolute, or relative to the project.",
-        ),
+        "shop": the_shop(),
     },
     tags=["nightshelf"],
 ) as dag:

@@ -218,6 +218,40 @@ def publish(
 
 
 @app.command()
+def tune(
+    shop: ShopFile,
+    as_of: Annotated[
+        str,
+        typer.Option(
+            "--as-of",
+            envvar="NIGHTSHELF_AS_OF",
+            metavar="YYYY-MM-DD",
+            help="A night that has its features; empty: the newest.",
+        ),
+    ] = "",
+    minutes: Annotated[
+        float,
+        typer.Option(min=0, envvar="NIGHTSHELF_TUNE_MINUTES", help="For all models together."),
+    ] = 20,
+    trials: Annotated[
+        int, typer.Option(min=0, envvar="NIGHTSHELF_TUNE_TRIALS", help="For each model, at most.")
+    ] = 40,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Only this model; may be given again.")
+    ] = None,
+    home: HomeDir = None,
+) -> None:
+    """Search better settings of the models; what it finds is a challenger that the next night judges."""
+    from nightshelf.processes import sigterm_raises
+    from nightshelf.tuning.run import Budget
+    from nightshelf.tuning.run import tune as search
+
+    night = _date(as_of) if as_of else None
+    with sigterm_raises():
+        search(_home(home), shop, night, Budget(minutes, trials), model or ())
+
+
+@app.command()
 def show(shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumber = None) -> None:
     """Print a night: its stages, quality, three users' shelves, and where the tables are."""
     from nightshelf.show import show_night

@@ -15,6 +15,7 @@ from nightshelf.evaluation.curves import calibration, partial_dependence, precis
 from nightshelf.learning import load_labels, load_rankers, load_rehearsal, taken
 from nightshelf.night import WINDOW_DAYS, Night
 from nightshelf.paths import Attempt, Home
+from nightshelf.pinned import pinned
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import Progress
 from nightshelf.provenance import code_version
@@ -30,6 +31,7 @@ from nightshelf.scoring import keep_recipes
 from nightshelf.settings import Shop
 from nightshelf.storage import read_json, without_nan, write_json
 from nightshelf.transform import manifest_hash
+from nightshelf.tuning.verdict import Judged, judge_settings
 from nightshelf.warehouse import connect
 
 EXPLAINED_FEATURES = 6
@@ -96,6 +98,7 @@ def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
         "dbt_manifest_sha256": manifest_hash(attempt),
         **code_version(),
         **{f"data_{k}": str(v) for k, v in data.items()},
+        **pinned(attempt).told(),
     }
     with registry.told():
         record = recording.Record.begin(registry, shop, night, attempt, tags, data)
@@ -116,7 +119,9 @@ def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
         progress.advance("MLflow: audience")
         with registry.told():
             audience.record(registry, record.parent, attempt, tags)
-        _write(shop, attempt, examined, decisions, data)
+        with registry.told():
+            judged = judge_settings(registry, attempt)
+        _write(shop, attempt, examined, decisions, data, judged)
         with registry.told():
             record.end(decisions)
     except BaseException:
@@ -125,7 +130,8 @@ def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
     for placement, decision in decisions.items():
         if decision.warning:
             progress.say(f"Warning, rec_{placement}: {decision.warning}")
-    return "; ".join(f"{p}: {_in_short(d)}" for p, d in decisions.items())
+    told = [f"{p}: {_in_short(d)}" for p, d in decisions.items()]
+    return "; ".join([*told, judged.told] if judged else told)
 
 
 def _in_short(decision: Decision) -> str:
@@ -298,6 +304,7 @@ def _write(
     examined: list[Examined],
     decisions: dict[str, Decision],
     data: dict,
+    judged: Judged | None,
 ) -> None:
     keep_recipes(attempt, {p: d.recipe for p, d in decisions.items()})
     told = {p: d.told() for p, d in decisions.items()}
@@ -305,6 +312,7 @@ def _write(
     report = {e.placement: _report(e, told[e.placement]) for e in examined}
     about_users = audience.read_report(attempt)
     told_of_night = {"data": data, "placements": report, "audience": about_users}
+    told_of_night |= {"settings": judged.report()} if judged else {}
     write_json(attempt.quality, without_nan(told_of_night))
     _keep_fingerprints(shop, attempt, told)
 

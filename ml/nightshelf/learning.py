@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -22,14 +21,11 @@ from scipy.sparse import csr_matrix, vstack
 from nightshelf.candidates import (
     CandidateModel,
     bought_together,
-    configured_models,
     fingerprint,
     load_npz,
-    model_params,
     save_npz,
 )
 from nightshelf.candidates.base import one_blas_thread
-from nightshelf.candidates.params import load_params
 from nightshelf.candidates.variants import Variants
 from nightshelf.dataset.catalogue import load_catalogue
 from nightshelf.dataset.interactions import (
@@ -43,26 +39,19 @@ from nightshelf.dataset.interactions import (
 )
 from nightshelf.errors import InputError
 from nightshelf.evaluation import Labels, labels
+from nightshelf.model_settings import ModelSettings
 from nightshelf.night import ROLES, TRAIN_ROLES, WINDOW_DAYS, Night
-from nightshelf.paths import PROJECT, Attempt
+from nightshelf.paths import Attempt
+from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
 from nightshelf.ranking import choice, features
-from nightshelf.ranking.boosting import BoostingParams
-from nightshelf.ranking.choice import (
-    LabelledCut,
-    RankerParams,
-    RankerSettings,
-    Rehearsal,
-    Trained,
-)
-from nightshelf.ranking.logistic import LogisticParams
+from nightshelf.ranking.choice import LabelledCut, Rehearsal, Trained
 from nightshelf.ranking.pool import PER_SOURCE, VIEWS, Pool, propose
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.settings import Shop
 from nightshelf.storage import read_json, write_json
+from nightshelf.tuning.tried import Tried
 from nightshelf.warehouse import connect, cores
-
-RANKER_TOML = PROJECT / "ml" / "config" / "ranker.toml"
 
 
 @dataclass(frozen=True)
@@ -89,6 +78,8 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
     progress.advance("reading the interactions")
     with connect(attempt.database) as db:
         log = load_log(db, shop.events.target)
+    going_by = pinned(attempt)
+    tried, examined = Tried(going_by), {}
     n_candidates = n_cuts = 0
     lessons: dict[str, list[LabelledCut]] = {view: [] for view in VIEWS}
     for role in ROLES:
@@ -108,10 +99,18 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
         if role == "evaluate":
             for view, wanted in cut.labels.items():
                 save_npz(attempt.models / f"labels_{view}.npz", _label_arrays(wanted))
+            tried.sources(cut.models, cut.interactions, cut.labels, progress)
+            if tried.ranker_changed:
+                examined = {v: _lesson(cut, v, p, night, attempt) for v, p in pools.items()}
         else:
             _write_serving(cut, shop, night, attempt, progress)
-    trained = _train_rankers(lessons, features.names(list(cut.models)), progress)
+    names = features.names(list(cut.models))
+    trained = _train_rankers(lessons, names, going_by.settings, progress)
     _save_rankers(trained, attempt)
+    if examined:
+        others = _train_rankers(lessons, names, going_by.tried, progress)
+        tried.rankers(trained, others, examined)
+    tried.write(attempt)
     rankers = "; ".join(
         f"{view}: {t.ranker.kind if t.ranker else 'no ranker, too few labels'}"
         for view, t in trained.items()
@@ -140,7 +139,7 @@ def fit_cut(
         return None
     if role != "serve" and not len(wanted["all"].users):
         return None
-    models = configured_models()
+    models = pinned(attempt).settings.models()
     progress.advance(f"{role} as of {night.as_of(role)}: {len(models)} sources")
     with one_blas_thread(), ThreadPoolExecutor(cores()) as pool:
         seconds = dict(pool.map(lambda model: _fitted(model, seen, progress), models))
@@ -205,21 +204,19 @@ def _lesson(cut: Cut, view: str, pool: Pool, night: Night, attempt: Attempt) -> 
 
 
 def _train_rankers(
-    lessons: Mapping[str, list[LabelledCut]], names: list[str], progress: Progress
+    lessons: Mapping[str, list[LabelledCut]],
+    names: list[str],
+    settings: ModelSettings,
+    progress: Progress,
 ) -> dict[str, Trained]:
     """One ranker a view, from the labels in the windows after the train cuts; side by side, since
     much of each is the work of one core."""
-    settings = ranker_settings()
     progress.advance("rankers for the views " + " and ".join(f"'{view}'" for view in lessons))
     with one_blas_thread(), ThreadPoolExecutor(len(lessons)) as pool:
-        trained = pool.map(lambda cuts: choice.train(cuts, names, settings), lessons.values())
+        trained = pool.map(
+            lambda cuts: choice.train(cuts, names, settings.ranker), lessons.values()
+        )
         return dict(zip(lessons, trained, strict=True))
-
-
-def ranker_settings(path: Path = RANKER_TOML) -> RankerSettings:
-    """ml/config/ranker.toml; raises SettingsError as `load_params` does."""
-    classes = {"ranker": RankerParams, "logistic": LogisticParams, "boosting": BoostingParams}
-    return RankerSettings(**load_params(classes, path))
 
 
 def _save_rankers(trained: Mapping[str, Trained], attempt: Attempt) -> None:
@@ -339,7 +336,7 @@ def _write_bought_together(shop: Shop, night: Night, attempt: Attempt) -> str:
 
     Returns its fingerprint.
     """
-    params = model_params()["bought_together"]
+    params = pinned(attempt).settings["bought_together"]
     recent = f"from marts.fct_basket_items where basket_date >= date '{night.date}' - {params.days}"
     with connect(attempt.database) as db:
         items = db.execute(f"select distinct item_id {recent} order by item_id").fetchall()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -29,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from nightshelf.errors import NightshelfError, SettingsError
 from nightshelf.paths import PROJECT, Home
+from nightshelf.processes import sigterm_raises
 from nightshelf.progress import Progress, console, progress
 from nightshelf.settings import load_shop
 
@@ -313,26 +313,12 @@ def _children(where: Path) -> Iterator:
         )
         return started[-1]
 
-    with _sigterm_raises():
+    with sigterm_raises():
         try:
             yield start
         finally:
             if _end(started):
                 _bury_abandoned_runs(where)
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """SIGTERM unwinds the stack as Ctrl-C does, so that children are ended."""
-
-    def leave(*_) -> NoReturn:
-        sys.exit(128 + signal.SIGTERM)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _end(processes: list[subprocess.Popen]) -> bool:

@@ -83,6 +83,7 @@ def look(home: Home, shop: Shop, landing: Path, night: Night) -> Readiness:
     there: the figures are those that the night itself will find. No door is asked."""
     from nightshelf.ingest.run import ingest
     from nightshelf.inputs import pin
+    from nightshelf.pinned import pin as settings_of
     from nightshelf.transform import build
     from nightshelf.warehouse import writer
 
@@ -94,6 +95,7 @@ def look(home: Home, shop: Shop, landing: Path, night: Night) -> Readiness:
         try:
             ingest(shop, landing, where, shown)
             pin(seen, night)
+            settings_of(home, shop.name, seen)
             build("prepare", shop, night, seen, shown)
             refuse_without_target(shop, night, seen)
             return read_readiness(seen)

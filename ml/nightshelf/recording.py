@@ -13,12 +13,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from nightshelf import gate, quality
-from nightshelf.candidates import model_params
 from nightshelf.errors import NightshelfError
 from nightshelf.evaluation import Interval
-from nightshelf.learning import ranker_settings
+from nightshelf.model_settings import OF_RANKER, ModelSettings
 from nightshelf.night import ROLES, WINDOW_DAYS, Night
 from nightshelf.paths import Attempt
+from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.registry import Registry, pictures
@@ -72,7 +72,7 @@ class Record:
 
     def sources(self, progress: Progress) -> None:
         """A child run a source: what it was fitted with, and the fitted arrays."""
-        params = model_params()
+        params = pinned(self.attempt).settings
         for name, saved in read_json(self.attempt.models / "sources.json").items():
             progress.advance(f"MLflow: {name}")
             role = "baseline" if name in quality.BASELINES else "source"
@@ -108,7 +108,8 @@ class Record:
             return self.runs[contender.name]
         tags = {"placement": placement, "role": contender.name}
         run = self._run(f"{placement}: {contender.name}", tags)
-        self.registry.log(run, parameters(contender.recipe), {})
+        made_with = parameters(contender.recipe, pinned(self.attempt).settings)
+        self.registry.log(run, made_with, {})
         return run
 
     def _explain(self, run: str, examined: Examined) -> None:
@@ -181,7 +182,7 @@ class Record:
             view=examined.view,
             verdict="Promoted" if promoted else "Not promoted",
             why=why,
-            made_by=list(parameters(recipe).items()),
+            made_by=list(parameters(recipe, pinned(self.attempt).settings).items()),
             made_of=self._made_of(recipe),
             window=f"{as_of} to {last}",
             n_users=examined.n_users,
@@ -251,13 +252,12 @@ def note(decisions: dict[str, Decision]) -> str:
     )
 
 
-def parameters(recipe: Recipe) -> dict[str, Any]:
+def parameters(recipe: Recipe, of: ModelSettings) -> dict[str, Any]:
     """What the recipe is and was made with, seeds among it."""
     shared = {"source": recipe.source, "view": recipe.view, "fingerprint": recipe.fingerprint()}
     if recipe.ranker is None:
-        params = model_params().get(recipe.source)
-        return shared | (asdict(params) if params else {})
-    settings = {k: v for part in asdict(ranker_settings()).values() for k, v in part.items()}
+        return shared | (asdict(of[recipe.source]) if recipe.source in of.tables else {})
+    settings = {k: v for name in OF_RANKER for k, v in asdict(of[name]).items()}
     of_ranker = {"kind": recipe.ranker.kind, "n_features": len(recipe.ranker.features)}
     return shared | of_ranker | settings
 

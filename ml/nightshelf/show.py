@@ -156,7 +156,10 @@ def _show_quality(run: Run) -> None:
         else:
             console.print(f"rec_{placement} is not examined.", markup=False)
         _show_verdict(found)
-    _show_audience(read_json(run.attempt.quality).get("audience", {}))
+    report = read_json(run.attempt.quality)
+    if "settings" in report:
+        console.print(f"{report['settings']['told']}: {report['settings']['why']}\n", markup=False)
+    _show_audience(report.get("audience", {}))
 
 
 def _show_audience(report: dict[str, Any]) -> None:

@@ -42,7 +42,10 @@ class Run:
 
 
 def open_night(home: Home, shop_file: Path, night: date) -> Run:
-    """Begins a new attempt: the first free number, taken by making its directory."""
+    """Begins a new attempt: the first free number, taken by making its directory. The settings that its
+    models will go by are chosen here."""
+    from nightshelf.pinned import pin
+
     shop = load_shop(shop_file)
     attempts = home.shop(shop.name).attempts / night.isoformat()
     attempts.mkdir(parents=True, exist_ok=True)
@@ -51,9 +54,14 @@ def open_night(home: Home, shop_file: Path, night: date) -> Run:
         number += 1
         try:
             (attempts / str(number)).mkdir()
-            return _run(home, shop, shop_file, night, number)
+            break
         except FileExistsError:
             continue
+    run = _run(home, shop, shop_file, night, number)
+    going_by = pin(home, shop.name, run.attempt)
+    if going_by.warning:
+        console.print(f"Warning: {going_by.warning}", markup=False)
+    return run
 
 
 def next_night(home: Home, shop_file: Path) -> date:
@@ -278,6 +286,7 @@ def shelve(run: Run) -> None:
 def publish(run: Run) -> None:
     from nightshelf import audience
     from nightshelf.doors.before import catalogue_of
+    from nightshelf.pinned import pinned
     from nightshelf.publishing.publish import inputs_of
     from nightshelf.publishing.publish import publish as put_out
     from nightshelf.transform import manifest_hash
@@ -290,6 +299,7 @@ def publish(run: Run) -> None:
             "models": read_json(run.attempt.root / "decision.json"),
             "audience": audience.summary(run.attempt),
             "dbt_manifest_sha256": manifest_hash(run.attempt),
+            **pinned(run.attempt).told(),
         }
         done = put_out(run.attempt, more)
         record["rows"] = done.rows

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nightshelf.candidates import model_params
 from nightshelf.errors import TransformError
 from nightshelf.ingest.adapters import adapter_for
+from nightshelf.model_settings import ModelSettings
 from nightshelf.night import ROLES, Night
 from nightshelf.paths import PROJECT, Attempt
+from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
 from nightshelf.settings import Shop
 from nightshelf.warehouse import cores
@@ -33,7 +34,7 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
         "--indirect-selection", "cautious" if visit == "prepare" else "eager", "--project-dir", str(DBT_PROJECT),
         "--profiles-dir", str(DBT_PROJECT), "--target-path", str(_target(attempt, visit)),
         "--log-path", str(_target(attempt, visit)),
-        "--vars", json.dumps(_variables(shop, night)), "--fail-fast", "--quiet",
+        "--vars", json.dumps(_variables(shop, night, pinned(attempt).settings)), "--fail-fast", "--quiet",
     ]  # fmt: skip
     _hand_over_parse(attempt, visit)
     with _environment(attempt), _closed_afterwards():
@@ -43,7 +44,7 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
     return len(result.result.results)
 
 
-def _variables(shop: Shop, night: Night) -> dict:
+def _variables(shop: Shop, night: Night, settings: ModelSettings) -> dict:
     return {
         "night": night.date.isoformat(),
         "as_ofs": {role: night.as_of(role).isoformat() for role in ROLES},
@@ -58,7 +59,7 @@ def _variables(shop: Shop, night: Night) -> dict:
             for s in shop.sources
             if adapter_for(s).kind == "events" and "event_id" not in adapter_for(s).expressions
         ],
-        **_of_the_models(),
+        **_of_the_models(settings),
         "internal_ids": shop.cleaning.internal_ids,
         "max_views_per_day": shop.cleaning.max_views_per_day,
         "max_views_per_minute": shop.cleaning.max_views_per_minute,
@@ -66,9 +67,8 @@ def _variables(shop: Shop, night: Night) -> dict:
     }
 
 
-def _of_the_models() -> dict[str, int]:
+def _of_the_models(params: ModelSettings) -> dict[str, int]:
     """What SQL must know of the models' settings, to say whether the log feeds them."""
-    params = model_params()
     return {
         "min_buyers": params["item_knn"].min_buyers,
         # 0 stands for all of history.

@@ -29,6 +29,8 @@ PICTURES = {
     "dependence": pictures.partial_dependence_picture(
         {HOSTILE: {"grid": [0.0, 1.0], "mean": [0.1, 0.2]}, "b": {"grid": [1.0], "mean": [0.1]}}
     ),
+    "history": pictures.history_picture([1.0, None, 1.02], 1.01),
+    "no trial ended": pictures.history_picture([None], 1.01),
     "no dependence": pictures.partial_dependence_picture({}),
 }
 

@@ -26,11 +26,20 @@ def load_params(classes: Mapping[str, type], path: Path = MODELS_TOML) -> dict[s
     Raises SettingsError for a file that is no TOML, an unknown table or key (known ones are
     listed), a value of the wrong type, or one that the dataclass refuses.
     """
+    return params_of(classes, read_tables(path), str(path))
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """A TOML file's tables. Raises SettingsError where it is none."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path}: {error}", "mend the file or restore it") from error
-    _refuse_unknown(tables, classes, f"{path}: unknown model")
+
+
+def params_of(classes: Mapping[str, type], tables: Mapping, where: str) -> dict[str, Any]:
+    """One dataclass for each of `classes`; `where` is the file's name for messages."""
+    refuse_unknown(tables, classes, f"{where}: unknown model")
     return {name: params_from(cls, tables.get(name, {}), name) for name, cls in classes.items()}
 
 
@@ -39,7 +48,7 @@ def params_from(cls: type, table: Mapping[str, Any], where: str) -> Any:
     if not isinstance(table, Mapping):
         raise SettingsError(f"{where} = {table!r}: must be a table", f"write [{where}]")
     fields = {field.name: field for field in dataclasses.fields(cls)}
-    _refuse_unknown(table, fields, f"[{where}]: unknown key")
+    refuse_unknown(table, fields, f"[{where}]: unknown key")
     values = {key: _typed(value, fields[key].type, where, key) for key, value in table.items()}
     try:
         return cls(**values)
@@ -47,7 +56,7 @@ def params_from(cls: type, table: Mapping[str, Any], where: str) -> Any:
         raise SettingsError(f"[{where}] {error.what}", error.next_step) from error
 
 
-def _refuse_unknown(given: Mapping, known: Mapping, what: str) -> None:
+def refuse_unknown(given: Mapping, known: Mapping, what: str) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise SettingsError(

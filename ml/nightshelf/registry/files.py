@@ -45,18 +45,18 @@ def write_recipe(recipe: Recipe, folder: Path) -> tuple[Path, str]:
 def read_recipe(folder: Path, sha256: str) -> Recipe:
     """The recipe in `folder`, if it is the one that was written. Raises ModelError otherwise."""
     path = folder / "recipe.json"
-    content = _told(path, _whole(path, sha256, MAX_RECIPE_BYTES))
+    content = _told(path, whole(path, sha256, MAX_RECIPE_BYTES))
     ranker = None
     if content["source"] == RANKER:
         arrays = folder / "ranker.npz"
-        ranker = _ranker(arrays, _whole(arrays, content["ranker_sha256"], MAX_RANKER_BYTES))
+        ranker = _ranker(arrays, whole(arrays, content["ranker_sha256"], MAX_RANKER_BYTES))
     recipe = Recipe(content["view"], content["source"], ranker)
     if recipe.fingerprint() != content["fingerprint"]:
         raise ModelError(f"{path}: the model's content is not what it says.", AGAIN)
     return recipe
 
 
-def _whole(path: Path, sha256: str, limit: int) -> bytes:
+def whole(path: Path, sha256: str, limit: int) -> bytes:
     """The file's bytes, if their sha256 is as expected."""
     content = _bytes(path, limit)
     found = hashlib.sha256(content).hexdigest()

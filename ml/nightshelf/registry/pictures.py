@@ -132,6 +132,25 @@ def partial_dependence_picture(curves: Mapping[str, Mapping[str, Sequence[float]
     return figure
 
 
+def history_picture(values: Sequence[float | None], bar: float) -> Figure:
+    """A search's trials over its present settings, and the best so far; None was given up, and stands
+    at the bottom. The dotted line is the bar that a find has to pass."""
+    figure, axes = _figure()
+    done = [(n, value) for n, value in enumerate(values) if value is not None]
+    lowest = min(value for _, value in done) if done else 1.0
+    given_up = [n for n, value in enumerate(values) if value is None]
+    axes.plot([n for n, _ in done], [value for _, value in done], "o", color=GREY, label="trial")
+    axes.plot(given_up, [lowest] * len(given_up), "x", color=GREY, label="given up")
+    best = np.maximum.accumulate([value for _, value in done]) if done else []
+    axes.step([n for n, _ in done], best, where="post", color=ACCENT, label="best so far")
+    axes.axhline(bar, color=INK, linestyle=":", label="bar")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("trial")
+    axes.set_ylabel("nDCG@10 over the present settings'")
+    axes.legend(fontsize=8)
+    return figure
+
+
 def plain(name: str, width: int = 40) -> str:
     """A name as matplotlib draws it letter by letter: a dollar sign would begin mathematics."""
     shown = "".join(c if c.isprintable() else "·" for c in str(name))

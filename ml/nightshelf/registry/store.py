@@ -221,18 +221,32 @@ class Registry:
         description: str = "",
     ) -> str:
         """A new version of the placement's model, called challenger; returns its number."""
-        name = self.model_name(placement)
-        self._ensure_model(name, placement)
         path, sha256 = write_recipe(recipe, folder)
+        tags = {"recipe_sha256": sha256, **tags}
+        about = f"How `rec_{placement}` of shop {self.shop} is ranked."
         # One source may be the challenger of two placements, and has one run.
-        self.keep(run, f"{placement}/recipe", *sorted(path.iterdir()))
-        source = f"{self.client.get_run(run).info.artifact_uri}/{placement}/recipe"
+        return self.add_version(
+            placement, sorted(path.iterdir()), f"{placement}/recipe", run, tags, description, about
+        )
+
+    def add_version(
+        self,
+        model: str,
+        files: Sequence[Path],
+        folder: str,
+        run: str,
+        tags: Mapping[str, str],
+        description: str,
+        about: str,
+    ) -> str:
+        """Files become artefacts of the run and a version of the shop's `model`, called challenger;
+        `about` describes a model that is not there yet."""
+        name = self.model_name(model)
+        self._ensure_model(name, about)
+        self.keep(run, folder, *files)
+        source = f"{self.client.get_run(run).info.artifact_uri}/{folder}"
         version = self.client.create_model_version(
-            name,
-            source,
-            run,
-            tags={"recipe_sha256": sha256, **_short(tags)},
-            description=description[:MAX_VALUE],
+            name, source, run, tags=_short(tags), description=description[:MAX_VALUE]
         )
         self.client.set_registered_model_alias(name, CHALLENGER, version.version)
         return str(version.version)
@@ -241,7 +255,7 @@ class Registry:
         """The alias challenger on a version that is there already."""
         self.client.set_registered_model_alias(self.model_name(placement), CHALLENGER, version)
 
-    def _ensure_model(self, name: str, placement: str) -> None:
+    def _ensure_model(self, name: str, about: str) -> None:
         from mlflow.exceptions import MlflowException
 
         try:
@@ -249,9 +263,7 @@ class Registry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            self.client.create_registered_model(
-                name, description=f"How `rec_{placement}` of shop {self.shop} is ranked."
-            )
+            self.client.create_registered_model(name, description=about)
 
     def promote(self, placement: str, version: str, keep_previous: bool = False) -> None:
         """Moves the alias `champion`; the one before it becomes `previous`, unless it is to keep the
@@ -279,6 +291,13 @@ class Registry:
             recipe_sha256=version.tags.get("recipe_sha256", ""),
         )
 
+    def aliased(self, model: str, alias: str) -> Any:
+        """MLflow's own version of the shop's `model` that has the alias; None where none has."""
+        return self._version_of(self.model_name(model), alias)
+
+    def was_set_by_hand(self, model: str, champion: Any) -> bool:
+        return self._by_hand(self.model_name(model), champion)
+
     def _by_hand(self, name: str, version: Any) -> bool:
         moved = self.client.get_registered_model(name).tags.get(MOVED_BY_NIGHTS)
         if moved is None:
@@ -298,7 +317,7 @@ class Registry:
     def load(self, placement: str, registered: Registered) -> Recipe:
         """The version's recipe, from this shop's own artefacts, checked against its sha256. Raises
         ModelError for anything else."""
-        folder = self._inside(_local(registered.source))
+        folder = self.folder_of(registered.source)
         recipe = read_recipe(folder, registered.recipe_sha256)
         view = PLACEMENT_VIEWS[placement]
         if recipe.view != view:
@@ -306,6 +325,10 @@ class Registry:
                 f"{folder} ranks view '{recipe.view}', and rec_{placement} is view '{view}'.", AGAIN
             )
         return recipe
+
+    def folder_of(self, source: str) -> Path:
+        """Where a version's files lie. Raises ModelError unless that is among the shop's artefacts."""
+        return self._inside(_local(source))
 
     def _inside(self, folder: Path) -> Path:
         """The folder, if it really lies among the shop's artefacts: no "..", no symlink leads out."""

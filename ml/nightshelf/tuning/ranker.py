@@ -1,0 +1,79 @@
+"""The ranker as a subject: it learns from the older fold's labels and is measured on the younger one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from nightshelf.learning import taken
+from nightshelf.model_settings import ModelSettings
+from nightshelf.paths import Attempt
+from nightshelf.ranking import choice, features
+from nightshelf.ranking.choice import LabelledCut
+from nightshelf.ranking.pool import PER_SOURCE, VIEWS, propose
+from nightshelf.settings import Shop
+from nightshelf.tuning.folds import Fold
+from nightshelf.tuning.search import OutOfTime, Subject
+from nightshelf.tuning.space import RANKER, Range
+from nightshelf.warehouse import connect
+
+SHARE = 4.0
+"""Of the budget: its first trial takes as long as twenty of a source's."""
+
+
+def ranker_subject(
+    ranges: tuple[Range, ...],
+    folds: Sequence[Fold],
+    settings: ModelSettings,
+    shop: Shop,
+    attempt: Attempt,
+    end: float,
+) -> Subject:
+    """Over what the sources propose under the present settings. Its first trial costs a night's two
+    train cuts, and is given up where they are not ready by `end` (of time.monotonic); each trial trains
+    every kind of ranker, as a night does."""
+    deep = max(PER_SOURCE, shop.placements.k)
+
+    def in_time() -> None:
+        if time.monotonic() > end:
+            raise OutOfTime
+
+    @cache
+    def lessons() -> dict[str, list[LabelledCut]]:
+        cuts = [_lesson(fold, settings, deep, attempt, in_time) for fold in folds]
+        return {view: [cut[view] for cut in cuts] for view in VIEWS}
+
+    def measure(tried: ModelSettings, n: int) -> dict[str, float]:
+        return {view: _reached(cuts, tried) for view, cuts in lessons().items()}
+
+    return Subject(RANKER, ranges, 1, measure, SHARE)
+
+
+def _lesson(
+    fold: Fold,
+    settings: ModelSettings,
+    deep: int,
+    attempt: Attempt,
+    in_time: Callable[[], None],
+) -> dict[str, LabelledCut]:
+    models = {}
+    for model in settings.models():
+        in_time()
+        models[model.name] = model.fit(fold.seen)
+    everything = fold.labels["all"]
+    found = {}
+    for view, pool in propose(models, everything.users, everything.seen, deep).items():
+        in_time()
+        with connect(attempt.database) as db:
+            matrix = features.attach(db, pool, fold.as_of)
+        wanted = fold.labels[view]
+        found[view] = LabelledCut(pool, matrix, taken(pool, wanted), wanted)
+    return found
+
+
+def _reached(cuts: Sequence[LabelledCut], settings: ModelSettings) -> float:
+    """nDCG@10 on the last cut of the ranker that would ship; 0 where there was nothing to compare."""
+    names = features.names(list(cuts[-1].pool.ranks))
+    trained = choice.train(cuts, names, settings.ranker)
+    return trained.compared.get(trained.ranker.kind, 0.0) if trained.ranker else 0.0
