@@ -12,7 +12,7 @@ import numpy as np
 from nightshelf import audience, gate, quality, recording
 from nightshelf.evaluation import load_past
 from nightshelf.evaluation.curves import calibration, partial_dependence, precision_recall
-from nightshelf.learning import load_labels, load_rankers, load_rehearsal, taken
+from nightshelf.learning import load_labels, load_ranker, load_rehearsal, taken
 from nightshelf.night import WINDOW_DAYS, Night
 from nightshelf.paths import Attempt, Home
 from nightshelf.pinned import pinned
@@ -24,7 +24,7 @@ from nightshelf.ranking.choice import Rehearsal
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.readiness import Placement, read_readiness
-from nightshelf.recipe import RANKER, Recipe
+from nightshelf.recipe import Recipe
 from nightshelf.registry import Registry
 from nightshelf.reigning import Reign, find_reign
 from nightshelf.scoring import keep_recipes
@@ -175,7 +175,7 @@ def _examine(
     if held is None:
         return Examined(placement, view, reign, _unexamined(reign))
     rehearsal = load_rehearsal(attempt, view)
-    return held_against(held, placement, reign, load_rankers(attempt)[view], rehearsal)
+    return held_against(held, placement, reign, load_ranker(attempt, view), rehearsal)
 
 
 def read_examination(attempt: Attempt, night: Night, view: str) -> quality.Examination | None:
@@ -196,12 +196,11 @@ def held_against(
     held: quality.Examination,
     placement: str,
     reign: Reign,
-    ranker: Ranker | None,
+    tonight: Recipe | None,
     rehearsal: Rehearsal | None = None,
 ) -> Examined:
     """Tonight's contenders and the champion on one window, and the gate's verdict."""
     view = held.wanted.view
-    tonight = Recipe(view, RANKER, ranker) if ranker else None
     found = quality.contenders(held, tonight, reign.recipe)
     verdict = gate.judge(found, reign.stays, rehearsal)
     hits = taken(held.pool, held.wanted)
@@ -215,7 +214,7 @@ def held_against(
         len(held.wanted.users),
         quality.cohorts_told(held),
         gate.limits(found, verdict.challenger),
-        _curves(ranker, held.matrix, hits) if ranker else {},
+        _curves(tonight.as_examined.ranker, held.matrix, hits) if tonight else {},
     )
 
 

@@ -1,7 +1,7 @@
 """The train stage: every source fitted at each cut, the pools they propose, and the rankers.
 
 What it leaves in the attempt: models/*.npz (the sources as they serve), candidates/<role>_<view>
-.parquet (the pools), models/labels_<view>.npz, models/ranker_<view>.npz and rehearsal_<view>.npz,
+.parquet (the pools), models/labels_<view>.npz, models/ranker_<view>.npz, examined_ and rehearsal_<view>.npz,
 scores/similar_items and scores/bought_together.
 """
 
@@ -48,6 +48,7 @@ from nightshelf.ranking import choice, features
 from nightshelf.ranking.choice import LabelledCut, Rehearsal, Trained
 from nightshelf.ranking.pool import PER_SOURCE, VIEWS, Pool, propose
 from nightshelf.ranking.ranker import Ranker
+from nightshelf.recipe import RANKER, Recipe
 from nightshelf.settings import Shop
 from nightshelf.storage import read_json, write_json
 from nightshelf.tuning.tried import Tried
@@ -79,7 +80,7 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
     with connect(attempt.database) as db:
         log = load_log(db, shop.events.target)
     going_by = pinned(attempt)
-    tried, examined = Tried(going_by), {}
+    tried, newest = Tried(going_by), {}
     n_candidates = n_cuts = 0
     lessons: dict[str, list[LabelledCut]] = {view: [] for view in VIEWS}
     for role in ROLES:
@@ -100,16 +101,15 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
             for view, wanted in cut.labels.items():
                 save_npz(attempt.models / f"labels_{view}.npz", _label_arrays(wanted))
             tried.sources(cut.models, cut.interactions, cut.labels, progress)
-            if tried.ranker_changed:
-                examined = {v: _lesson(cut, v, p, night, attempt) for v, p in pools.items()}
+            newest = {v: _lesson(cut, v, p, night, attempt) for v, p in pools.items()}
         else:
             _write_serving(cut, shop, night, attempt, progress)
     names = features.names(list(cut.models))
-    trained = _train_rankers(lessons, names, going_by.settings, progress)
+    trained = _train_rankers(lessons, newest, names, going_by.settings, progress)
     _save_rankers(trained, attempt)
-    if examined:
-        others = _train_rankers(lessons, names, going_by.tried, progress)
-        tried.rankers(trained, others, examined)
+    if newest and tried.ranker_changed:
+        others = _train_rankers(lessons, {}, names, going_by.tried, progress)
+        tried.rankers(trained, others, newest)
     tried.write(attempt)
     rankers = "; ".join(
         f"{view}: {t.ranker.kind if t.ranker else 'no ranker, too few labels'}"
@@ -205,16 +205,18 @@ def _lesson(cut: Cut, view: str, pool: Pool, night: Night, attempt: Attempt) -> 
 
 def _train_rankers(
     lessons: Mapping[str, list[LabelledCut]],
+    newest: Mapping[str, LabelledCut],
     names: list[str],
     settings: ModelSettings,
     progress: Progress,
 ) -> dict[str, Trained]:
-    """One ranker a view, from the labels in the windows after the train cuts; side by side, since
-    much of each is the work of one core."""
+    """One ranker a view, from the labels in the windows after the train cuts, and renewed by those
+    after the newest one; side by side, since much of each is the work of one core."""
     progress.advance("rankers for the views " + " and ".join(f"'{view}'" for view in lessons))
     with one_blas_thread(), ThreadPoolExecutor(len(lessons)) as pool:
         trained = pool.map(
-            lambda cuts: choice.train(cuts, names, settings.ranker), lessons.values()
+            lambda view: choice.train(lessons[view], names, settings.ranker, newest.get(view)),
+            lessons,
         )
         return dict(zip(lessons, trained, strict=True))
 
@@ -222,9 +224,11 @@ def _train_rankers(
 def _save_rankers(trained: Mapping[str, Trained], attempt: Attempt) -> None:
     saved = {
         view: {
-            "sha256": save_npz(attempt.models / f"ranker_{view}.npz", t.ranker.arrays())
-            if t.ranker
-            else None,
+            "files": {
+                name: save_npz(attempt.models / f"{name}_{view}.npz", ranker.arrays())
+                for name, ranker in (("ranker", t.renewed), ("examined", t.ranker))
+                if ranker is not None
+            },
             "told": t.told,
             "compared": t.compared,
             "unproposed": t.unproposed,
@@ -257,14 +261,16 @@ def load_rehearsal(attempt: Attempt, view: str) -> Rehearsal | None:
     return Rehearsal(unpack_ids("users", found), found["ranker"], sources)
 
 
-def load_rankers(attempt: Attempt) -> dict[str, Ranker | None]:
-    saved = read_json(attempt.models / "rankers.json")
-    return {
-        view: Ranker.from_arrays(load_npz(attempt.models / f"ranker_{view}.npz", of_view["sha256"]))
-        if of_view["sha256"]
-        else None
-        for view, of_view in saved.items()
-    }
+def load_ranker(attempt: Attempt, view: str) -> Recipe | None:
+    """Tonight's ranker and its twin; None where there were too few labels."""
+    files = read_json(attempt.models / "rankers.json")[view]["files"]
+    if not files:
+        return None
+    rankers = (
+        Ranker.from_arrays(load_npz(attempt.models / f"{name}_{view}.npz", files[name]))
+        for name in ("ranker", "examined")
+    )
+    return Recipe(view, RANKER, *rankers)
 
 
 def _label_arrays(wanted: Labels) -> dict[str, np.ndarray]:

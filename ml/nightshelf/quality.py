@@ -119,7 +119,7 @@ def examine(name: str, recipe: Recipe, held: Examination) -> Contender:
 def ranked_lists(recipe: Recipe, held: Examination, k: int) -> np.ndarray:
     """(n_users, k) int32 item codes; what the recipe does not rank at all is not on its list."""
     pool = held.pool
-    scores = recipe.score(pool, held.matrix)
+    scores = recipe.as_examined.score(pool, held.matrix)
     lists = pool.lists_by(np.where(scores > 0, scores, -np.inf), k)
     ranked = np.bincount(pool.user_codes[scores > 0], minlength=len(lists))
     return np.where(np.arange(k) < ranked[:, None], lists, -1)

@@ -24,6 +24,15 @@ class Recipe:
     view: Literal["all", "new"]
     source: str
     ranker: Ranker | None = None
+    """What serves."""
+    examined: Ranker | None = None
+    """Its twin, which has not learnt from the window that it was examined on, and stands for it
+    wherever it is examined: what serves has seen the answers. None where they are one."""
+
+    @property
+    def as_examined(self) -> Recipe:
+        """The recipe with which the gate compares."""
+        return Recipe(self.view, self.source, self.examined or self.ranker)
 
     def score(self, pool: Pool, matrix: np.ndarray | None) -> np.ndarray:
         """(n_rows,) float64 over the pool. A single source's list goes on, where it ends, with
@@ -55,7 +64,7 @@ class Recipe:
         return self.ranker is None or list(self.ranker.features) == features
 
     def fingerprint(self) -> str:
-        """sha256 hex of everything that decides the order."""
+        """sha256 hex of everything that decides the order of what serves."""
         content = fingerprint(self.ranker.arrays()) if self.ranker else ""
         return hashlib.sha256(f"{self.view}\0{self.source}\0{content}".encode()).hexdigest()
 

@@ -202,7 +202,9 @@ class Record:
         ]
         if recipe.source == RANKER:
             cuts = ", ".join(str(self.night.as_of(r)) for r in ROLES if r.startswith("train"))
-            told.append(("the ranker's labels", f"{WINDOW_DAYS} days after each of {cuts}"))
+            newest = ", ".join(str(self.night.as_of(r)) for r in ("train_1", "evaluate"))
+            told.append(("labels, as examined", f"{WINDOW_DAYS} days after each of {cuts}"))
+            told.append(("labels, as it serves", f"{WINDOW_DAYS} days after each of {newest}"))
         return told
 
     def _reproduce(self) -> list[tuple[str, object]]:

@@ -14,7 +14,7 @@ import pytest
 
 from nightshelf.ingest.ledger import Ledger
 from nightshelf.judging import read_examination
-from nightshelf.learning import load_rankers
+from nightshelf.learning import load_ranker
 from nightshelf.paths import PROJECT, Home
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.quality import examine
@@ -128,6 +128,6 @@ def test_the_examination_is_of_many_users_and_its_figures_are_plausible(run):
 
 
 def test_rankers_were_trained_for_both_views(run, held):
-    for view, ranker in load_rankers(run.attempt).items():
-        scores = ranker.score(held[view].matrix)
+    for view, examination in held.items():
+        scores = load_ranker(run.attempt, view).score(examination.pool, examination.matrix)
         assert np.isfinite(scores).all() and len(np.unique(scores)) > 1_000

@@ -74,6 +74,25 @@ def test_a_source_is_rehearsed_with_its_own_list():
     np.testing.assert_allclose(rehearsal.sources["ten"], expected)
 
 
+def test_what_serves_has_learnt_from_the_newest_labels_and_the_examined_one_has_not():
+    cuts = [cut(1), cut(2)]
+    alone, with_newest = (
+        train(cuts, NAMES, SETTINGS), train(cuts, NAMES, SETTINGS, cut(3))
+    )  # fmt: skip
+    assert same(alone.ranker, with_newest.ranker) and alone.compared == with_newest.compared
+    assert same(alone.renewed, alone.ranker) and not same(with_newest.renewed, alone.ranker)
+    assert with_newest.renewed.kinds == alone.ranker.kinds
+    barren = train(cuts, NAMES, SETTINGS, cut(3, taken_at_all=False))
+    assert barren.renewed.kinds == alone.ranker.kinds
+
+
+def same(one: Ranker, other: Ranker) -> bool:
+    arrays = one.arrays(), other.arrays()
+    return arrays[0].keys() == arrays[1].keys() and all(
+        np.array_equal(arrays[0][name], arrays[1][name]) for name in arrays[0]
+    )
+
+
 def test_with_one_cut_the_logistic_ranker_stands_alone():
     trained = train([cut(1)], NAMES, SETTINGS)
     assert (trained.ranker.kinds, trained.compared) == (("logistic",), {})

@@ -96,7 +96,7 @@ def test_another_model_that_recipe_json_was_made_to_name_is_refused(written, tmp
 # ------------------------------------------------------------------ not plain files of their size
 
 
-@pytest.mark.parametrize("name", ["recipe.json", "ranker.npz"])
+@pytest.mark.parametrize("name", ["recipe.json", "ranker.npz", "examined.npz"])
 def test_a_symlink_is_not_followed_even_to_the_right_content(written, tmp_path, name):
     path, aside = written[0] / name, tmp_path / "aside"
     shutil.move(path, aside)
@@ -105,7 +105,7 @@ def test_a_symlink_is_not_followed_even_to_the_right_content(written, tmp_path, 
         read_recipe(*written)
 
 
-@pytest.mark.parametrize("name", ["recipe.json", "ranker.npz"])
+@pytest.mark.parametrize("name", ["recipe.json", "ranker.npz", "examined.npz"])
 def test_a_pipe_is_not_waited_for(written, name):
     path = written[0] / name
     path.unlink()
@@ -114,7 +114,7 @@ def test_a_pipe_is_not_waited_for(written, name):
         read_recipe(*written)
 
 
-@pytest.mark.parametrize("name", ["recipe.json", "ranker.npz"])
+@pytest.mark.parametrize("name", ["recipe.json", "ranker.npz", "examined.npz"])
 def test_a_folder_is_no_file(written, name):
     (written[0] / name).unlink()
     (written[0] / name).mkdir()

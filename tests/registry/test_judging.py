@@ -63,7 +63,8 @@ class Bench:
 
     def examine(self, held=None, ranker=None, night: Night = NIGHT, features=FEATURES) -> Examined:
         reign = find_reign(self.registry, "for_you", night, SOURCES, list(features))
-        return held_against(held or examination(), "for_you", reign, ranker)
+        tonight = Recipe("all", RANKER, ranker) if ranker else None
+        return held_against(held or examination(), "for_you", reign, tonight)
 
     def settle(self, examined: Examined, night: Night = NIGHT) -> Decision:
         return settle(self.registry, self.record(night), examined, self.attempt)
@@ -327,6 +328,24 @@ def test_a_night_s_record_holds_pictures_their_data_and_the_card(bench):
     assert (parent.info.status, parent.data.tags["for_you_serves_as"]) == ("FAILED", "challenger")
     assert parent.inputs.dataset_inputs[0].dataset.name == "corner: marts.fct_interactions"
     assert decision.why == parent.data.tags["for_you_why"]
+
+
+def test_a_ranker_is_examined_by_its_twin_and_serves_itself(bench):
+    reign = find_reign(bench.registry, "for_you", NIGHT, SOURCES, list(FEATURES))
+    for serves, twin, passes in ((BAD, GOOD, True), (GOOD, BAD, False)):
+        tonight = Recipe("all", RANKER, serves, twin)
+        found = held_against(examination(), "for_you", reign, tonight)
+        assert (found.verdict.challenger == RANKER) is passes
+        if passes:
+            decision = bench.settle(found)
+            assert decision.recipe.ranker is serves
+            champion = bench.registry.load("for_you", bench.registry.champion("for_you"))
+            assert champion.ranker.arrays()["member0_coefficients"].tolist() == (
+                BAD.arrays()["member0_coefficients"].tolist()
+            )
+            assert champion.examined.arrays()["member0_coefficients"].tolist() == (
+                GOOD.arrays()["member0_coefficients"].tolist()
+            )
 
 
 def test_one_source_may_be_the_challenger_of_two_placements(bench):

@@ -246,8 +246,14 @@ def one_blas_thread() -> AbstractContextManager:
     Threads may be inside at once only where their starter is inside too: the first to leave would
     give the others' BLAS its threads back.
     """
-    # scipy brings a BLAS of its own, which can be limited only once it is loaded.
+    # scipy brings a BLAS of its own, which can be limited only once it is loaded; and two threads that
+    # load parts of scikit-learn at once may find each other's half loaded.
     import scipy.linalg  # noqa: F401
+    import sklearn.cluster
+    import sklearn.decomposition
+    import sklearn.ensemble
+    import sklearn.feature_extraction.text
+    import sklearn.linear_model  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, "blas")

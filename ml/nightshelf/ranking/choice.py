@@ -2,7 +2,8 @@
 
 A blend of the logistic model and the best trees ships unless one alone is significantly better: what
 errs in different ways errs less together, and the best of five on one cut is partly the luckiest. Who
-ships learns from all cuts then; its calibration is the one found on the last while it had not seen it.
+is chosen learns from all cuts then; its calibration is the one found on the last while it had not
+seen it.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ K = 10
 class RankerParams:
     negatives_per_positive: int = 25
     """Rows without a label that are kept for each with one; probabilities are corrected for it."""
-    max_rows: int = 100_000
-    """Rows of one cut that are learnt from, at most: bounds time and memory, not quality."""
+    max_rows: int = 200_000
+    """Rows of one cut that are learnt from, at most: bounds time and memory. Too few leave users out."""
     min_positives: int = 50
     """With fewer labels than this no ranker is trained: its weights would be chance."""
     min_positives_to_boost: int = 500
@@ -98,6 +99,9 @@ class Trained:
     """Over all cuts: taken items that no source proposed, taken items."""
     rehearsal: Rehearsal | None = None
     """None where there was nothing to compare on."""
+    renewed: Ranker | None = None
+    """The same kinds, learnt again from the newest labels too, with which the ranker is examined: what
+    serves, if it passes. None where there is no ranker."""
 
     @property
     def told(self) -> str:
@@ -107,8 +111,29 @@ class Trained:
         return f"{self.ranker.kind} ({figures})" if figures else self.ranker.kind
 
 
-def train(cuts: Sequence[LabelledCut], names: Sequence[str], settings: RankerSettings) -> Trained:
-    """`cuts` oldest first. With one cut there is nothing to compare on: the logistic ranker."""
+def train(
+    cuts: Sequence[LabelledCut],
+    names: Sequence[str],
+    settings: RankerSettings,
+    newest: LabelledCut | None = None,
+) -> Trained:
+    """`cuts` oldest first. With one cut there is nothing to compare on: the logistic ranker.
+
+    `newest` is the cut that the ranker is examined on. It takes no part in the choice; what serves
+    learns from it and from the youngest of `cuts`: labels of the season, and as many of them.
+    """
+    trained, parts = _train(cuts, tuple(names), settings)
+    if trained.ranker is None or newest is None:
+        return replace(trained, renewed=trained.ranker)
+    youngest = [parts[-1], _sample(newest, settings.ranker, len(cuts))]
+    rows = joined([part for part in youngest if part.n_positives])
+    return replace(trained, renewed=_learnt_again(trained.ranker, rows, settings))
+
+
+def _train(
+    cuts: Sequence[LabelledCut], names: tuple[str, ...], settings: RankerSettings
+) -> tuple[Trained, list[TrainingRows]]:
+    """What was chosen, and the rows that it learnt from, cut by cut."""
     unproposed = [cut.unproposed() for cut in cuts]
     counted = (sum(u[0] for u in unproposed), sum(u[1] for u in unproposed))
     parts = [_sample(cut, settings.ranker, n) for n, cut in enumerate(cuts)]
@@ -116,16 +141,16 @@ def train(cuts: Sequence[LabelledCut], names: Sequence[str], settings: RankerSet
     usable = [n for n, part in enumerate(parts) if part.n_positives]
     cuts, parts = [cuts[n] for n in usable], [parts[n] for n in usable]
     if not parts or not joined(parts).suffice(settings.ranker.min_positives):
-        return Trained(None, {}, counted)
+        return Trained(None, {}, counted), parts
     earlier = joined(parts[:-1]) if len(parts) > 1 else None
     if earlier is None or not earlier.suffice(settings.ranker.min_positives_to_boost):
         model = logistic.fit(joined(parts), settings.logistic)
-        return Trained(Ranker(tuple(names), ("logistic",), (model,), (1.0,)), {}, counted)
-    ranker, per_user = _chosen(earlier, parts[-1], cuts[-1], tuple(names), settings)
+        return Trained(Ranker(names, ("logistic",), (model,), (1.0,)), {}, counted), parts
+    ranker, per_user = _chosen(earlier, parts[-1], cuts[-1], names, settings)
     compared = {kind: _mean(values) for kind, values in per_user.items()}
     rehearsal = Rehearsal(cuts[-1].labels.users, per_user[ranker.kind], _sources(cuts[-1]))
-    learnt = _learnt_from_all(ranker, joined(parts), settings)
-    return Trained(learnt, compared, counted, rehearsal)
+    learnt = _learnt_again(ranker, joined(parts), settings)
+    return Trained(learnt, compared, counted, rehearsal), parts
 
 
 def _sources(cut: LabelledCut) -> dict[str, np.ndarray]:
@@ -216,8 +241,8 @@ def _platt(raw: np.ndarray, taken: np.ndarray) -> tuple[float, float]:
     return slope, float(model.intercept_[0]) - slope * centre
 
 
-def _learnt_from_all(ranker: Ranker, rows: TrainingRows, settings: RankerSettings) -> Ranker:
-    """The same kinds, each again on all cuts; trees as many as were best."""
+def _learnt_again(ranker: Ranker, rows: TrainingRows, settings: RankerSettings) -> Ranker:
+    """The same kinds, each again on other rows; trees as many as were best."""
 
     def again(kind: str, model: Logistic | Boosted) -> Logistic | Boosted:
         if isinstance(model, Logistic):

@@ -1,4 +1,5 @@
-"""A recipe as files: recipe.json and perhaps ranker.npz. Read back only as what was written.
+"""A recipe as files: recipe.json, and for a ranker ranker.npz, and its twin as examined.npz. Read back
+only as what was written.
 
 Each file is read once, and what was hashed is what is parsed. Nothing is followed (no symlink),
 waited for (no pipe), or larger than a bound; nothing in a file can name code.
@@ -24,6 +25,8 @@ from nightshelf.recipe import RANKER, Recipe
 from nightshelf.storage import sha256_of, write_json
 
 AGAIN = "Roll back to another version, or promote a new model; this one cannot be trusted."
+RANKERS = ("ranker", "examined")
+"""Files of a ranker: what serves, and its twin."""
 MAX_RECIPE_BYTES = 1_000_000
 """A recipe.json names some fifty features: a few kB."""
 MAX_RANKER_BYTES = 256_000_000
@@ -35,9 +38,10 @@ def write_recipe(recipe: Recipe, folder: Path) -> tuple[Path, str]:
     path = folder / f"{recipe.view}_{recipe.source}"
     path.mkdir(parents=True, exist_ok=True)
     content = {"view": recipe.view, "source": recipe.source, "fingerprint": recipe.fingerprint()}
-    if recipe.ranker is not None:
-        content["ranker_sha256"] = save_npz(path / "ranker.npz", recipe.ranker.arrays())
-        content["features"] = list(recipe.ranker.features)
+    for name, ranker in zip(RANKERS, (recipe.ranker, recipe.as_examined.ranker), strict=True):
+        if ranker is not None:
+            content[f"{name}_sha256"] = save_npz(path / f"{name}.npz", ranker.arrays())
+            content["features"] = list(ranker.features)
     write_json(path / "recipe.json", content)
     return path, sha256_of(path / "recipe.json")
 
@@ -46,11 +50,11 @@ def read_recipe(folder: Path, sha256: str) -> Recipe:
     """The recipe in `folder`, if it is the one that was written. Raises ModelError otherwise."""
     path = folder / "recipe.json"
     content = _told(path, whole(path, sha256, MAX_RECIPE_BYTES))
-    ranker = None
-    if content["source"] == RANKER:
-        arrays = folder / "ranker.npz"
-        ranker = _ranker(arrays, whole(arrays, content["ranker_sha256"], MAX_RANKER_BYTES))
-    recipe = Recipe(content["view"], content["source"], ranker)
+    rankers = []
+    for name in RANKERS if content["source"] == RANKER else ():
+        arrays = folder / f"{name}.npz"
+        rankers.append(_ranker(arrays, whole(arrays, content[f"{name}_sha256"], MAX_RANKER_BYTES)))
+    recipe = Recipe(content["view"], content["source"], *rankers)
     if recipe.fingerprint() != content["fingerprint"]:
         raise ModelError(f"{path}: the model's content is not what it says.", AGAIN)
     return recipe
@@ -87,7 +91,7 @@ def _told(path: Path, text: bytes) -> dict[str, Any]:
     try:
         content = json.loads(text)
         wanted = ("view", "source", "fingerprint")
-        wanted += ("ranker_sha256",) if content["source"] == RANKER else ()
+        wanted += tuple(f"{n}_sha256" for n in RANKERS) if content["source"] == RANKER else ()
         strange = [key for key in wanted if not isinstance(content[key], str)]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path} is no recipe: {error!r}", AGAIN) from None
