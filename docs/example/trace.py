@@ -40,15 +40,12 @@ STEPS = {
         select as_of, n_active_days, n_active_days_28d, n_items, days_since_last,
             round(mean_gap_days, 2) as mean_gap_days
         from features.feat_user where user_id = $user order by as_of""",
-    "candidates: the rank that each source gave the item, 0 where it did not propose it": """
-        select rank_own_history, rank_popularity, rank_item_knn, rank_ials, rank_svd
-        from numbered_candidates
-        where user_id = $user and item_id = $item""",
+    "candidates: which sources proposed the item, and how high": """
+        select source[6:] as source, rank
+        from (unpivot numbered_candidates on columns('^rank_') into name source value rank)
+        where user_id = $user and item_id = $item and rank > 0 order by rank, source""",
     "candidates: how many the sources proposed for the user": """
-        select count(*) as candidates, count(*) filter (rank_own_history > 0) as own_history,
-            count(*) filter (rank_popularity > 0) as popularity,
-            count(*) filter (rank_item_knn > 0) as item_knn,
-            count(*) filter (rank_ials > 0) as ials, count(*) filter (rank_svd > 0) as svd
+        select count(*) as candidates, count(*) filter (rank_own_history > 0) as own_history
         from numbered_candidates where user_id = $user""",
     "ml.for_you: after the ranker": """
         select item_id, round(score, 4) as score, source,
