@@ -17,6 +17,10 @@ MARGIN = 0.02
 trainings of one model on neighbouring nights differ by about 1 %: without a margin none of them
 could ever replace the other, and the champion would age for ever."""
 
+ONE_SIDED = 0.90
+"""The ranker has to be better than the best single source, which asks one side only: the lower end
+of a 90 % interval is passed by chance once in twenty times."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -68,8 +72,8 @@ def judge(
 
     Whether that model is the ranker is judged over the rehearsal's window too, if there is one.
 
-    It is refused where it is surely worse than a baseline (paired interval below zero), and where it
-    may be worse than the champion by more than MARGIN. Refused, the champion serves; without one the
+    It is refused where it is surely worse than a baseline (paired interval below zero) or below it by
+    more than MARGIN, and where it may be worse than the champion by more than MARGIN. Refused, the champion serves; without one the
     better baseline does. `champion_stays`, if given, says why the champion is not to be replaced
     whatever is found.
     """
@@ -81,16 +85,23 @@ def judge(
     if challenger is None:
         return _refused(None, because, (), champion, bars, baseline)
     against = [Comparison(c.name, challenger.less(c)) for c in bars]
-    failed = next((a for a in against if not a.difference.n_users or a.is_worse), None)
+    failed = any(_falls_short(a, bar) for a, bar in zip(against, bars, strict=True))
     if champion is not None:
         against.append(Comparison(CHAMPION, challenger.less(champion)))
     others = [a.told for a in against if a.against != CHAMPION and a.told not in because]
     told = "; ".join([because, *others])
-    if failed is not None:
+    if failed:
         return _refused(challenger.name, told, tuple(against), champion, bars, baseline)
     if champion is None:
         return Verdict(challenger.name, challenger.name, told, tuple(against))
     return _against_champion(challenger, champion, told, tuple(against), bars, champion_stays)
+
+
+def _falls_short(comparison: Comparison, bar: Contender) -> bool:
+    """Chance does not excuse a source that lies well below what needs no learning."""
+    difference = comparison.difference
+    below = difference.mean < -MARGIN * bar.mean(GATE_METRIC)
+    return not difference.n_users or comparison.is_worse or below
 
 
 def _against_champion(
@@ -157,8 +168,12 @@ def _challenger(
     if not singles:
         return trained, "the ranker alone proposes anything"
     single = _best([over_all[c.name] for c in singles if c.name in over_all])
-    versus = Comparison(single.name, over_all[RANKER].less(single))
-    told = f"of single sources {single.name} is the best, and the ranker is {versus.told}"
+    versus = Comparison(single.name, over_all[RANKER].less(single, level=ONE_SIDED))
+    windows = "" if over_all[RANKER].per_user is trained.per_user else " over two windows"
+    told = (
+        f"of single sources {single.name} is the best, and the ranker is {versus.told}"
+        f" (90 % interval{windows})"
+    )
     if versus.difference.low > 0:
         return trained, told
     return best, f"{told}; so the challenger is {best.name}" if best else told

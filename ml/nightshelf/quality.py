@@ -89,12 +89,12 @@ class Contender:
         """The gate's metric with its interval."""
         return self.intervals[GATE_METRIC]
 
-    def less(self, other: Contender, metric: str = GATE_METRIC) -> Interval:
+    def less(self, other: Contender, metric: str = GATE_METRIC, level: float = 0.95) -> Interval:
         """This one less the other, paired by user. NaN where nobody has both."""
         if metric not in self.per_user or metric not in other.per_user:
             return Interval(np.nan, np.nan, np.nan, 0)
         mine, theirs = self.per_user[metric], other.per_user[metric]
-        return paired_difference_interval(mine, theirs, SEED, users=self.users)
+        return paired_difference_interval(mine, theirs, SEED, level=level, users=self.users)
 
 
 def examine(name: str, recipe: Recipe, held: Examination) -> Contender:

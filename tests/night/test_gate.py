@@ -47,6 +47,14 @@ def test_a_model_that_cannot_be_told_from_a_baseline_passes():
     assert "not surely better than popularity" in verdict.why
 
 
+def test_a_model_more_than_the_margin_below_a_baseline_is_refused_though_it_may_be_chance():
+    popularity = contender("popularity", 0.0)
+    short = 1.5 * MARGIN * popularity.mean(GATE_METRIC)
+    verdict = judge([popularity, contender("item_knn", -short, noise=0.4)])
+    assert not verdict.comparisons[0].is_worse
+    assert (verdict.challenger, verdict.serves) == ("item_knn", "popularity")
+
+
 @pytest.mark.parametrize("baseline", ["own_history", "popularity"])
 def test_a_model_surely_worse_than_either_baseline_leaves_it_to_the_better_one(baseline):
     bars = [b for b in BASELINES if b.name != baseline]
