@@ -158,7 +158,7 @@ def test_the_models_of_the_night_after_are_made_with_it(story):
     of_night = {
         r.data.tags["night"]: r.data.params["half_life_days"]
         for r in made
-        if r.data.tags["role"] == "source"
+        if r.data.tags["role"] == "baseline"
     }
     assert of_night[ACCEPTING.isoformat()] == str(FILES["own_history"].half_life_days)
     assert of_night[AFTER.isoformat()] == str(days)
