@@ -93,6 +93,7 @@ def judge(
     if failed:
         return _refused(challenger.name, told, tuple(against), champion, bars, baseline)
     if champion is None:
+        told = f"{told}; not worse than the baselines, and there was no champion"
         return Verdict(challenger.name, challenger.name, told, tuple(against))
     return _against_champion(challenger, champion, told, tuple(against), bars, champion_stays)
 

@@ -211,7 +211,7 @@ def held_against(
         verdict,
         found,
         quality.reachable(held.pool, held.wanted, hits),
-        len(held.wanted.users),
+        found[0].gate.n_users if found else 0,
         quality.cohorts_told(held),
         gate.limits(found, verdict.challenger),
         _curves(tonight.as_examined.ranker, held.matrix, hits) if tonight else {},

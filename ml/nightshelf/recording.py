@@ -214,7 +214,7 @@ class Record:
             "requirements_lock_sha256",
             "dbt_manifest_sha256",
         )
-        command = f"nightshelf night --shop {self.shop.name}.toml --as-of {self.night.date}"
+        command = f"nightshelf night --shop <the shop's file> --as-of {self.night.date}"
         return [
             ("command", command),
             *((key.replace("_", " "), self.tags[key]) for key in keys),
@@ -244,10 +244,17 @@ class Record:
             self.registry.finish(run, status)
 
 
+SERVES = {
+    "challenger": "tonight's model",
+    "champion": "the champion of an earlier night",
+    "baseline": "a baseline",
+}
+
+
 def note(decisions: dict[str, Decision]) -> str:
     """The night's run in MLflow begins with this."""
     return "\n\n".join(
-        f"**{prose('rec_' + placement)}** is ranked by the {d.serves},"
+        f"**{prose('rec_' + placement)}** is ranked by {SERVES[d.serves]},"
         f" {quoted(d.recipe.source)}: {prose(d.why)}."
         + (f" **Warning:** {prose(d.warning)}." if d.warning else "")
         for placement, d in decisions.items()

@@ -36,7 +36,8 @@ def test_without_a_champion_a_model_that_is_not_worse_than_the_baselines_is_prom
     assert verdict.why == (
         "no ranker (too few labels), so the best learnt source, item_knn;"
         f" better than own_history: {verdict.comparisons[0].difference.told()};"
-        f" better than popularity: {verdict.comparisons[1].difference.told()}"
+        f" better than popularity: {verdict.comparisons[1].difference.told()};"
+        " not worse than the baselines, and there was no champion"
     )
 
 

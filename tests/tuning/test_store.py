@@ -152,6 +152,24 @@ def test_a_verdict_that_was_cut_short_is_completed(store, add, judged, monkeypat
     assert of(store, version).tags["verdict"] == "promoted"
 
 
+def test_a_promotion_whose_verdict_was_cut_short_is_no_challenger_of_itself(store, add, judged):
+    add(FIRST)
+    judged("1", APRIL[1])
+    name = store.registry.model_name("settings")
+    store.registry.client.delete_model_version_tag(name, "1", "verdict")
+    assert state(store, APRIL[2]) == ("1", None)
+    assert of(store, "1").tags["verdict"] == "promoted"
+    assert state(store, APRIL[1]) == (None, None)
+
+
+def test_a_version_that_says_it_replaced_itself_ends_the_history(store, add, judged):
+    add(FIRST)
+    judged("1", APRIL[1])
+    name = store.registry.model_name("settings")
+    store.registry.client.set_model_version_tag(name, "1", "replaced", "1")
+    assert store.serving(APRIL[1]) is None
+
+
 def test_an_alias_that_moves_meanwhile_is_left_alone_and_the_find_waits(store, add, judged):
     first, second = add(FIRST), add(SECOND)
     set_by_hand(store, first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,9 +69,20 @@ def refuse_unknown(given: Mapping, known: Mapping, what: str) -> None:
 def _typed(value: Any, kind: str, where: str, key: str) -> Any:
     # Annotations are strings here ("float"); TOML writes 60 where a float is meant.
     if kind == "float" and type(value) is int:
-        return float(value)
+        value = _as_float(value)
     if type(value).__name__ != kind:
         raise SettingsError(
             f"[{where}] {key} = {value!r}: must be {kind}", f"write {key} as {kind}"
         )
+    if kind == "float" and not math.isfinite(value):
+        raise SettingsError(
+            f"[{where}] {key} = {value}: must be a finite number", f"write {key} as a number"
+        )
     return value
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

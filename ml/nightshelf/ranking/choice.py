@@ -44,6 +44,7 @@ class RankerParams:
     def __post_init__(self) -> None:
         for key in ("negatives_per_positive", "min_positives", "min_positives_to_boost"):
             need(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
+        need(self.seed >= 0, "seed", self.seed, "0 or more")
         need(self.max_rows >= 1000, "max_rows", self.max_rows, "1000 or more")
 
 

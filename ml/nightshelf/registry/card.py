@@ -67,7 +67,8 @@ class Card:
             _lines(self.made_of),
             "## How it was measured",
             f"On {self.n_users:,} users who took something in {self.window} and were there before,"
-            " every item ranked. This version is in bold; in brackets the 95 % interval, by"
+            " every item ranked. Whatever was examined had learnt from earlier days only; what serves has"
+            " learnt from these days since. This version is in bold; in brackets the 95 % interval, by"
             " bootstrap over users.",
             _table(["model", *COLUMNS.values()], map(self._row, self._best_first())),
             _table(["model", *OF_LISTS.values()], map(self._list_row, self._best_first())),

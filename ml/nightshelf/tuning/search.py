@@ -41,6 +41,10 @@ class OutOfTime(Exception):
     """Raised by a measure that cannot end in time."""
 
 
+NOT_TO_BE_FITTED = (SettingsError, ModelError, ArithmeticError, MemoryError)
+"""One such trial ends, not the search."""
+
+
 @dataclass(frozen=True, eq=False)
 class Subject:
     """What is searched: its ranges, and how a trial of it is measured."""
@@ -175,8 +179,8 @@ class _Course:
         try:
             changes = changes_of(self.subject.ranges, values)
             return self.subject.measure(self.settings.changed(changes, self.subject.name), n)
-        except (SettingsError, ModelError) as error:
-            # Values that do not go together, or that a model cannot be fitted with.
+        except (*NOT_TO_BE_FITTED, np.linalg.LinAlgError) as error:
+            # Values that do not go together, or that a model cannot be fitted with here.
             raise optuna.TrialPruned(str(error)) from None
 
     def _relative(self, figures: list[Mapping[str, float]], n_folds: int) -> float:

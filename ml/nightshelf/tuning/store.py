@@ -94,7 +94,9 @@ class SettingsStore:
         that it replaced; so a night run again goes by the same. None: the files."""
         found = self.champion()
         while found and not found.by_hand and found.judged_on >= night.isoformat():
-            found = self._number(found.replaced)
+            before = self._number(found.replaced)
+            # Each replaced an older one; anything else is no history to follow.
+            found = before if before and int(before.number) < int(found.number) else None
         return found
 
     def pending(self, night: date) -> Version | None:
@@ -103,6 +105,11 @@ class SettingsStore:
         was set by hand, or serves later nights."""
         found, now = self._aliased(CHALLENGER), self.champion()
         if found is None or found.verdict or found.night > night.isoformat():
+            return None
+        if now and now.number == found.number:
+            # Promoted by a night that died before it could write its verdict down.
+            if not now.by_hand:
+                self._close(found.number, "promoted", night, "its verdict was cut short")
             return None
         if now and (
             now.by_hand or now != self.serving(night) or int(now.number) > int(found.number)
