@@ -248,11 +248,9 @@ def _rehearsal_arrays(found: Rehearsal) -> dict[str, np.ndarray]:
 
 def load_rehearsal(attempt: Attempt, view: str) -> Rehearsal | None:
     """None where the ranker had nothing to be compared on."""
-    path = attempt.models / f"rehearsal_{view}.npz"
-    if not path.exists():
+    found = _left_by_training(attempt, f"rehearsal_{view}")
+    if found is None:
         return None
-    with np.load(path, allow_pickle=False) as arrays:
-        found = {name: arrays[name] for name in arrays.files}
     sources = {
         name.removeprefix("source_"): values
         for name, values in found.items()
@@ -286,14 +284,21 @@ def _label_arrays(wanted: Labels) -> dict[str, np.ndarray]:
 
 def load_labels(attempt: Attempt, view: str) -> Labels | None:
     """The examination's labels; None where there was nobody to examine on."""
-    path = attempt.models / f"labels_{view}.npz"
-    if not path.exists():
+    found = _left_by_training(attempt, f"labels_{view}")
+    if found is None:
         return None
-    with np.load(path, allow_pickle=False) as arrays:
-        found = {name: arrays[name] for name in arrays.files}
     return Labels(
         unpack_ids("users", found), _matrix(found, "relevant"), _matrix(found, "seen"), view
     )
+
+
+def _left_by_training(attempt: Attempt, name: str) -> dict[str, np.ndarray] | None:
+    """models/<name>.npz; None where training had nothing to leave."""
+    path = attempt.models / f"{name}.npz"
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in arrays.files}
 
 
 def _matrix(arrays: Mapping[str, np.ndarray], name: str) -> csr_matrix:

@@ -23,7 +23,7 @@ from nightshelf.progress import Progress
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.registry import Registry, pictures
 from nightshelf.registry.card import Card, prose, quoted, shortened
-from nightshelf.registry.store import MAX_VALUE
+from nightshelf.registry.store import MAX_VALUE, NOTE
 from nightshelf.settings import Shop
 from nightshelf.storage import read_json
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from nightshelf.judging import Decision, Examined
 
-NOTE = "mlflow.note.content"
-"""What MLflow shows at the top of a run, as Markdown."""
 FEW_USERS = 200
 """With fewer the interval of nDCG@10 is wider than most differences between models."""
 

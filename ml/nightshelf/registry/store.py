@@ -32,10 +32,12 @@ MAX_VALUE = 5_000
 MAX_AT_ONCE = 100
 """MLflow takes as many parameters in one call."""
 LOCK_SECONDS = 120
+NOTE = "mlflow.note.content"
+"""What MLflow shows at the top of a run or an experiment, as Markdown."""
 ABOUT = {
     # MLflow's word for models that are no language models.
     "mlflow.experimentKind": "custom_model_development",
-    "mlflow.note.content": "A run a night, with a run inside for each model. Metrics begin with the"
+    NOTE: "A run a night, with a run inside for each model. Metrics begin with the"
     " placement that they judge. The night's run holds the pictures of each placement and"
     " `quality.json`; a ranker's holds its curves; a challenger's holds `model_card.md`, which its"
     " registered version shows.",

@@ -16,6 +16,7 @@ from nightshelf.paths import Attempt
 from nightshelf.provenance import code_version
 from nightshelf.registry import Registry, pictures
 from nightshelf.registry.card import prose
+from nightshelf.registry.store import NOTE
 from nightshelf.settings import Shop
 from nightshelf.tuning.folds import Fold
 from nightshelf.tuning.search import MARGIN, SEED, Found
@@ -23,8 +24,6 @@ from nightshelf.tuning.store import SettingsStore
 
 if TYPE_CHECKING:
     from nightshelf.tuning.run import Budget
-
-NOTE = "mlflow.note.content"
 
 
 @dataclass(frozen=True, eq=False)
