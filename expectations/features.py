@@ -159,6 +159,17 @@ def _windows() -> list[Rule]:
             next_step=REBUILD,
         ),
         rows_rule(
+            "feat_item_usual_buyers_are_buyers",
+            "features.feat_item",
+            """
+            SELECT as_of, item_id, n_buyers_7d, usual_buyers_7d, n_buyers_28d, usual_buyers_28d FROM {batch}
+            WHERE (usual_buyers_7d BETWEEN 0 AND n_buyers_7d
+                AND usual_buyers_28d BETWEEN usual_buyers_7d AND n_buyers_28d) IS NOT TRUE
+            """,
+            reason="Damping a burst can only take away; more would put it on every list.",
+            next_step=REBUILD,
+        ),
+        rows_rule(
             "feat_user_windows_are_nested",
             "features.feat_user",
             """

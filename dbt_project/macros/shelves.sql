@@ -94,10 +94,10 @@ ranked as (
 {{ as_shelf(placement, "'user'", fingerprint=placement) }}
 {%- endmacro %}
 
-{# Buyers of the last four weeks: long enough to be steady, short enough to follow the season. Where
-   nobody bought anything in them, buyers of all time. #}
+{# Buyers of the last four weeks, those of a burst for an ordinary day's: long enough to be steady, short
+   enough to follow the season. Where nobody bought anything in them, buyers of all time. #}
 {% macro buyers_lately() -%}
-case when max(n_buyers_28d) over () > 0 then n_buyers_28d else n_buyers end
+case when max(usual_buyers_28d) over () > 0 then usual_buyers_28d else n_buyers end
 {%- endmacro %}
 
 {# An item's shelf: first what may be offered of its pairs (item_id, other, score), best first; then,

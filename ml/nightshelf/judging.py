@@ -12,7 +12,7 @@ import numpy as np
 from nightshelf import audience, gate, quality, recording
 from nightshelf.evaluation import load_past
 from nightshelf.evaluation.curves import calibration, partial_dependence, precision_recall
-from nightshelf.learning import load_labels, load_ranker, load_rehearsal, taken
+from nightshelf.learning import load_labels, load_ranker, load_rehearsal
 from nightshelf.night import WINDOW_DAYS, Night
 from nightshelf.paths import Attempt, Home
 from nightshelf.pinned import pinned
@@ -21,6 +21,7 @@ from nightshelf.progress import Progress
 from nightshelf.provenance import code_version
 from nightshelf.ranking import features
 from nightshelf.ranking.choice import Rehearsal
+from nightshelf.ranking.labelled import taken
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.readiness import Placement, read_readiness
@@ -203,7 +204,7 @@ def held_against(
     view = held.wanted.view
     found = quality.contenders(held, tonight, reign.recipe)
     verdict = gate.judge(found, reign.stays, rehearsal)
-    hits = taken(held.pool, held.wanted)
+    hits = taken(held.pool, held.wanted.relevant)
     return Examined(
         placement,
         view,

@@ -45,7 +45,8 @@ from nightshelf.paths import Attempt
 from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
 from nightshelf.ranking import choice, features
-from nightshelf.ranking.choice import LabelledCut, Rehearsal, Trained
+from nightshelf.ranking.choice import Rehearsal, Trained
+from nightshelf.ranking.labelled import LabelledCut, labelled
 from nightshelf.ranking.pool import PER_SOURCE, VIEWS, Pool, propose
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.recipe import RANKER, Recipe
@@ -70,6 +71,8 @@ class Cut:
     models: Mapping[str, CandidateModel]
     seconds: Mapping[str, float]
     labels: Mapping[str, Labels]
+    known: Interactions
+    """The target's rows as of the end of the labels' window; at serve, what was seen."""
 
 
 def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> Learnt:
@@ -132,7 +135,9 @@ def fit_cut(
         with connect(attempt.database) as db:
             catalogue = load_catalogue(db, night.as_of(role))
         seen = log.as_of(night.as_of(role), types, catalogue)
-        wanted = {} if role == "serve" else _labels(log, shop, night, role, seen)
+        wanted, known = {}, seen
+        if role != "serve":
+            wanted, known = _labels(log, shop, night, role, seen)
     except InputError:
         if role == "serve":
             raise
@@ -143,7 +148,7 @@ def fit_cut(
     progress.advance(f"{role} as of {night.as_of(role)}: {len(models)} sources")
     with one_blas_thread(), ThreadPoolExecutor(cores()) as pool:
         seconds = dict(pool.map(lambda model: _fitted(model, seen, progress), models))
-    return Cut(role, seen, {model.name: model for model in models}, seconds, wanted)
+    return Cut(role, seen, {model.name: model for model in models}, seconds, wanted, known)
 
 
 def _fitted(model: CandidateModel, seen: Interactions, progress: Progress) -> tuple[str, float]:
@@ -158,13 +163,14 @@ def _fitted(model: CandidateModel, seen: Interactions, progress: Progress) -> tu
 
 def _labels(
     log: InteractionLog, shop: Shop, night: Night, role: str, seen: Interactions
-) -> dict[str, Labels]:
+) -> tuple[dict[str, Labels], Interactions]:
     """What users took in the window after the cut, as far as it stood when the window ended: a later
-    refund or login would be news of the examination to the ranker that is examined."""
+    refund or login would be news of the examination to the ranker that is examined. And all that was
+    known of the target by then."""
     first, end = night.as_of(role), night.as_of(role) + timedelta(days=WINDOW_DAYS)
-    target = log.as_of(end, [shop.events.target])
-    window = target.window(day_number(first), day_number(end))
-    return {view: labels(seen, window, view) for view in VIEWS}
+    known = log.as_of(end, [shop.events.target])
+    window = known.window(day_number(first), day_number(end))
+    return {view: labels(seen, window, view) for view in VIEWS}, known
 
 
 def _pools(cut: Cut, attempt: Attempt, deep: int) -> dict[str, Pool]:
@@ -185,22 +191,11 @@ def _bought(cut: Cut, users: np.ndarray) -> csr_matrix:
     return padded[np.where(rows < 0, bought.shape[0], rows)].astype(bool)
 
 
-def taken(pool: Pool, wanted: Labels) -> np.ndarray:
-    """(n_rows,) bool: did the user take the item in the window?"""
-    width = wanted.relevant.shape[1]
-    owners = np.repeat(np.arange(len(wanted.users)), np.diff(wanted.relevant.indptr))
-    keys = np.sort(owners.astype(np.int64) * width + wanted.relevant.indices)
-    asked = pool.user_codes.astype(np.int64) * width + pool.item_codes
-    if not len(keys):
-        return np.zeros(len(asked), dtype=bool)
-    return keys[np.minimum(np.searchsorted(keys, asked), len(keys) - 1)] == asked
-
-
 def _lesson(cut: Cut, view: str, pool: Pool, night: Night, attempt: Attempt) -> LabelledCut:
+    params = pinned(attempt).settings.ranker.ranker
     with connect(attempt.database) as db:
-        matrix = features.attach(db, pool, night.as_of(cut.role))
-    wanted = cut.labels[view]
-    return LabelledCut(pool, matrix, taken(pool, wanted), wanted)
+        as_of, wanted = night.as_of(cut.role), cut.labels[view]
+        return labelled(db, pool, as_of, wanted, cut.known, params.burst, params.seed)
 
 
 def _train_rankers(

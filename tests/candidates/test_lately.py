@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from nightshelf.candidates import Popularity, PopularityParams
-from nightshelf.candidates.lately import most_in_a_day, taken_lately, takers
+from nightshelf.candidates.lately import (
+    brought_by_a_burst,
+    ordinary_days,
+    taken_lately,
+    takers,
+)
 from nightshelf.dataset import Interactions
 
 AS_OF = 100
@@ -30,9 +35,29 @@ ON_TELEVISION = dict.fromkeys(range(72, 100), 1) | {90: 60}
 
 
 def test_a_day_out_of_the_ordinary_counts_for_little():
-    # The ordinary day has 1 taker, so a day may have 2 × 1 + 3 √1 + 3 = 8 of the 60.
+    # The ordinary day has 1 taker, so a day may have 2 × 1 + 3 √1 + 3 = 8; of 60 there count 8² / 60.
     found = counted(shop({"steady": STEADY, "on television": ON_TELEVISION}))
-    assert found == {"steady": 56, "on television": pytest.approx(27 + 8)}
+    assert found == {"steady": 56, "on television": pytest.approx(27 + 64 / 60)}
+
+
+def test_the_further_beyond_the_ordinary_the_less_counts_down_to_an_ordinary_day():
+    found = [
+        counted(shop({"steady": STEADY, "item": dict.fromkeys(range(72, 100), 1) | {90: many}}))[
+            "item"
+        ]
+        for many in (8, 9, 16, 64, 640)
+    ]
+    assert found == pytest.approx([27 + 8, 27 + 64 / 9, 27 + 4, 27 + 1, 27 + 1])
+
+
+def test_whom_a_burst_brought_is_told_by_the_day_they_began():
+    interactions = shop({"steady": STEADY, "on television": ON_TELEVISION})
+    brought = brought_by_a_burst(interactions, 90, 2.0, seed=1).tocoo()
+    users = interactions.users[brought.row].tolist()
+    assert all(user.startswith("on television 90 ") for user in users)
+    assert 54 <= len(users) <= 60
+    assert brought_by_a_burst(interactions, 91, 2.0, seed=1).nnz == 0
+    assert brought_by_a_burst(interactions, 90, 0.0, seed=1).nnz == 0
 
 
 def test_without_damping_it_leads_the_list():
@@ -51,7 +76,8 @@ def test_who_had_taken_it_before_counts_in_full():
     rows += [(f"{n} {day}", "steady", day) for day in range(72, 100) for n in range(2)]
     users, items, days = zip(*rows, strict=True)
     found = counted(Interactions.from_arrays(users, items, days, None, AS_OF))
-    assert found["on television"] == pytest.approx(27 + 8)
+    # 42 began on that day, and 64 / 42 of them count.
+    assert found["on television"] == pytest.approx(27 + 64 / 42)
 
 
 def test_a_day_on_which_the_shop_sells_more_of_everything_is_ordinary():
@@ -72,7 +98,7 @@ def test_what_wins_more_users_for_two_weeks_counts_in_full():
 def test_a_short_window_knows_the_ordinary_day_by_four_weeks():
     five_days = dict.fromkeys(range(72, 95), 1) | dict.fromkeys(range(95, 100), 60)
     found = counted(shop({"steady": STEADY, "five days": five_days}), window_days=7)
-    assert found == {"steady": 14, "five days": pytest.approx(2 + 5 * 8)}
+    assert found == {"steady": 14, "five days": pytest.approx(2 + 5 * 64 / 60)}
 
 
 def test_a_shop_of_one_item_and_closed_days_end_well():
@@ -85,9 +111,8 @@ def test_no_day_of_few_takers_is_damped():
     assert counted(shop({"steady": STEADY, "rare": rare}))["rare"] == 4 + 3
 
 
-def test_the_most_in_a_day_by_hand():
+def test_the_ordinary_day_by_hand():
     # Days by traffic: 2 takers among 9 others + 1, then 4 among 19 + 1: 2 and 4 over 10/15 and 20/15
-    # are 3 and 3. Expected: 3 × 2/3 = 2 and 3 × 4/3 = 4.
+    # are 3 and 3. So 3 × 2/3 = 2 and 3 × 4/3 = 4.
     counts, there = np.array([[2, 4]]), np.array([[True, True]])
-    found = most_in_a_day(counts, there, np.array([11, 23]), 2.0)
-    assert found[0] == pytest.approx([4 + 3 * 2**0.5 + 3, 8 + 3 * 2 + 3])
+    assert ordinary_days(counts, there, np.array([11, 23]))[0] == pytest.approx([2, 4])

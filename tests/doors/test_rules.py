@@ -209,6 +209,11 @@ FAULTS = [
     ),
     (
         "features",
+        "feat_item_usual_buyers_are_buyers",
+        "UPDATE features.feat_item SET usual_buyers_28d = 3 WHERE item_id = 'i1'",
+    ),
+    (
+        "features",
         "feat_user_windows_are_nested",
         f"UPDATE features.feat_user SET n_active_days_28d = 4 {U1}",
     ),

@@ -268,7 +268,7 @@ PLANTED = {
         "features.feat_user_interest.n_lines",
     ),
     "the day of the cut itself": (
-        "feat_item", "i.interaction_date < as_ofs.as_of", "i.interaction_date <= as_ofs.as_of",
+        "feat_user_item", "i.interaction_date < as_ofs.as_of", "i.interaction_date <= as_ofs.as_of",
         "features.feat_item.n_buyers",
     ),
     "a refund after the cut": (

@@ -21,9 +21,10 @@ def one_in(n: int) -> np.ndarray:
     return np.arange(N_USERS * EACH) % n == 0
 
 
-def rows_of(taken, negatives=2, max_rows=10_000, seed=1):
+def rows_of(taken, negatives=2, max_rows=10_000, seed=1, teaches=True):
     numbered = np.arange(len(taken), dtype=np.float32)[:, None]
-    return sampled(pool(), numbered, taken, negatives, max_rows, seed)
+    teaches = np.broadcast_to(teaches, len(taken))
+    return sampled(pool(), numbered, taken, teaches, negatives, max_rows, seed)
 
 
 def test_every_label_is_kept_and_two_others_for_each():
@@ -31,6 +32,12 @@ def test_every_label_is_kept_and_two_others_for_each():
     assert found.n_positives == 200
     assert len(found) == 600
     assert found.kept_share == pytest.approx(400 / 1800)
+
+
+def test_what_does_not_teach_is_no_label_and_no_other():
+    found = rows_of(one_in(10), teaches=~one_in(20))
+    assert found.n_positives == 100
+    assert not (found.matrix[:, 0] % 20 == 0).any()
 
 
 def test_rows_of_a_user_stay_side_by_side_and_are_counted():

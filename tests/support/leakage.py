@@ -204,7 +204,7 @@ def interactions(run: Run, log: InteractionLog, as_of: date) -> Lesson:
 def labels(run: Run, log: InteractionLog, role: str) -> Lesson:
     """Who took what in the window after the role's cut."""
     before = seen(run, log, run.night.as_of(role))
-    found = _labels(log, run.shop, run.night, role, before)
+    found, _ = _labels(log, run.shop, run.night, role, before)
     return _fingerprints(
         {
             (f"labels {view}", name): _plain(value)

@@ -11,4 +11,5 @@ from nightshelf.ranking.ranker import Ranker
 def logistic_ranker(weight: float, features: tuple[str, ...] = ("a", "b")) -> Ranker:
     """score = sigmoid(0.5 + weight × the sum of the features)."""
     one = np.ones(len(features))
-    return Ranker(features, ("logistic",), (Logistic(0 * one, one, weight * one, 0.5),), (1.0,))
+    model = Logistic(-9 * one, 9 * one, 0 * one, one, weight * one, 0.5)
+    return Ranker(features, ("logistic",), (model,), (1.0,))

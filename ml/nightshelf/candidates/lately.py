@@ -23,23 +23,31 @@ CHANCE = 3.0
 
 
 def taken_lately(interactions: Interactions, window_days: int, burst: float) -> csr_matrix:
-    """Users × items float32: 1 where the user took the item in the last `window_days`.
-
-    Less where the user first took it on a day out of the ordinary: where n users began with the item
-    and `most_in_a_day` allows m < n, each of them counts m / n. `burst` = 0 counts everybody in full.
-    If nothing happened in the window, all of history counts, in full. About 0.1 s a million pairs;
-    memory: n_items × days × 8 bytes.
-    """
+    """Users × items float32: 1 where the user took the item in the last `window_days`; less where a
+    burst brought the user (`counting`). If nothing happened in the window, all of history counts, in
+    full."""
     pairs = interactions.bought()
     lately = interactions.last_days() >= interactions.as_of - window_days
     counts = np.ones(pairs.nnz, dtype=np.float32)
     if lately.any():
-        if burst:
-            counts = _shares(interactions, pairs, max(window_days, REFERENCE_DAYS), burst)
+        counts = counting(interactions, burst, max(window_days, REFERENCE_DAYS)).data
         counts[~lately] = 0
     taken = csr_matrix((counts, pairs.indices, pairs.indptr), shape=pairs.shape)
     taken.eliminate_zeros()
     return taken
+
+
+def brought_by_a_burst(
+    interactions: Interactions, since: int, burst: float, seed: int
+) -> csr_matrix:
+    """Users × items bool: who began with an item since that day, and does not count for it. Where m of n
+    count, those are drawn."""
+    pairs = counting(interactions, burst)
+    drawn = np.random.default_rng(seed).random(pairs.nnz) >= pairs.data
+    drawn &= _pair_begins(interactions) >= since
+    brought = csr_matrix((drawn, pairs.indices, pairs.indptr), shape=pairs.shape)
+    brought.eliminate_zeros()
+    return brought
 
 
 def takers(taken: csr_matrix) -> np.ndarray:
@@ -47,8 +55,25 @@ def takers(taken: csr_matrix) -> np.ndarray:
     return np.bincount(taken.indices, taken.data.astype(np.float64), minlength=taken.shape[1])
 
 
+def counting(interactions: Interactions, burst: float, n_days: int = REFERENCE_DAYS) -> csr_matrix:
+    """Users × items float32: what each user counts for an item that they took, by the day on which they
+    began with it: 1 on an ordinary day and on any before the last `n_days`.
+
+    Where n users began on a day for which `ordinary_days` allow m < n, all of them together count
+    m² / n, or as many as an ordinary day brings, if that is more: a day just beyond the bound counts
+    as much as one just within. `burst` = 0 counts everybody in full. About 0.1 s a million pairs;
+    memory: n_items × days × 8 bytes.
+    """
+    pairs = interactions.bought()
+    if burst:
+        counts = _shares(interactions, pairs, n_days, burst)
+    else:
+        counts = np.ones(pairs.nnz, dtype=np.float32)
+    return csr_matrix((counts, pairs.indices, pairs.indptr), shape=pairs.shape)
+
+
 def _shares(interactions: Interactions, pairs: csr_matrix, n_days: int, burst: float) -> np.ndarray:
-    """(n_pairs,) float32 > 0: what each user counts, by the day on which the pair began."""
+    """(n_pairs,) float32 > 0, in the order of `pairs`."""
     first_day, n_items = interactions.as_of - n_days, len(interactions.items)
     began, items = _pair_begins(interactions) - first_day, pairs.indices
     known = began >= 0
@@ -60,8 +85,10 @@ def _shares(interactions: Interactions, pairs: csr_matrix, n_days: int, burst: f
     counts = counts[busy]
     days = np.arange(first_day, interactions.as_of)
     there = (days >= first_days(interactions)[busy][:, None]) & np.isin(days, interactions.days)
-    most = most_in_a_day(counts, there, totals, burst)
-    by_day = np.minimum(1, most / np.maximum(counts, 1))
+    usual = ordinary_days(counts, there, totals)
+    most = burst * usual + CHANCE * np.sqrt(usual) + CHANCE
+    n = np.maximum(counts, 1)
+    by_day = np.where(counts > most, np.maximum(usual, most**2 / n) / n, 1)
     place = np.full(n_items, -1)
     place[busy] = np.arange(len(busy))
     shares = np.ones(len(items), dtype=np.float32)
@@ -75,23 +102,21 @@ def _pair_begins(interactions: Interactions) -> np.ndarray:
     return interactions.days[interactions._pair_starts()]
 
 
-def most_in_a_day(counts, there, totals, burst: float) -> np.ndarray:
-    """(n_items, n_days) float64: the beginners that an item's ordinary days make likely on each.
+def ordinary_days(counts, there, totals) -> np.ndarray:
+    """(n_items, n_days) float64: the beginners that each day would have if it were an ordinary one.
 
-    burst × u + 3 √u + 3, where u is the mean of the lowest three quarters of the item's days, by the
-    day's traffic: the shop's `totals` (n_days,) without the item's own, which is what may be out of
-    the ordinary. `there` (n_items × n_days) tells on which days the item could be taken; each has one.
+    The mean pace of the lowest three quarters of the item's days, times the day's traffic: the shop's
+    `totals` (n_days,) without the item's own, which is what may be out of the ordinary. A day's pace is
+    its beginners over its traffic. `there` (n_items × n_days) tells on which days the item could be
+    taken; each has one. feat_item_bursts.sql is the same rule.
     """
-    others = np.where(there, totals - counts + 1, 0)
-    traffic = others * there.sum(axis=1, keepdims=True) / others.sum(axis=1, keepdims=True)
-    by_traffic = np.full(counts.shape, np.nan)
-    np.divide(counts, traffic, out=by_traffic, where=there)
-    by_traffic.sort(axis=1)  # NaN last
+    traffic = totals - counts + 1
+    pace = np.where(there, counts / traffic, np.nan)
+    pace.sort(axis=1)  # NaN last
     ordinary = np.ceil(ORDINARY_DAYS * there.sum(axis=1)).astype(int)
-    sums = np.cumsum(np.nan_to_num(by_traffic), axis=1)
+    sums = np.cumsum(np.nan_to_num(pace), axis=1)
     usual = sums[np.arange(len(counts)), ordinary - 1] / ordinary
-    expected = usual[:, None] * traffic
-    return burst * expected + CHANCE * np.sqrt(expected) + CHANCE
+    return usual[:, None] * traffic
 
 
 def first_days(interactions: Interactions) -> np.ndarray:

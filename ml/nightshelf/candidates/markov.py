@@ -16,6 +16,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags, identity
 
 from nightshelf.candidates.base import NO, CandidateModel
+from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
 from nightshelf.candidates.similarity import nearest
 from nightshelf.candidates.sparse import csr_arrays, csr_of, strongest
@@ -43,6 +44,9 @@ class MarkovParams:
     """A transition so long ago counts half."""
     popular_half_life_days: float = 14.0
     """What is popular fades faster still."""
+    burst: float = 2.0
+    """Times an item's ordinary day beyond which those who begin with it count for less, as in
+    `lately`; 0 counts everybody in full."""
     max_items_per_visit: int = 500
     """A user's day with more is a robot's or a reseller's: nothing is learnt from it. Of a user's own
     items no more than this count."""
@@ -54,6 +58,7 @@ class MarkovParams:
         need(0 <= self.visit_power <= 1, "visit_power", self.visit_power, "0 to 1")
         for key in ("confidence", "half_life_days", "popular_half_life_days"):
             need(getattr(self, key) > 0, key, getattr(self, key), "above 0")
+        need(self.burst == 0 or self.burst >= 1, "burst", self.burst, "0, or 1 or more")
 
 
 class Markov(CandidateModel):
@@ -70,12 +75,14 @@ class Markov(CandidateModel):
         params, n_items = self.params, len(self.items)
         before = Steps.of([interactions])
         target = interactions.typed.get(interactions.target)
-        after = Steps.of([target]) if target is not None and len(target) else before
-        chain = Chain.of(before, after, interactions, params)
+        if target is None or not len(target):
+            target = interactions
+        after, counts = Steps.of([target]), counting(target, params.burst)
+        chain = Chain.of(before, after, counts, interactions, params)
         groups = _categories(interactions)
         self.by_item, trust = chain.transitions(identity(n_items, format="csr"))
         self.by_category, group_trust = chain.transitions(groups)
-        self.popular = _popular(after, interactions, params)
+        self.popular = _popular(after, counts, interactions, params)
 
         last = _last_visits(before, interactions.shape, params)
         self.of_items = _float32(last @ diags(trust))
@@ -135,7 +142,14 @@ class Chain:
     params: MarkovParams
 
     @classmethod
-    def of(cls, before: Steps, after: Steps, interactions: Interactions, params) -> Chain:
+    def of(
+        cls,
+        before: Steps,
+        after: Steps,
+        users_count: csr_matrix,
+        interactions: Interactions,
+        params: MarkovParams,
+    ) -> Chain:
         n_items = interactions.shape[1]
         before = before.without_large_visits(params.max_items_per_visit)
         after = after.without_large_visits(params.max_items_per_visit)
@@ -145,6 +159,7 @@ class Chain:
             after.visit_keys(), return_inverse=True, return_counts=True
         )
         counts = np.power(sizes[of_next].astype(np.float64), -params.visit_power)
+        counts *= np.asarray(users_count[after.users, after.items]).ravel()
         lists = csr_matrix((counts, (of_next, after.items)), (len(then), n_items))
         return cls(holds, _links(own, then, interactions.as_of, params), lists, params)
 
@@ -188,13 +203,17 @@ def _last_visits(before: Steps, shape: tuple[int, int], params: MarkovParams) ->
     return _over(found, _sums(found))
 
 
-def _popular(after: Steps, interactions: Interactions, params: MarkovParams) -> np.ndarray:
+def _popular(
+    after: Steps, counts: csr_matrix, interactions: Interactions, params: MarkovParams
+) -> np.ndarray:
     """(n_items,) float32 that sum to 1: each item's share of its users, who count the less the longer
-    ago they took it, and at most 1."""
+    ago they took it, and at most `counts`."""
     ages = interactions.as_of - after.days
     recent = np.exp2(-ages / params.popular_half_life_days)
     pairs = csr_matrix((recent, (after.users, after.items)), interactions.shape)
-    taken = np.bincount(pairs.indices, np.minimum(pairs.data, 1.0), interactions.shape[1])
+    pairs.sort_indices()
+    shares = np.minimum(pairs.data, 1.0) * counts.data
+    taken = np.bincount(pairs.indices, shares, interactions.shape[1])
     return (taken / max(taken.sum(), np.finfo(np.float64).tiny)).astype(np.float32)
 
 

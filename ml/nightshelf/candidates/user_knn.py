@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags
 
 from nightshelf.candidates.base import NO, CandidateModel
+from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
 from nightshelf.candidates.similarity import nearest
 from nightshelf.candidates.sparse import csr_arrays, csr_of
@@ -38,6 +39,9 @@ class UserKnnParams:
     full."""
     neighbour_half_life_days: float = 14.0
     """Of what neighbours took: short, as they are asked for what one takes now."""
+    burst: float = 2.0
+    """Times an item's ordinary day beyond which neighbours who begin with it count for less, as in
+    `lately`; 0 counts all of them in full."""
     max_users_per_item: int = 10000
     """What more have taken is left out of similarity, where cost grows with the square. It is still
     recommended."""
@@ -49,6 +53,7 @@ class UserKnnParams:
         need(self.weighting in ("none", "tfidf"), "weighting", self.weighting, "none or tfidf")
         need(0 <= self.own_weight <= 1, "own_weight", self.own_weight, "from 0 to 1")
         need(self.half_life_days >= 0, "half_life_days", self.half_life_days, "0 or more")
+        need(self.burst == 0 or self.burst >= 1, "burst", self.burst, "0, or 1 or more")
         half_life = self.neighbour_half_life_days
         need(half_life >= 0, "neighbour_half_life_days", half_life, "0 or more")
         need(
@@ -71,6 +76,7 @@ class UserKnn(CandidateModel):
         params = self.params
         own = interactions.matrix(params.half_life_days or None, log=True)
         recent = interactions.matrix(params.neighbour_half_life_days or None, log=True)
+        recent.data *= counting(interactions, params.burst).data
         self.neighbours = _shares(_neighbours(own, params), 1.0 - params.own_weight)
         self.own, self.recent = own * np.float32(params.own_weight), recent
         self._take_columns()

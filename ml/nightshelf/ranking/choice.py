@@ -16,11 +16,10 @@ import numpy as np
 
 from nightshelf.candidates.params import need
 from nightshelf.evaluation import METRICS, paired_difference_interval
-from nightshelf.evaluation.split import Labels
 from nightshelf.ranking import boosting, logistic
 from nightshelf.ranking.boosting import Boosted, BoostingParams
+from nightshelf.ranking.labelled import LabelledCut
 from nightshelf.ranking.logistic import Logistic, LogisticParams
-from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.ranker import KINDS, Ranker
 from nightshelf.ranking.rows import TrainingRows, joined, sampled
 from nightshelf.warehouse import cores
@@ -39,12 +38,16 @@ class RankerParams:
     """With fewer labels than this no ranker is trained: its weights would be chance."""
     min_positives_to_boost: int = 500
     """With fewer, trees would learn the sample by heart; the logistic one stands alone."""
+    burst: float = 2.0
+    """Times an item's ordinary day beyond which few of those who began with it teach anything, as in
+    candidates/lately.py; 0: all of them teach."""
     seed: int = 20171201
 
     def __post_init__(self) -> None:
         for key in ("negatives_per_positive", "min_positives", "min_positives_to_boost"):
             need(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
         need(self.seed >= 0, "seed", self.seed, "0 or more")
+        need(self.burst == 0 or self.burst >= 1, "burst", self.burst, "0, or 1 or more")
         need(self.max_rows >= 1000, "max_rows", self.max_rows, "1000 or more")
 
 
@@ -55,25 +58,6 @@ class RankerSettings:
     ranker: RankerParams = field(default_factory=RankerParams)
     logistic: LogisticParams = field(default_factory=LogisticParams)
     boosting: BoostingParams = field(default_factory=BoostingParams)
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledCut:
-    """One view at one cut: who was proposed what, and what was taken in the window after it."""
-
-    pool: Pool
-    matrix: np.ndarray
-    taken: np.ndarray
-    labels: Labels
-
-    def quality(self, scores: np.ndarray) -> np.ndarray:
-        """(n_users,) nDCG@10; NaN for a user with nothing relevant."""
-        return METRICS["ndcg"](self.pool.lists_by(scores, K), self.labels.relevant, K)
-
-    def unproposed(self) -> tuple[int, int]:
-        """(taken items that no source proposed, taken items)."""
-        n_relevant = int(self.labels.relevant.sum())
-        return n_relevant - int(self.taken.sum()), n_relevant
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +153,7 @@ def _sample(cut: LabelledCut, params: RankerParams, number: int) -> TrainingRows
         cut.pool,
         cut.matrix,
         cut.taken,
+        cut.teaches,
         params.negatives_per_positive,
         params.max_rows,
         params.seed + number,
@@ -190,7 +175,7 @@ def _chosen(
         )
     raws = {kind: model.raw(last.matrix) for kind, model in models.items()}
     contenders = {kind: Ranker(names, (kind,), (model,), (1.0,)) for kind, model in models.items()}
-    per_user = {kind: last.quality(raw) for kind, raw in raws.items()}
+    per_user = {kind: last.quality(raw, K) for kind, raw in raws.items()}
     trees = max((k for k in KINDS if k != "logistic"), key=lambda k: _mean(per_user[k]))
     kinds = ("logistic", trees)
     # In units of their own spread, the logistic one and the best trees have an equal say.
@@ -198,7 +183,7 @@ def _chosen(
     blend = Ranker(names, kinds, tuple(models[k] for k in kinds), weights)
     raws[blend.kind] = sum(w * raws[k] for w, k in zip(weights, kinds, strict=True))
     contenders[blend.kind] = blend
-    per_user[blend.kind] = last.quality(raws[blend.kind])
+    per_user[blend.kind] = last.quality(raws[blend.kind], K)
     best = _best(per_user, blend.kind, settings.ranker.seed)
     slope, offset = _platt(raws[best], last.taken)
     return replace(contenders[best], slope=slope, offset=offset), per_user

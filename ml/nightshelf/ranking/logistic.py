@@ -22,8 +22,12 @@ class LogisticParams:
 
 @dataclass(frozen=True, eq=False)
 class Logistic:
-    """raw = intercept + Σ coefficient × (feature - mean) / scale."""
+    """raw = intercept + Σ coefficient × (feature - mean) / scale, each feature held to the range that
+    it was learnt from: beyond it a straight line is a guess, and one item could top every list."""
 
+    low: np.ndarray
+    high: np.ndarray
+    """(n_features,) float32: the least and the greatest value learnt from."""
     mean: np.ndarray
     scale: np.ndarray
     coefficients: np.ndarray
@@ -35,7 +39,7 @@ class Logistic:
         weights = self.coefficients / self.scale
         found = np.full(len(matrix), self.intercept - float((self.mean * weights).sum()))
         for column, weight in enumerate(weights):
-            found += matrix[:, column] * weight
+            found += np.clip(matrix[:, column], self.low[column], self.high[column]) * weight
         return found
 
     def importances(self) -> np.ndarray:
@@ -44,6 +48,8 @@ class Logistic:
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {
+            "low": self.low,
+            "high": self.high,
             "mean": self.mean,
             "scale": self.scale,
             "coefficients": self.coefficients,
@@ -53,6 +59,8 @@ class Logistic:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Logistic:
         return cls(
+            arrays["low"],
+            arrays["high"],
             arrays["mean"],
             arrays["scale"],
             arrays["coefficients"],
@@ -78,4 +86,5 @@ def fit(rows: TrainingRows, params: LogisticParams) -> Logistic:
         model = LogisticRegression(C=params.c, solver="newton-cholesky", tol=1e-6)
         model.fit((matrix - mean) / scale, rows.taken)
     intercept = float(model.intercept_[0]) + float(np.log(rows.kept_share))
-    return Logistic(mean, scale, model.coef_[0].copy(), intercept)
+    low, high = rows.matrix.min(axis=0), rows.matrix.max(axis=0)
+    return Logistic(low, high, mean, scale, model.coef_[0].copy(), intercept)

@@ -43,16 +43,19 @@ def sampled(
     pool: Pool,
     matrix: np.ndarray,
     taken: np.ndarray,
+    teaches: np.ndarray,
     negatives_per_positive: int,
     max_rows: int,
     seed: int,
 ) -> TrainingRows:
-    """All rows with a label, and for each of them so many of the others, `max_rows` together.
+    """All rows that teach and have a label, and for each of them so many of the others, `max_rows`
+    together.
 
     A shop with more labels than that is learnt from a share of its users.
     """
     generator = np.random.default_rng(seed)
-    here = _some_users(pool, taken, max_rows // (1 + FEWEST_NEGATIVES), generator)
+    taken = taken & teaches
+    here = teaches & _some_users(pool, taken, max_rows // (1 + FEWEST_NEGATIVES), generator)
     positives, negatives = np.flatnonzero(taken & here), np.flatnonzero(~taken & here)
     room = max(max_rows - len(positives), 0)
     wanted = min(len(negatives), negatives_per_positive * len(positives), room)

@@ -34,6 +34,8 @@ class Fold:
     as_of: date
     seen: Interactions
     labels: Mapping[str, Labels]
+    known: Interactions
+    """The target's rows before the end of the labels' window."""
 
     def measure(self, model: CandidateModel) -> dict[str, np.ndarray]:
         """View → (n_users,) nDCG@10 of a model fitted on `seen`; NaN for a user who took nothing."""
@@ -62,21 +64,22 @@ def load_folds(shop: Shop, night: Night, attempt: Attempt) -> list[Fold]:
     for role in TRAIN_ROLES:
         try:
             seen = log.as_of(night.as_of(role), types, catalogues[role])
-            wanted = _labels(log, shop, night, role, seen)
+            wanted, known = _labels(log, shop, night, role, seen)
         except InputError:
             continue
         if len(wanted["all"].users):
-            found.append(Fold(role, night.as_of(role), seen, wanted))
+            found.append(Fold(role, night.as_of(role), seen, wanted, known))
     return found
 
 
 def _labels(
     log: InteractionLog, shop: Shop, night: Night, role: str, seen: Interactions
-) -> dict[str, Labels]:
+) -> tuple[dict[str, Labels], Interactions]:
     first = day_number(night.as_of(role))
-    known = log.as_of(night.as_of("evaluate"), [shop.events.target])
-    window = known.window(first, first + WINDOW_DAYS)
-    return {view: _some(labels(seen, window, view)) for view in VIEWS}
+    end = first + WINDOW_DAYS
+    known = log.as_of(night.as_of("evaluate"), [shop.events.target]).before(end)
+    window = known.window(first, end)
+    return {view: _some(labels(seen, window, view)) for view in VIEWS}, known
 
 
 def _some(wanted: Labels) -> Labels:

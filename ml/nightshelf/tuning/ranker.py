@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from nightshelf.learning import taken
 from nightshelf.model_settings import ModelSettings
 from nightshelf.paths import Attempt
 from nightshelf.ranking import choice, features
-from nightshelf.ranking.choice import LabelledCut
+from nightshelf.ranking.labelled import LabelledCut, labelled
 from nightshelf.ranking.pool import PER_SOURCE, VIEWS, propose
 from nightshelf.settings import Shop
 from nightshelf.tuning.folds import Fold
@@ -61,14 +60,14 @@ def _lesson(
     for model in settings.models():
         in_time()
         models[model.name] = model.fit(fold.seen)
-    everything = fold.labels["all"]
+    everything, params = fold.labels["all"], settings.ranker.ranker
     found = {}
     for view, pool in propose(models, everything.users, everything.seen, deep).items():
         in_time()
         with connect(attempt.database) as db:
-            matrix = features.attach(db, pool, fold.as_of)
-        wanted = fold.labels[view]
-        found[view] = LabelledCut(pool, matrix, taken(pool, wanted), wanted)
+            found[view] = labelled(
+                db, pool, fold.as_of, fold.labels[view], fold.known, params.burst, params.seed
+            )
     return found
 
 

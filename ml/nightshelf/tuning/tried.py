@@ -18,10 +18,11 @@ from nightshelf.pinned import Pinned
 from nightshelf.progress import Progress
 from nightshelf.recipe import RANKER
 from nightshelf.storage import sha256_of
-from nightshelf.tuning.folds import ndcg
+from nightshelf.tuning.folds import K, ndcg
 
 if TYPE_CHECKING:
-    from nightshelf.ranking.choice import LabelledCut, Trained
+    from nightshelf.ranking.choice import Trained
+    from nightshelf.ranking.labelled import LabelledCut
 
 FILE = "tried.npz"
 
@@ -69,7 +70,7 @@ class Tried:
         for view, cut in examined.items():
             now, then = trained[view].ranker, others[view].ranker
             if now is not None and then is not None:
-                found = (cut.quality(ranker.raw(cut.matrix)) for ranker in (now, then))
+                found = (cut.quality(ranker.raw(cut.matrix), K) for ranker in (now, then))
                 self._keep(RANKER, view, *found)
 
     def _keep(self, name: str, view: str, now: np.ndarray, then: np.ndarray) -> None:

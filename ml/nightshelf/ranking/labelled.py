@@ -1,0 +1,80 @@
+"""One view at one cut, labelled: who was proposed what, and what was taken in the window after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from nightshelf.candidates.lately import brought_by_a_burst
+from nightshelf.dataset.interactions import Interactions, day_number, positions
+from nightshelf.evaluation import METRICS
+from nightshelf.evaluation.split import Labels
+from nightshelf.ranking import features
+from nightshelf.ranking.pool import Pool
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCut:
+    pool: Pool
+    matrix: np.ndarray
+    """(n_rows, n_features) float32."""
+    taken: np.ndarray
+    """(n_rows,) bool."""
+    teaches: np.ndarray
+    """(n_rows,) bool: False where a burst brought the user to the item: what all at once took on one day
+    says what that day was like, and a ranker that learnt from it would offer the item, and its like, to
+    everybody."""
+    labels: Labels
+
+    def quality(self, scores: np.ndarray, k: int) -> np.ndarray:
+        """(n_users,) nDCG@k; NaN for a user with nothing relevant."""
+        return METRICS["ndcg"](self.pool.lists_by(scores, k), self.labels.relevant, k)
+
+    def unproposed(self) -> tuple[int, int]:
+        """(taken items that no source proposed, taken items)."""
+        n_relevant = int(self.labels.relevant.sum())
+        return n_relevant - int(self.taken.sum()), n_relevant
+
+
+def labelled(
+    db: duckdb.DuckDBPyConnection,
+    pool: Pool,
+    as_of: date,
+    wanted: Labels,
+    known: Interactions,
+    burst: float,
+    seed: int,
+) -> LabelledCut:
+    """`known` are the target's rows as of the end of the window, by which a burst in it is told."""
+    matrix = features.attach(db, pool, as_of)
+    hits = taken(pool, wanted.relevant)
+    brought = _over(
+        pool, brought_by_a_burst(known, day_number(as_of), burst, seed), known.users, known.items
+    )
+    return LabelledCut(pool, matrix, hits, ~(hits & taken(pool, brought)), wanted)
+
+
+def taken(pool: Pool, relevant: csr_matrix) -> np.ndarray:
+    """(n_rows,) bool: is the row one of the pairs of `relevant`, whose rows are the pool's users, and
+    whose columns begin with the pool's items?"""
+    width = relevant.shape[1]
+    owners = np.repeat(np.arange(relevant.shape[0]), np.diff(relevant.indptr))
+    keys = np.sort(owners.astype(np.int64) * width + relevant.indices)
+    asked = pool.user_codes.astype(np.int64) * width + pool.item_codes
+    if not len(keys):
+        return np.zeros(len(asked), dtype=bool)
+    return keys[np.minimum(np.searchsorted(keys, asked), len(keys) - 1)] == asked
+
+
+def _over(pool: Pool, pairs: csr_matrix, users: np.ndarray, items: np.ndarray) -> csr_matrix:
+    """Pairs of other ids over the pool's own; those it does not know are left out."""
+    of_users, of_items = positions(pool.users, users), positions(pool.items, items)
+    owners = of_users[np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))]
+    codes = of_items[pairs.indices]
+    kept = (owners >= 0) & (codes >= 0)
+    shape = (len(pool.users), len(pool.items))
+    return csr_matrix((np.ones(kept.sum(), bool), (owners[kept], codes[kept])), shape)
