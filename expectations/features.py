@@ -162,9 +162,11 @@ def _windows() -> list[Rule]:
             "feat_item_usual_buyers_are_buyers",
             "features.feat_item",
             """
-            SELECT as_of, item_id, n_buyers_7d, usual_buyers_7d, n_buyers_28d, usual_buyers_28d FROM {batch}
+            SELECT as_of, item_id, n_buyers_7d, usual_buyers_7d, n_buyers_28d, usual_buyers_28d,
+                n_buyers, usual_buyers FROM {batch}
             WHERE (usual_buyers_7d BETWEEN 0 AND n_buyers_7d
-                AND usual_buyers_28d BETWEEN usual_buyers_7d AND n_buyers_28d) IS NOT TRUE
+                AND usual_buyers_28d BETWEEN usual_buyers_7d AND n_buyers_28d
+                AND usual_buyers BETWEEN usual_buyers_28d AND n_buyers) IS NOT TRUE
             """,
             reason="Damping a burst can only take away; more would put it on every list.",
             next_step=REBUILD,

@@ -80,6 +80,14 @@ def test_who_had_taken_it_before_counts_in_full():
     assert found["on television"] == pytest.approx(27 + 64 / 42)
 
 
+def test_who_takes_it_again_after_long_is_brought_by_the_burst_too():
+    rows = [(f"{day}", "on television", day) for day in range(72, 100)]
+    rows += [(f"old {n}", "on television", day) for n in range(59) for day in (10, 90)]
+    users, items, days = zip(*rows, strict=True)
+    found = counted(Interactions.from_arrays(users, items, days, None, AS_OF))
+    assert found["on television"] == pytest.approx(27 + 64 / 60)
+
+
 def test_a_day_on_which_the_shop_sells_more_of_everything_is_ordinary():
     days = dict.fromkeys(range(72, 100), 4) | {90: 40}
     found = counted(shop(dict.fromkeys("abcdef", days)))

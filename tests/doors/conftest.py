@@ -91,7 +91,7 @@ CREATE TEMP TABLE dates AS
 SELECT as_of FROM (VALUES (DATE '2026-05-03'), ('2026-05-17'), ('2026-05-31')) AS d(as_of);
 CREATE TABLE features.feat_item AS
 SELECT as_of, item_id, 1 AS n_buyers_7d, 2 AS n_buyers_28d, 2 AS n_buyers_91d, 2 AS n_buyers,
-    1::DOUBLE AS usual_buyers_7d, 2::DOUBLE AS usual_buyers_28d,
+    1::DOUBLE AS usual_buyers_7d, 2::DOUBLE AS usual_buyers_28d, 2::DOUBLE AS usual_buyers,
     2 AS n_orders_28d, 0.5::DOUBLE AS repeat_share, 9 AS days_since_first, 1 AS days_since_last,
     price
 FROM dates, marts.dim_items;

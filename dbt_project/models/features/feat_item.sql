@@ -9,7 +9,7 @@ with pairs as (
     left join {{ ref('feat_item_bursts') }} as bursts
         on bursts.as_of = pairs.as_of
         and bursts.item_id = pairs.item_id
-        and bursts.days_ago = pairs.days_since_first
+        and bursts.days_ago = pairs.days_since_first_28d
 ),
 
 buyers as (
@@ -23,6 +23,7 @@ buyers as (
         count(*) filter (days_since_first <= 28)::integer as n_first_buyers_28d,
         coalesce(sum(counts_for) filter (days_since_last <= 7), 0)::double as usual_buyers_7d,
         coalesce(sum(counts_for) filter (days_since_last <= 28), 0)::double as usual_buyers_28d,
+        sum(counts_for)::double as usual_buyers,
         sum(n_days_28d)::integer as n_orders_28d,
         max(days_since_first)::integer as days_since_first,
         min(days_since_last)::integer as days_since_last,
@@ -44,6 +45,7 @@ select
     n_first_buyers_28d,
     usual_buyers_7d,
     usual_buyers_28d,
+    usual_buyers,
     n_orders_28d,
     buyers.days_since_first,
     buyers.days_since_last,

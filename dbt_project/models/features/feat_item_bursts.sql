@@ -1,10 +1,10 @@
 -- For each item its ordinary day: the mean pace of the quieter three quarters of its days in the last
--- four weeks, where pace is new users over the shop's other new pairs of the day. The rest of the rule is
+-- four weeks, where pace is users who begin with it over the shop's other pairs that begin that day. The rest of the rule is
 -- in ml/nightshelf/candidates/lately.py, which does the same for a source.
 with begun as (
-    select as_of, item_id, days_since_first as days_ago, count(*) as n_users
+    select as_of, item_id, days_since_first_28d as days_ago, count(*) as n_users
     from {{ ref('feat_user_item') }}
-    where days_since_first <= 28
+    where days_since_first_28d is not null
     group by all
 ),
 

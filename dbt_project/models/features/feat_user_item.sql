@@ -15,6 +15,7 @@ select
     sum(quantity)::bigint as quantity,
     sum(revenue) as revenue,
     (as_of - min(interaction_date))::integer as days_since_first,
+    (as_of - min(interaction_date) filter (interaction_date >= as_of - 28))::integer as days_since_first_28d,
     (as_of - max(interaction_date))::integer as days_since_last,
     (max(interaction_date) - min(interaction_date))::double / nullif(count(*) - 1, 0) as mean_gap_days,
     -- A quarter's purchase counts half: tastes in a shop change with the season.

@@ -2,7 +2,7 @@
 
 A campaign, a mention on television or a robot can sell in a day what an item sells in a fortnight;
 the day after it is over, and a count of buyers would go on showing it for a month. Whoever began with
-the item on such a day counts for little; who had taken it before counts in full, and only once.
+the item on such a day counts for little; who had taken it a little before counts in full, and only once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def brought_by_a_burst(
     count, those are drawn."""
     pairs = counting(interactions, burst)
     drawn = np.random.default_rng(seed).random(pairs.nnz) >= pairs.data
-    drawn &= _pair_begins(interactions) >= since
+    drawn &= _pair_begins(interactions, interactions.as_of - REFERENCE_DAYS) >= since
     brought = csr_matrix((drawn, pairs.indices, pairs.indptr), shape=pairs.shape)
     brought.eliminate_zeros()
     return brought
@@ -57,7 +57,7 @@ def takers(taken: csr_matrix) -> np.ndarray:
 
 def counting(interactions: Interactions, burst: float, n_days: int = REFERENCE_DAYS) -> csr_matrix:
     """Users × items float32: what each user counts for an item that they took, by the day on which they
-    began with it: 1 on an ordinary day and on any before the last `n_days`.
+    began with it, the first in the last `n_days`: 1 on an ordinary day, and where there is none.
 
     Where n users began on a day for which `ordinary_days` allow m < n, all of them together count
     m² / n, or as many as an ordinary day brings, if that is more: a day just beyond the bound counts
@@ -75,8 +75,8 @@ def counting(interactions: Interactions, burst: float, n_days: int = REFERENCE_D
 def _shares(interactions: Interactions, pairs: csr_matrix, n_days: int, burst: float) -> np.ndarray:
     """(n_pairs,) float32 > 0, in the order of `pairs`."""
     first_day, n_items = interactions.as_of - n_days, len(interactions.items)
-    began, items = _pair_begins(interactions) - first_day, pairs.indices
-    known = began >= 0
+    began, items = _pair_begins(interactions, first_day) - first_day, pairs.indices
+    known = began < n_days
     cells = items[known].astype(np.int64) * n_days + began[known]
     counts = np.bincount(cells, minlength=n_items * n_days).reshape(n_items, n_days)
     totals = counts.sum(axis=0)
@@ -97,9 +97,14 @@ def _shares(interactions: Interactions, pairs: csr_matrix, n_days: int, burst: f
     return shares
 
 
-def _pair_begins(interactions: Interactions) -> np.ndarray:
-    """(n_pairs,) int32: the first day of each pair, in the order of `bought().indices`."""
-    return interactions.days[interactions._pair_starts()]
+def _pair_begins(interactions: Interactions, since: int) -> np.ndarray:
+    """(n_pairs,) int32: the first day of each pair from `since` on, `as_of` where it has none; in the
+    order of `bought().indices`."""
+    starts = interactions._pair_starts()
+    if not len(starts):
+        return np.zeros(0, dtype=np.int32)
+    recent = np.where(interactions.days >= since, interactions.days, interactions.as_of)
+    return np.minimum.reduceat(recent, starts)
 
 
 def ordinary_days(counts, there, totals) -> np.ndarray:

@@ -21,12 +21,10 @@ FAMILIES: dict[str, dict[str, str]] = {
     "item windows": {
         "item_buyers_7d": "ln(1 + coalesce(i.usual_buyers_7d, 0))",
         "item_buyers_28d": "ln(1 + coalesce(i.usual_buyers_28d, 0))",
-        "item_buyers": "ln(1 + coalesce(i.n_buyers, 0))",
+        "item_buyers": "ln(1 + coalesce(i.usual_buyers, 0))",
         "item_rise": "ln((1 + coalesce(i.usual_buyers_7d, 0))"
         " / (1 + coalesce(i.usual_buyers_28d, 0) / 4.0))",
-        # Users who knew it before are in no burst; the rest are those who are new to it.
-        "item_first_share": "coalesce(1 - (i.n_buyers_28d - i.n_first_buyers_28d)"
-        " / nullif(i.usual_buyers_28d, 0), 0)",
+        "item_first_share": "coalesce(i.n_first_buyers_28d / nullif(i.n_buyers_28d, 0), 0)",
         "item_repeat_share": "coalesce(i.repeat_share, 0)",
         "item_gap": "ln(1 + coalesce(i.mean_gap_days, 365))",
         "item_category_share": "coalesce(i.category_share_28d, 0)",
