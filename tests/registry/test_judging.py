@@ -9,7 +9,7 @@ import pytest
 from nightshelf.judging import Decision, Examined, _unexamined, held_against, settle
 from nightshelf.night import Night
 from nightshelf.recipe import RANKER, Recipe
-from nightshelf.recording import Record
+from nightshelf.recording import Record, roles_tonight
 from nightshelf.reigning import find_reign
 from nightshelf.settings import load_shop
 from tests.support.examination import FEATURES, SOURCES, examination
@@ -297,6 +297,20 @@ def test_where_nobody_took_anything_nothing_is_promoted(bench):
 
 def artefacts(bench, run: str, folder: str = "") -> set[str]:
     return {f.path for f in bench.registry.client.list_artifacts(run, folder or None)}
+
+
+def test_pictures_highlight_who_serves_the_champion_before_and_the_best_baseline(bench):
+    assert roles_tonight(bench.examine(WEAK)) == {"own_history": "serves"}
+    bench.night(ranker=GOOD)
+    assert roles_tonight(bench.examine(ranker=BETTER)) == {
+        "ranker": "serves",
+        "champion": "champion before",
+        "own_history": "best baseline",
+    }
+    assert roles_tonight(bench.examine(WEAK)) == {
+        "champion": "serves",
+        "own_history": "best baseline",
+    }
 
 
 def test_a_night_s_record_holds_pictures_their_data_and_the_card(bench):
