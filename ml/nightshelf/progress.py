@@ -46,6 +46,11 @@ LOG_SECONDS = 5
 """In a log that nobody watches live, one line each so many seconds is enough."""
 
 
+def counted(n: float, noun: str) -> str:
+    """ "1 trial", "2,000 trials", "2.5 minutes"."""
+    return f"{n:,.15g} {noun}{'' if n == 1 else 's'}"
+
+
 class Progress:
     """One step's progress. On a terminal one line is rewritten; elsewhere lines are rare."""
 
