@@ -190,6 +190,7 @@ class Record:
             cohorts=[(t.name, t.told, t.figure) for t in examined.cohorts],
             limits=known_limits(examined, challenger),
             reproduce=self._reproduce(),
+            beside=(*quality.BASELINES, quality.CHAMPION),
         )
 
     def _made_of(self, recipe: Recipe) -> list[tuple[str, object]]:
