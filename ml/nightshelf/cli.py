@@ -37,7 +37,10 @@ ShopFile = Annotated[
 AsOf = Annotated[
     str,
     typer.Option(
-        "--as-of", envvar="NIGHTSHELF_AS_OF", metavar="YYYY-MM-DD", help="The night's date."
+        "--as-of",
+        envvar="NIGHTSHELF_AS_OF",
+        metavar="YYYY-MM-DD",
+        help="The night's date; where it may be left out, the newest night.",
     ),
 ]
 HomeDir = Annotated[
@@ -96,17 +99,10 @@ def night(shop: ShopFile, as_of: AsOf, home: HomeDir = None) -> None:
 @app.command("open")
 def open_(
     shop: ShopFile,
-    as_of: Annotated[
-        str,
-        typer.Option(
-            "--as-of",
-            envvar="NIGHTSHELF_AS_OF",
-            help="The night, or an instant of it; empty: after the newest events.",
-        ),
-    ] = "",
+    as_of: AsOf = "",
     home: HomeDir = None,
 ) -> None:
-    """Begin an attempt at a night; the last line printed is `<night> <attempt>`."""
+    """Begin an attempt at a night, named by a date or an instant; ends with `<night> <attempt>`."""
     from nightshelf.steps import next_night, open_night
 
     where = _home(home)
@@ -220,15 +216,7 @@ def publish(
 @app.command()
 def tune(
     shop: ShopFile,
-    as_of: Annotated[
-        str,
-        typer.Option(
-            "--as-of",
-            envvar="NIGHTSHELF_AS_OF",
-            metavar="YYYY-MM-DD",
-            help="A night that has its features; empty: the newest.",
-        ),
-    ] = "",
+    as_of: AsOf = "",
     minutes: Annotated[
         float,
         typer.Option(min=0, envvar="NIGHTSHELF_TUNE_MINUTES", help="For all models together."),
@@ -262,15 +250,7 @@ def show(shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumb
 @app.command()
 def readiness(
     shop: ShopFile,
-    as_of: Annotated[
-        str,
-        typer.Option(
-            "--as-of",
-            envvar="NIGHTSHELF_AS_OF",
-            metavar="YYYY-MM-DD",
-            help="The night's date; empty: after the newest events.",
-        ),
-    ] = "",
+    as_of: AsOf = "",
     home: HomeDir = None,
 ) -> None:
     """Say which shelves the data supports, what the others get instead, and what the log lacks."""

@@ -81,7 +81,7 @@ def judge(
     champion = by_name.get(CHAMPION)
     challenger, because = _challenger(found, rehearsed(found, rehearsal))
     bars = [by_name[b] for b in BASELINES if b in by_name]
-    baseline = _best(bars).name if bars else BASELINES[-1]
+    baseline = strongest(bars).name if bars else BASELINES[-1]
     if challenger is None:
         return _refused(None, because, (), champion, bars, baseline)
     against = [Comparison(c.name, challenger.less(c)) for c in bars]
@@ -162,13 +162,13 @@ def _challenger(
     singles = [c for c in found if c.name not in (RANKER, CHAMPION)]
     learnt = [c for c in singles if c.name not in BASELINES]
     trained = next((c for c in found if c.name == RANKER), None)
-    best = _best(learnt) if learnt else None
+    best = strongest(learnt) if learnt else None
     if trained is None:
         told = f"the best learnt source, {best.name}" if best else "nothing that has learnt"
         return best, f"no ranker (too few labels), so {told}"
     if not singles:
         return trained, "the ranker alone proposes anything"
-    single = _best([over_all[c.name] for c in singles if c.name in over_all])
+    single = strongest([over_all[c.name] for c in singles if c.name in over_all])
     versus = Comparison(single.name, over_all[RANKER].less(single, level=ONE_SIDED))
     windows = "" if over_all[RANKER].per_user is trained.per_user else " over two windows"
     told = (
@@ -180,7 +180,7 @@ def _challenger(
     return best, f"{told}; so the challenger is {best.name}" if best else told
 
 
-def _best(some: Sequence[Contender]) -> Contender:
+def strongest(some: Sequence[Contender]) -> Contender:
     """Equal or undefined quality: the earlier one."""
     return max(some, key=lambda c: np.nan_to_num(c.mean(GATE_METRIC), nan=-1.0))
 

@@ -281,11 +281,12 @@ def _decide(
     if challenger is not None and _same(challenger.recipe, reign.recipe):
         why += "; it is the champion's own content, so no version is added"
         promote, version = False, reign.version
-        registry.challenge_again(placement, version)
+        registry.end_challenge(placement)
     elif challenger is not None:
         version = record.register(examined, challenger, runs[challenger.name], promote, why)
     if promote:
         registry.promote(placement, version, keep_previous=reign.is_damaged)
+        registry.end_challenge(placement, version)
     more = {"promoted": promote, "why": why, "warning": verdict.warning, "challenger": version}
     if verdict.promoted and version != reign.version:
         return Decision(challenger.recipe, version, "challenger", **more)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -36,6 +37,8 @@ DAG = "nightly_recommendations"
 POOL = "nightshelf_writer"
 GRACE_SECONDS = 10
 """From SIGTERM to SIGKILL: a step needs a second to let go of DuckDB."""
+MLFLOW_PAGE = "/#/experiments?workflowType=machine_learning"
+"""MLflow opens as *GenAI*, which shows no runs of models; a page asked for so opens as *Model training*."""
 START_SECONDS = 180
 """Airflow's servers are up after 20 to 40 s; a busy machine takes a few times that."""
 
@@ -140,7 +143,38 @@ def run_dag(home: Home, shop_file: Path, night: date) -> None:
     env = initialise(home, where) | {"AIRFLOW__LOGGING__JSON_LOGS": "True"}
     with _waiting(where / "night.lock", "Another night is running in this home; waiting for it."):
         _bury_abandoned_runs(where)
-        _run_dag(env, shop_file, night)
+        before = _newest_attempt(home, shop_file, night)
+        try:
+            _run_dag(env, shop_file, night)
+        except KeyboardInterrupt:
+            raise interrupted(home, shop_file, night, before) from None
+
+
+def _newest_attempt(home: Home, shop_file: Path, night: date) -> int:
+    folder = home.shop(load_shop(shop_file).name).attempts / night.isoformat()
+    return max((int(p.name) for p in folder.glob("*") if p.name.isdigit()), default=0)
+
+
+def interrupted(home: Home, shop_file: Path, night: date, before: int) -> NightshelfError:
+    """What Ctrl-C leaves of a night whose newest attempt was `before`, and how to go on."""
+    from nightshelf.steps import STEPS, resume, stage_records
+
+    asked = f"--shop {shop_file} --as-of {night}"
+    kept = "Readers see what was published last."
+    again = f"Run `nightshelf night-by-airflow {asked}` again; landing files are not taken twice"
+    number = _newest_attempt(home, shop_file, night)
+    if number > before:
+        done = [r["stage"] for r in stage_records(resume(home, shop_file, night, number).attempt)]
+        kept = (
+            f"Attempt {number} keeps its finished steps ({', '.join(done) or 'none yet'}). {kept}"
+        )
+        step = next((name for name in STEPS if name not in done), None)
+        if done and step:
+            command = f"nightshelf {step.replace('door_', 'gate ')} {asked}"
+            again += f". Or go on with this attempt, step by step, from `{command}`"
+    error = NightshelfError(f"The night of {night} was interrupted. {kept}", f"{again}.")
+    error.exit_code = 128 + signal.SIGINT
+    return error
 
 
 def _run_dag(env: dict[str, str], shop_file: Path, night: date) -> None:
@@ -361,9 +395,8 @@ def up(home: Home, only: str | None = None) -> None:
             addresses.append(_airflow_address(home))
         if only != "airflow":
             servers["mlflow"] = (_mlflow_server(home), environment(home))
-            where = "the shops' models are under *Model training*, at the top left"
             url = f"http://{bind_address()}:{mlflow_port()}"
-            addresses.append(("MLflow", url, "/health", where))
+            addresses.append(("MLflow", url, "/health", f"runs and models: {url}{MLFLOW_PAGE}"))
         for name, address, _, _ in addresses:
             _port_is_free(name, int(address.rsplit(":", 1)[1]))
         _serve(home, servers, addresses, stack)

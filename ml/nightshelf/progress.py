@@ -46,6 +46,11 @@ LOG_SECONDS = 5
 """In a log that nobody watches live, one line each so many seconds is enough."""
 
 
+def counted(n: float, noun: str) -> str:
+    """ "1 trial", "2,000 trials", "2.5 minutes"."""
+    return f"{n:,.15g} {noun}{'' if n == 1 else 's'}"
+
+
 class Progress:
     """One step's progress. On a terminal one line is rewritten; elsewhere lines are rare."""
 
@@ -53,12 +58,14 @@ class Progress:
         self.step = step
         self._status = status
         self._said_at = time.monotonic()
+        self._has_said = False
 
-    def advance(self, message: str) -> None:
+    def advance(self, message: str, is_last: bool = False) -> None:
+        """`is_last`: of what is counted. A log that has a first count has the last one, too."""
         if self._status is not None:
             self._status.update(escape(f"{self.step}: {message}"))
-        elif time.monotonic() - self._said_at >= LOG_SECONDS:
-            self._said_at = time.monotonic()
+        elif time.monotonic() - self._said_at >= LOG_SECONDS or (is_last and self._has_said):
+            self._said_at, self._has_said = time.monotonic(), True
             console.print(f"  {self.step}: {message}", markup=False)
 
     def say(self, message: str) -> None:

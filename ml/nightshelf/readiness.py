@@ -34,6 +34,14 @@ class Placement:
         return self.published_instead == "nothing"
 
 
+LISTS = {
+    "lapses": "user_churn_risk",
+    "rising and fading interests": "user_interest_history",
+    "interests beyond habit": "user_interest_forecast",
+}
+"""Lists of `audiences` → the table that has to be ready; the other lists need its own rows only."""
+
+
 @dataclass(frozen=True)
 class Gap:
     """One row of rpt_gaps."""
@@ -59,6 +67,16 @@ class Readiness:
 
     def of(self, placement: str) -> Placement:
         return next(p for p in self.placements if p.placement == placement)
+
+    @property
+    def missing_lists(self) -> dict[str, str]:
+        """Lists of `audiences` that will not be made → why: what they are made from is not ready."""
+        made_from = {lists: self.of(placement) for lists, placement in LISTS.items()}
+        return {
+            lists: f"{p.has:,} {p.needs}, {p.wanted:,} wanted"
+            for lists, p in made_from.items()
+            if not p.is_ready
+        }
 
 
 @dataclass(frozen=True)

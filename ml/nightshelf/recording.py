@@ -122,19 +122,20 @@ class Record:
 
     def _overview(self, examined: Examined) -> None:
         """All contenders of a placement side by side, on the parent run."""
-        found = examined.found
-        gate = {c.name: _three(c.gate) for c in sorted(found, key=lambda c: -c.gate.mean)}
+        found, roles = examined.found, roles_tonight(examined)
+        gates = {c.name: _three(c.gate) for c in sorted(found, key=lambda c: -c.gate.mean)}
+        shown = sorted((c for c in found if _is_shown(c, examined)), key=lambda c: -c.gate.mean)
         cohorts = {
-            f"{t.name} ({t.size:,})": {
-                c.name: _three(c.intervals[t.figure]) for c in found if _is_shown(c, examined)
+            f"{t.name} users: {t.told} ({t.size:,})": {
+                c.name: _three(c.intervals[t.figure]) for c in shown
             }
             for t in examined.cohorts
             if "/users/" in t.figure
         }
         drawn = {
-            "contenders": pictures.intervals_picture(gate, quality.GATE_METRIC),
-            "ndcg_by_k": pictures.ndcg_picture({c.name: c.ndcg_by_k for c in found}),
-            "cohorts": pictures.cohorts_picture(cohorts, quality.GATE_METRIC),
+            "contenders": pictures.intervals_picture(gates, quality.GATE_METRIC, roles),
+            "ndcg_by_k": pictures.ndcg_picture({c.name: c.ndcg_by_k for c in found}, roles),
+            "cohorts": pictures.cohorts_picture(cohorts, quality.GATE_METRIC, roles),
         }
         self.registry.keep_pictures(self.parent, examined.placement, drawn)
         told = {
@@ -189,6 +190,7 @@ class Record:
             cohorts=[(t.name, t.told, t.figure) for t in examined.cohorts],
             limits=known_limits(examined, challenger),
             reproduce=self._reproduce(),
+            beside=(*quality.BASELINES, quality.CHAMPION),
         )
 
     def _made_of(self, recipe: Recipe) -> list[tuple[str, object]]:
@@ -315,6 +317,15 @@ def _figures(contender: quality.Contender, placement: str) -> dict[str, float]:
         if metric == quality.GATE_METRIC or "/" in metric:
             told |= {f"{metric}_low": interval.low, f"{metric}_high": interval.high}
     return {f"{placement}/{metric}": value for metric, value in told.items()}
+
+
+def roles_tonight(examined: Examined) -> dict[str, str]:
+    """Contender → what pictures highlight it as: who serves, the champion before, the best baseline."""
+    baselines = [c for c in examined.found if c.name in quality.BASELINES]
+    roles = {gate.strongest(baselines).name: pictures.BASELINE} if baselines else {}
+    if any(c.name == quality.CHAMPION for c in examined.found):
+        roles[quality.CHAMPION] = pictures.BEFORE
+    return roles | {examined.verdict.serves: pictures.SERVES}
 
 
 def _is_shown(contender: quality.Contender, examined: Examined) -> bool:

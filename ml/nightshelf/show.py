@@ -98,9 +98,11 @@ def show_readiness(found: Readiness) -> None:
         table.add_column(name, justify="right" if name in ("has", "wanted") else "left")
     for p in found.placements:
         name = p.placement.removeprefix("rec_").replace("_", " ")
-        table.add_row(name, f"{p.has:,}", f"{p.wanted:,}", p.needs, _published(p))
+        table.add_row(name, f"{p.has:,}", f"{p.wanted:,}", p.needs, _published(p, found))
     console.print(table)
     _list("What is published instead", [p.told for p in found.placements if not p.is_ready])
+    missing = found.missing_lists if found.of("audiences").is_ready else {}
+    _list("Lists that `audiences` lacks", [f"{name}: {why}" for name, why in missing.items()])
     _list("What the log lacks, and what that costs", [g.told for g in found.gaps if g.costs])
     console.print()
 
@@ -118,7 +120,9 @@ def _list(title: str, lines: list[str]) -> None:
     console.print(table)
 
 
-def _published(placement: Placement) -> str:
+def _published(placement: Placement, found: Readiness) -> str:
+    if placement.placement == "audiences" and placement.is_ready and found.missing_lists:
+        return "some of its lists"
     # A shelf holds the few rows there are; what could not be learnt of users has none.
     is_shelf = placement.placement.startswith("rec_")
     nothing = "what there is" if placement.has and is_shelf else "nothing"

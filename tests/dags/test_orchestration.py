@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 import psutil
@@ -17,12 +18,13 @@ from filelock import FileLock
 
 from nightshelf import orchestration
 from nightshelf.errors import DoorClosed, NightshelfError, SettingsError
-from nightshelf.orchestration import Listener, environment, run_dag, up
+from nightshelf.orchestration import Listener, environment, interrupted, run_dag, up
 from nightshelf.paths import PROJECT, Home
 from nightshelf.progress import Progress
 
 HOOK = "airflow.task.hooks.airflow.providers.standard.hooks.subprocess.SubprocessHook"
 DEMO = PROJECT / "shops" / "demo.toml"
+NIGHT = date(2017, 12, 1)
 
 
 @pytest.fixture
@@ -66,6 +68,45 @@ def test_a_step_that_dies_without_a_word_is_told_by_its_last_lines():
     error = heard(*task("learn.train", "Traceback …", "ValueError: no", code=1)).failure(Path("x"))
     assert error.what == "Task learn.train failed: Traceback …\nValueError: no"
     assert error.exit_code == 1
+
+
+def attempt_at(home: Home, number: int, *stages: str) -> None:
+    folder = home.shop("demo").attempt(NIGHT, number)
+    folder.stages.mkdir(parents=True)
+    for stage in stages:
+        (folder.stages / f"{stage}.json").write_text(json.dumps({"stage": stage}))
+
+
+def test_an_interrupted_night_says_what_it_keeps_and_how_to_go_on(home):
+    attempt_at(home, 1, "ingest", "door_raw", "features")
+    error = interrupted(home, DEMO, NIGHT, 0)
+    assert "Attempt 1 keeps its finished steps (ingest, door_raw, features)." in error.what
+    assert "Readers see what was published last." in error.what
+    assert (
+        f"`nightshelf night-by-airflow --shop {DEMO} --as-of 2017-12-01` again" in error.next_step
+    )
+    assert f"from `nightshelf gate features --shop {DEMO} --as-of 2017-12-01`" in error.next_step
+    assert error.exit_code == 130
+
+
+def test_an_interrupted_night_that_had_no_attempt_yet_speaks_of_none(home):
+    attempt_at(home, 1, "ingest")
+    error = interrupted(home, DEMO, NIGHT, 1)
+    assert error.what == (
+        "The night of 2017-12-01 was interrupted. Readers see what was published last."
+    )
+    assert "step by step" not in error.next_step
+
+
+def test_ctrl_c_ends_the_night_with_the_way_on(home, monkeypatch):
+    def stopped(*_):
+        attempt_at(home, 1, "ingest")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(orchestration, "initialise", lambda *_: {})
+    monkeypatch.setattr(orchestration, "_run_dag", stopped)
+    with pytest.raises(NightshelfError, match=r"finished steps \(ingest\)"):
+        run_dag(home, DEMO, NIGHT)
 
 
 def test_a_killed_step_ends_with_its_signals_exit_code():
@@ -119,9 +160,9 @@ def test_while_the_servers_are_up_a_night_keeps_its_own_metadata(home, monkeypat
     monkeypatch.setattr(orchestration, "initialise", lambda _, where: {"AIRFLOW_HOME": str(where)})
     monkeypatch.setattr(orchestration, "_run_dag", lambda env, *_: seen.append(env["AIRFLOW_HOME"]))
     (home.airflow / "beside").mkdir(parents=True)
-    run_dag(home, DEMO, None)
+    run_dag(home, DEMO, NIGHT)
     with FileLock(home.airflow / "up.lock"):
-        run_dag(home, DEMO, None)
+        run_dag(home, DEMO, NIGHT)
     assert seen == [str(home.airflow), str(home.airflow / "beside")]
 
 

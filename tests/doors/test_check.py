@@ -104,6 +104,14 @@ def test_all_failing_rules_are_named_with_table_count_samples_reason_and_step(
     assert "do: Look at the model of the named shelf" in message
 
 
+def test_the_step_of_a_single_failing_rule_is_said_once(attempt, context, spoil):
+    spoil("UPDATE recommendations.rec_popular SET propensity = 0")
+    with pytest.raises(DoorClosed) as closed:
+        check("shelves", attempt, context)
+    assert str(closed.value).count(closed.value.next_step) == 1
+    assert "    do: " not in str(closed.value)
+
+
 def test_the_message_names_both_dates_of_logs_that_stop_early(attempt, context, spoil):
     spoil("UPDATE landed.events SET occurred_at = occurred_at - INTERVAL 5 DAY")
     with pytest.raises(DoorClosed, match="newest_event=2026-05-25 23:00:00, as_of=2026-05-30 22"):

@@ -55,6 +55,14 @@ LACKING = {
 }
 
 
+LISTED = {
+    "lapses": {"lapse"},
+    "rising and fading interests": {"rising", "fading"},
+    "interests beyond habit": {"interest_category", "interest_brand"},
+}
+"""Lists as readiness names them → their kinds in `audiences`."""
+
+
 @dataclass(frozen=True)
 class Made:
     """A shop's night, and what readiness said in it."""
@@ -97,6 +105,21 @@ def test_what_readiness_says_is_published_instead_is_what_lies_there(made):
             kinds = {"popularity": {"popularity"}, "category": {"category"}, "nothing": set()}
             allowed = kinds[told.published_instead] | own.get(told.placement, set())
             assert made.sources(told.placement) <= allowed
+
+
+def test_the_lists_that_audiences_is_said_to_lack_are_not_in_it(made):
+    kinds = {kind for (kind,) in made.shelf("audiences", "kind")}
+    for lists in made.readiness.missing_lists:
+        assert not kinds & LISTED[lists]
+    assert ("lapses" in made.readiness.missing_lists) == (
+        not made.readiness.of("user_churn_risk").is_ready
+    )
+
+
+def test_of_tags_that_are_not_made_nothing_is_said_to_stand_in(made):
+    told = read_json(made.run.attempt.quality)["audience"]["tags_category"]
+    if not made.readiness.of("user_interest_forecast").is_ready:
+        assert (told["used"], told["told"].endswith("wanted; no tags are made")) == (None, True)
 
 
 def test_a_table_about_users_is_empty_where_readiness_says_so_and_nowhere_else(made):

@@ -48,8 +48,18 @@ def test_a_card_says_what_it_is_how_it_was_measured_and_for_whom_it_is_weak():
     assert "**Promoted**: better than own\\_history: +0.1 \\[+0.05, +0.15\\]." in text
     assert "On 1,234 users who took something in 2015-03-18 to 2015-03-31" in text
     assert "| **`ranker`** | 0.3000 (0.2000–0.4000) | 0.3000 |" in text
-    assert "| cold | no or one date | ndcg@10 | 0.3000 (0.2000–0.4000) | 7 |" in text
+    assert "| cold | no or one date | ndcg@10 | 7 | 0.3000 (0.2000–0.4000) |" in text
     assert "- For cold users it is worse than popularity" in text
+
+
+def test_every_cohort_has_the_baselines_and_the_champion_beside_this_version():
+    rows = [
+        row(name, value) for name, value in (("svd", 0.1), ("ranker", 0.3), ("popularity", 0.2))
+    ]
+    beside = ("own_history", "popularity", "champion", "ranker")
+    text = card(contenders=rows, beside=beside).markdown()
+    assert "| cohort | who or what | figure | users | this version | `popularity` |" in text
+    assert "| ndcg@10 | 7 | 0.3000 (0.2000–0.4000) | 0.2000 (0.1000–0.3000) |" in text
 
 
 def test_the_best_contender_comes_first():

@@ -9,7 +9,7 @@ import pytest
 from nightshelf.judging import Decision, Examined, _unexamined, held_against, settle
 from nightshelf.night import Night
 from nightshelf.recipe import RANKER, Recipe
-from nightshelf.recording import Record
+from nightshelf.recording import Record, roles_tonight
 from nightshelf.reigning import find_reign
 from nightshelf.settings import load_shop
 from tests.support.examination import FEATURES, SOURCES, examination
@@ -97,7 +97,7 @@ WEAK = examination(item_knn=-0.9)
 def test_a_first_model_that_passes_is_promoted_and_its_version_says_why(bench):
     decision = bench.night(ranker=GOOD)
     assert (decision.serves, decision.version, decision.promoted) == ("challenger", "1", True)
-    assert bench.aliases() == {"challenger": 1, "champion": 1}
+    assert bench.aliases() == {"champion": 1}
     version = bench.version(1)
     assert (version.tags["verdict"], version.tags["why"]) == ("promoted", decision.why)
     assert version.tags["source"] == RANKER
@@ -126,7 +126,7 @@ def test_a_model_that_is_not_worse_takes_the_champion_s_place(bench):
     bench.night(ranker=GOOD)
     decision = bench.night(ranker=BETTER)
     assert (decision.serves, decision.version) == ("challenger", "2")
-    assert bench.aliases() == {"challenger": 2, "champion": 2, "previous": 1}
+    assert bench.aliases() == {"champion": 2, "previous": 1}
 
 
 def test_a_night_that_is_judged_again_adds_no_version_and_keeps_previous(bench):
@@ -135,7 +135,7 @@ def test_a_night_that_is_judged_again_adds_no_version_and_keeps_previous(bench):
     decision = bench.night(ranker=BETTER)
     assert (decision.serves, decision.version, decision.promoted) == ("champion", "2", False)
     assert "it is the champion's own content" in decision.why
-    assert bench.aliases() == {"challenger": 2, "champion": 2, "previous": 1}
+    assert bench.aliases() == {"champion": 2, "previous": 1}
 
 
 # ------------------------------------------------------------------ the user is in charge
@@ -208,7 +208,7 @@ def test_a_damaged_champion_does_not_stop_the_night_and_is_told_loudly(bench):
     assert "recipe.json: sha256 is" in decision.warning
     assert "Look who changed its files" in decision.warning
     # Nobody would want to go back to a damaged model.
-    assert bench.aliases() == {"challenger": 3, "champion": 3, "previous": 1}
+    assert bench.aliases() == {"champion": 3, "previous": 1}
 
 
 def test_where_nothing_else_passes_a_damaged_champion_leaves_the_shelf_to_a_baseline(bench):
@@ -239,7 +239,7 @@ def test_a_champion_whose_features_are_gone_gives_way_and_may_be_gone_back_to(be
     assert decision.why.startswith(
         "the champion, version 1, cannot be scored tonight: its features nothing are gone"
     )
-    assert bench.aliases() == {"challenger": 2, "champion": 2, "previous": 1}
+    assert bench.aliases() == {"champion": 2, "previous": 1}
 
 
 def test_a_champion_whose_source_is_gone_gives_way(bench):
@@ -297,6 +297,20 @@ def test_where_nobody_took_anything_nothing_is_promoted(bench):
 
 def artefacts(bench, run: str, folder: str = "") -> set[str]:
     return {f.path for f in bench.registry.client.list_artifacts(run, folder or None)}
+
+
+def test_pictures_highlight_who_serves_the_champion_before_and_the_best_baseline(bench):
+    assert roles_tonight(bench.examine(WEAK)) == {"own_history": "serves"}
+    bench.night(ranker=GOOD)
+    assert roles_tonight(bench.examine(ranker=BETTER)) == {
+        "ranker": "serves",
+        "champion": "champion before",
+        "own_history": "best baseline",
+    }
+    assert roles_tonight(bench.examine(WEAK)) == {
+        "champion": "serves",
+        "own_history": "best baseline",
+    }
 
 
 def test_a_night_s_record_holds_pictures_their_data_and_the_card(bench):

@@ -304,4 +304,4 @@ def test_the_command_takes_a_budget_and_ends_with_what_it_found(shop):
     asked = [*given, "--as-of", SEARCHED_ON.isoformat(), "--model", "trend"]
     done = CliRunner().invoke(cli.app, asked, catch_exceptions=False)
     assert done.exit_code == 0
-    assert "1 models, 20 minutes, 1 trials each" in done.output
+    assert "1 model, 20 minutes, 1 trial each" in done.output

@@ -117,6 +117,12 @@ def test_with_one_trial_only_the_present_settings_are_measured():
     assert found.changes == {}
 
 
+@pytest.mark.parametrize(("asked", "told"), [(1, "1 trial,"), (3, "3 trials,")])
+def test_the_end_counts_as_many_trials_as_were_asked_for(asked, told):
+    flat = Peak(height=0.0)
+    assert told in search(flat.subject, FILES, asked, 60).told
+
+
 def test_no_trial_begins_once_time_is_out(monkeypatch):
     now = iter(range(1000))
     monkeypatch.setattr(module.time, "monotonic", lambda: next(now) * 10.0)

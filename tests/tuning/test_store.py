@@ -157,9 +157,20 @@ def test_a_promotion_whose_verdict_was_cut_short_is_no_challenger_of_itself(stor
     judged("1", APRIL[1])
     name = store.registry.model_name("settings")
     store.registry.client.delete_model_version_tag(name, "1", "verdict")
+    store.registry.client.set_registered_model_alias(name, "challenger", "1")
     assert state(store, APRIL[2]) == ("1", None)
     assert of(store, "1").tags["verdict"] == "promoted"
     assert state(store, APRIL[1]) == (None, None)
+    assert store.registry.aliased("settings", "challenger") is None
+
+
+def test_what_is_champion_is_no_challenger_and_a_find_made_meanwhile_stays_one(store, add, judged):
+    judged(add(FIRST), APRIL[1])
+    assert store.registry.aliased("settings", "challenger") is None
+    second, third = add(SECOND), add(THIRD)
+    judged(second, APRIL[2], replaced="1")
+    assert number(store.champion()) == second
+    assert store.registry.aliased("settings", "challenger").version == int(third)
 
 
 def test_a_version_that_says_it_replaced_itself_ends_the_history(store, add, judged):

@@ -24,7 +24,7 @@ from nightshelf.candidates import fingerprint, load_npz, save_npz
 from nightshelf.night import Night
 from nightshelf.paths import Attempt
 from nightshelf.progress import Progress
-from nightshelf.readiness import read_readiness
+from nightshelf.readiness import Placement, read_readiness
 from nightshelf.storage import read_json, without_nan, write_json
 from nightshelf.warehouse import connect
 
@@ -78,7 +78,7 @@ def learn(night: Night, attempt: Attempt, progress: Progress) -> dict[str, objec
             elif placement.published_instead == forecast.BASELINE and name == "forecast":
                 model, report[name] = _last_month(placement.told)
             else:
-                model, report[name] = None, {"used": None, "told": placement.told}
+                model, report[name] = None, {"used": None, "told": _not_learnt(name, placement)}
             report[name]["seconds"] = round(time.perf_counter() - started, 3)
             report[name]["model"] = _saved(folder / f"{name}.npz", model)
     write_json(folder / "report.json", without_nan(report))
@@ -102,6 +102,13 @@ def _parts(
         ("churn", "user_churn_risk", lambda: churn.learn(db, settings.churn)),
         ("segments", "user_segments", lambda: _learn_segments(db, attempt, settings)),
     ]
+
+
+def _not_learnt(name: str, placement: Placement) -> str:
+    """Tags need what the forecast needs, but nothing stands in for them."""
+    if not name.startswith("tags_"):
+        return placement.told
+    return f"{placement.has:,} {placement.needs}, {placement.wanted:,} wanted; no tags are made"
 
 
 def _last_month(told: str) -> Learnt:

@@ -99,7 +99,10 @@ def _broken(rules: list[RuleResult]) -> list[str]:
 
 
 def _failed(rules: list[RuleResult]) -> list[str]:
-    return [line for rule in rules for line in _failed_lines(rule)]
+    """A single rule's step is the error's own next step, and is not said twice."""
+    if len(rules) == 1:
+        return _failed_lines(rules[0])
+    return [line for rule in rules for line in (*_failed_lines(rule), f"    do: {rule.next_step}")]
 
 
 def _failed_lines(rule: RuleResult) -> list[str]:
@@ -110,7 +113,6 @@ def _failed_lines(rule: RuleResult) -> list[str]:
         *samples,
         *figures,
         f"    why: {rule.reason}",
-        f"    do: {rule.next_step}",
     ]
 
 

@@ -232,12 +232,14 @@ def _take_new(reading: Reading, new: list[Identified]) -> Iterator[LedgerFile]:
         return
     workers = min(len(chunks), cores())
     take = partial(_take, reading, max(cores() // workers, 1))
-    n_taken = 0
+    n_done = 0
     with ThreadPoolExecutor(workers) as pool:
-        for files in pool.map(take, chunks):
-            n_taken += len(files)
+        for chunk, files in zip(chunks, pool.map(take, chunks), strict=True):
+            # With those that were refused or left, so that the count reaches its end.
+            n_done += len(chunk)
             reading.progress.advance(
-                f"{reading.source.name}: {n_taken:,} of {len(unknown):,} files taken"
+                f"{reading.source.name}: {n_done:,} of {len(unknown):,} files done",
+                is_last=n_done == len(unknown),
             )
             yield from files
 

@@ -54,6 +54,8 @@ class Card:
     """("cold", "no or one date", "ndcg@10/users/cold")."""
     limits: Sequence[str]
     reproduce: Sequence[tuple[str, object]] = field(default=())
+    beside: Sequence[str] = ()
+    """Contenders that stand beside this version for every cohort: what it has to be better than."""
 
     def markdown(self) -> str:
         parts = [
@@ -88,7 +90,7 @@ class Card:
         return f"**{shown}**" if row["name"] == self.of else shown
 
     def _row(self, row: Mapping[str, Any]) -> list[str]:
-        gate = f"{figure(row['ndcg@10'])} {_bounds(row, 'ndcg@10')}"
+        gate = _with_bounds(row, "ndcg@10")
         return [self._name(row), gate, *(figure(row[m]) for m in list(COLUMNS)[1:])]
 
     def _list_row(self, row: Mapping[str, Any]) -> list[str]:
@@ -98,21 +100,23 @@ class Card:
         mine = next((c for c in self.contenders if c["name"] == self.of), None)
         if mine is None or not self.cohorts:
             return []
+        others = [c for n in self.beside for c in self.contenders if c["name"] == n != self.of]
         found = [
             [
                 prose(cohort),
                 prose(told),
                 prose(key.split("/")[0]),
-                f"{figure(mine[key])} {_bounds(mine, key)}",
                 f"{mine['intervals'][key][2]:,}",
+                *(_with_bounds(each, key) for each in (mine, *others)),
             ]
             for cohort, told, key in self.cohorts
         ]
+        names = ["this version", *(quoted(each["name"]) for each in others)]
         return [
             "By cohort. Users are told apart by the dates on which they took anything before; items by"
             " their age, and the head is as few items as make up half of what was taken. Of items it is"
             " the recall of what users took among them.",
-            _table(["cohort", "who or what", "figure", "this version", "users"], found),
+            _table(["cohort", "who or what", "figure", "users", *names], found),
         ]
 
 
@@ -149,6 +153,10 @@ def figure(value: float | None) -> str:
 
 def _number(value: float | None) -> float:
     return -1.0 if value is None or math.isnan(value) else value
+
+
+def _with_bounds(row: Mapping[str, Any], metric: str) -> str:
+    return f"{figure(row[metric])} {_bounds(row, metric)}"
 
 
 def _bounds(row: Mapping[str, Any], metric: str) -> str:

@@ -20,49 +20,120 @@ if TYPE_CHECKING:
 INK, ACCENT, GREY = "#1f2933", "#0b6e99", "#9aa5b1"
 SHOWN_FEATURES = 20
 SHOWN_CURVES = 6
+SERVES, BEFORE, BASELINE = "serves", "champion before", "best baseline"
+ROLES: dict[str, dict[str, Any]] = {
+    SERVES: {"color": ACCENT, "linestyle": "-", "linewidth": 2.6, "marker": "o"},
+    BEFORE: {"color": INK, "linestyle": "--", "linewidth": 1.6, "marker": "s"},
+    BASELINE: {"color": INK, "linestyle": ":", "linewidth": 1.6, "marker": "^"},
+}
+"""What a contender is tonight → how it is drawn. Told apart by line and marker as well as by colour:
+a picture is printed in greys, too."""
+OTHERS: dict[str, Any] = {"color": GREY, "linestyle": "-", "linewidth": 0.9, "marker": "."}
+LEADER = {
+    "arrowstyle": "-", "color": GREY, "linewidth": 0.5, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 0
+}  # fmt: skip
+"""From a line's end to the left edge of its name."""
+
+Three = Sequence[float]
+"""(mean, low, high)."""
 
 
-def ndcg_picture(by_k: Mapping[str, Sequence[float]]) -> Figure:
-    """nDCG@k over k, a line for each contender, the best at the last k first in the legend."""
-    figure, axes = _figure()
-    for name, values in sorted(by_k.items(), key=lambda each: -np.nan_to_num(each[1][-1])):
-        is_bold = name in ("ranker", "champion")
-        ks = range(1, len(values) + 1)
-        axes.plot(ks, values, label=plain(name), linewidth=2.4 if is_bold else 1.2)
+def ndcg_picture(by_k: Mapping[str, Sequence[float]], roles: Mapping[str, str]) -> Figure:
+    """nDCG@k over k, a line for each contender, its name at its end. `roles` (contender → one of
+    ROLES) are drawn in colour, the others in grey."""
+    lines = {name: values for name, values in by_k.items() if np.isfinite(values).any()}
+    figure, axes = _figure(height=max(4.2, 1 + 0.24 * len(lines)))
+    for name, values in lines.items():
+        style = {**_style(name, roles), "marker": ""}
+        axes.plot(range(1, len(values) + 1), values, **style, zorder=2 + (name in roles))
     axes.set_xticks(range(1, 1 + max(map(len, by_k.values()), default=0)))
     axes.set_xlabel("k")
     axes.set_ylabel("mean nDCG@k")
-    axes.legend(fontsize=8, ncols=2)
+    _name_ends(axes, lines, roles)
     return figure
 
 
-def intervals_picture(intervals: Mapping[str, Sequence[float]], label: str) -> Figure:
-    """A dot and its 95 % interval for each name: (mean, low, high), in the order given."""
+def _name_ends(
+    axes: Axes, lines: Mapping[str, Sequence[float]], roles: Mapping[str, str], size: float = 7.5
+) -> None:
+    """Each line's name right of its end, moved up or down where names would overlap."""
+    if not lines:
+        return
+    low, high = axes.get_ylim()
+    points = axes.get_window_extent().height / axes.figure.dpi * 72
+    ends = sorted((float(np.nan_to_num(values[-1])), name) for name, values in lines.items())
+    places = apart([end for end, _ in ends], 1.25 * size * (high - low) / points, low, high)
+    right = max(map(len, lines.values()))
+    for (end, name), place in zip(ends, places, strict=True):
+        axes.annotate(
+            _named(name, roles),
+            xy=(len(lines[name]), end),
+            xytext=(right + 0.06 * right, place),
+            arrowprops=LEADER,
+            color=_style(name, roles)["color"] if name in roles else "#52606d",
+            fontsize=size,
+            fontweight="bold" if roles.get(name) == SERVES else "normal",
+            verticalalignment="center",
+            annotation_clip=False,
+        )
+
+
+def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
+    """Places `gap` apart in low..high, nearest to the wanted ones, which rise. By isotonic regression
+    of what is left of each place when the gaps below it are taken away."""
+    from sklearn.isotonic import isotonic_regression
+
+    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
+    steps = gap * np.arange(len(wanted))
+    return isotonic_regression(np.array(wanted) - steps, y_min=low, y_max=high - steps[-1]) + steps
+
+
+def intervals_picture(
+    intervals: Mapping[str, Three], label: str, roles: Mapping[str, str]
+) -> Figure:
+    """A dot and its 95 % interval for each contender, in the order given."""
     figure, axes = _figure(height=1.2 + 0.32 * len(intervals))
-    for row, (name, (mean, low, high)) in enumerate(intervals.items()):
-        colour = ACCENT if name in ("ranker", "champion") else INK
-        axes.plot([low, high], [row, row], color=colour, linewidth=2)
-        axes.plot([mean], [row], "o", color=colour)
-    axes.set_yticks(range(len(intervals)), [plain(n) for n in intervals])
-    axes.invert_yaxis()
+    _dots(axes, intervals, roles)
     axes.set_xlabel(f"{label}, 95 % interval over users")
     return figure
 
 
-def cohorts_picture(cohorts: Mapping[str, Mapping[str, Sequence[float]]], label: str) -> Figure:
-    """A group of dots for each cohort: cohort → contender → (mean, low, high)."""
-    figure, axes = _figure()
-    names = list(dict.fromkeys(n for inner in cohorts.values() for n in inner))
-    for place, name in enumerate(names):
-        at = np.arange(len(cohorts)) + 0.8 * (place + 0.5) / len(names) - 0.4
-        found = np.array([inner.get(name, [np.nan] * 3) for inner in cohorts.values()], dtype=float)
-        means, lows, highs = found.reshape(-1, 3).T
-        reach = np.stack([means - lows, highs - means]).clip(min=0)
-        axes.errorbar(at, means, reach, fmt="o", capsize=3, label=plain(name))
-    axes.set_xticks(range(len(cohorts)), [plain(c) for c in cohorts])
-    axes.set_ylabel(label)
-    axes.legend(fontsize=8)
+def cohorts_picture(
+    cohorts: Mapping[str, Mapping[str, Three]], label: str, roles: Mapping[str, str]
+) -> Figure:
+    """A panel for each cohort with a dot and an interval for each contender, on one scale."""
+    names = sum(len(inner) for inner in cohorts.values())
+    rows = max(len(cohorts), 1)
+    figure, panels = _figure(1.0 + 0.26 * names + 0.5 * rows, rows=rows, sharex=True)
+    each = np.atleast_1d(panels).ravel()
+    for axes, (cohort, inner) in zip(each, cohorts.items(), strict=False):
+        _dots(axes, inner, roles)
+        axes.set_title(plain(cohort, 90), loc="left", fontsize=9)
+    each[-1].set_xlabel(f"{label}, 95 % interval over users")
     return figure
+
+
+def _dots(axes: Axes, intervals: Mapping[str, Three], roles: Mapping[str, str]) -> None:
+    for row, (name, (mean, low, high)) in enumerate(intervals.items()):
+        style = _style(name, roles) if name in roles else {**OTHERS, "marker": "o"}
+        axes.plot([low, high], [row, row], color=style["color"], linewidth=1.8)
+        axes.plot([mean], [row], style["marker"], color=style["color"], markersize=6)
+    axes.set_yticks(range(len(intervals)), [_named(n, roles) for n in intervals], fontsize=8)
+    axes.set_ylim(len(intervals) - 0.5, -0.5)
+    for tick, name in zip(axes.get_yticklabels(), intervals, strict=True):
+        tick.set_fontweight("bold" if roles.get(name) == SERVES else "normal")
+
+
+def _style(name: str, roles: Mapping[str, str]) -> dict[str, Any]:
+    return ROLES[roles[name]] if name in roles else OTHERS
+
+
+def _named(name: str, roles: Mapping[str, str]) -> str:
+    """ "ranker, serves"; a champion that served before is called so once."""
+    role = roles.get(name)
+    if role is None:
+        return plain(name)
+    return role if role.startswith(name) else f"{plain(name)}, {role}"
 
 
 def calibration_picture(curve: Mapping[str, Sequence[float]]) -> Figure:
@@ -81,6 +152,7 @@ def calibration_picture(curve: Mapping[str, Sequence[float]]) -> Figure:
     axes.set_ylim(least / 2, 1)
     axes.set_xlabel("chance foretold (mean of a tenth of the rows)")
     axes.set_ylabel("share taken")
+    _legend_above(axes)
     return figure
 
 
@@ -89,17 +161,24 @@ def precision_recall_picture(curve: Mapping[str, Sequence[float]]) -> Figure:
     from sklearn.metrics import PrecisionRecallDisplay
 
     figure, axes = _figure()
-    shown = PrecisionRecallDisplay(
-        np.array(curve["precision"]),
-        np.array(curve["recall"]),
-        average_precision=curve["average_precision"][0],
-        prevalence_pos_label=curve["prevalence"][0],
-    )
-    shown.plot(ax=axes, name="ranker", curve_kwargs={"color": ACCENT})
-    axes.axhline(curve["prevalence"][0], color=GREY, linestyle=":")
+    precision, prevalence = curve["average_precision"][0], curve["prevalence"][0]
+    shown = PrecisionRecallDisplay(np.array(curve["precision"]), np.array(curve["recall"]))
+    named = f"ranker, average precision {precision:.3f}"
+    shown.plot(ax=axes, name=named, curve_kwargs={"color": ACCENT})
+    by_chance = f"knows nothing, {prevalence:.3f}"
+    axes.axhline(prevalence, color=INK, linestyle=":", label=by_chance)
+    axes.set_aspect("auto")
     axes.set_xlabel("recall, of what the pool holds")
     axes.set_ylabel("precision")
+    _legend_above(axes)
     return figure
+
+
+def _legend_above(axes: Axes) -> None:
+    """Outside the axes, where it hides no line."""
+    axes.legend(
+        fontsize=8, ncols=4, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderpad=0
+    )
 
 
 def importance_picture(importances: Mapping[str, float], label: str) -> Figure:
@@ -147,7 +226,7 @@ def history_picture(values: Sequence[float | None], bar: float) -> Figure:
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("trial")
     axes.set_ylabel("nDCG@10 over the present settings'")
-    axes.legend(fontsize=8)
+    _legend_above(axes)
     return figure
 
 
@@ -158,12 +237,14 @@ def plain(name: str, width: int = 40) -> str:
     return shown.replace("$", r"\$")
 
 
-def _figure(height: float = 4.2, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+def _figure(
+    height: float = 4.2, rows: int = 1, columns: int = 1, sharex: bool = False
+) -> tuple[Figure, Any]:
     _quiet()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, height), dpi=110, layout="constrained")
-    axes = figure.subplots(rows, columns)
+    axes = figure.subplots(rows, columns, sharex=sharex)
     for each in np.atleast_1d(axes).ravel():
         _bare(each)
     return figure, axes

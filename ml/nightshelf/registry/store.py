@@ -253,9 +253,13 @@ class Registry:
         self.client.set_registered_model_alias(name, CHALLENGER, version.version)
         return str(version.version)
 
-    def challenge_again(self, placement: str, version: str) -> None:
-        """The alias challenger on a version that is there already."""
-        self.client.set_registered_model_alias(self.model_name(placement), CHALLENGER, version)
+    def end_challenge(self, model: str, version: str | None = None) -> None:
+        """Takes the alias challenger away, since a champion challenges nobody; given a version, only
+        from that one: a newer may have come."""
+        name = self.model_name(model)
+        found = self._version_of(name, CHALLENGER)
+        if found is not None and version in (None, str(found.version)):
+            self.client.delete_registered_model_alias(name, CHALLENGER)
 
     def _ensure_model(self, name: str, about: str) -> None:
         from mlflow.exceptions import MlflowException

@@ -15,7 +15,7 @@ from nightshelf.errors import InputError, SettingsError, WarehouseLocked
 from nightshelf.model_settings import Changes, ModelSettings
 from nightshelf.night import TRAIN_ROLES, WINDOW_DAYS, Night
 from nightshelf.paths import Attempt, Home, ShopHome
-from nightshelf.progress import Progress, console, progress
+from nightshelf.progress import Progress, console, counted, progress
 from nightshelf.registry import Registry
 from nightshelf.settings import Shop, load_shop
 from nightshelf.storage import write_json
@@ -62,7 +62,8 @@ def tune(
         of = Night(attempt.night, shop.zone)
         console.print(
             f"Settings of shop '{shop.name}', as of {of.date}, attempt {attempt.number}:"
-            f" {len(space)} models, {budget.minutes:g} minutes, {budget.trials} trials each",
+            f" {counted(len(space), 'model')}, {counted(budget.minutes, 'minute')},"
+            f" {counted(budget.trials, 'trial')} each, the present settings among them",
             markup=False,
         )
         folds = load_folds(shop, of, attempt)

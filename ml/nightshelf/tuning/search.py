@@ -19,6 +19,7 @@ import numpy as np
 
 from nightshelf.errors import ModelError, SettingsError
 from nightshelf.model_settings import Changes, ModelSettings
+from nightshelf.progress import counted
 from nightshelf.tuning.folds import Fold
 from nightshelf.tuning.space import Range, changes_of, values_of
 
@@ -233,9 +234,13 @@ def _found(
         "importances": _importances(study, done),
         "seconds": round(seconds, 1),
     }
-    n = f"{len(tried)} trials"
+    n = counted(len(tried) + 1, "trial")
     if best is None or best.value <= 1 + MARGIN:
-        reached = "none of them ended" if best is None else f"the best {best.value - 1:+.1%}"
+        reached = (
+            "none but the present settings' ended"
+            if best is None
+            else f"the best {best.value - 1:+.1%}"
+        )
         return Found(
             subject.name, f"stays: {n}, {reached}", value=1.0 if best is None else best.value,
             best=present if best is None else course.figures(best.values), **common,

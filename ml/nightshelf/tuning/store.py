@@ -110,6 +110,7 @@ class SettingsStore:
             # Promoted by a night that died before it could write its verdict down.
             if not now.by_hand:
                 self._close(found.number, "promoted", night, "its verdict was cut short")
+                self.registry.end_challenge(MODEL, found.number)
             return None
         if now and (
             now.by_hand or now != self.serving(night) or int(now.number) > int(found.number)
@@ -165,6 +166,9 @@ class SettingsStore:
             if ruling.part:
                 self._close(serves, "promoted", night, ruling.why)
             self._close(number, ruling.verdict, night, ruling.why)
+            if ruling.verdict != "refused":
+                # Last: by this alias a verdict that was cut short is found.
+                self.registry.end_challenge(MODEL, serves)
             return ruling.verdict, ruling.why
 
     def _was_moved(self, now: Version | None, replaced: str, number: str) -> bool:
