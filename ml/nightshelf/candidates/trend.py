@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from nightshelf.candidates.base import NO
+from nightshelf.candidates.lately import counting
 from nightshelf.candidates.one_list import OneList, offerable
 from nightshelf.candidates.params import need
 from nightshelf.dataset.interactions import Interactions
@@ -26,7 +27,12 @@ class TrendParams:
     confidence: float = 0.95
     """The score is what the rise exceeds with this probability: 2 buyers against 0 do not win."""
 
+    burst: float = 2.0
+    """Times an item's ordinary day beyond which those who begin with it count for less, as in
+    `lately`: what rises for a day is over tomorrow. 0 counts everybody in full."""
+
     def __post_init__(self) -> None:
+        need(self.burst == 0 or self.burst >= 1, "burst", self.burst, "0, or 1 or more")
         need(self.recent_days >= 1, "recent_days", self.recent_days, "at least 1")
         whole = self.before_days >= 1 and self.before_days % self.recent_days == 0
         need(whole, "before_days", self.before_days, "a multiple of recent_days")
@@ -58,20 +64,26 @@ class Trend(OneList):
             self.scores[rising] = bound[rising].astype(np.float32)
 
     def _user_periods(self, interactions: Interactions) -> tuple[np.ndarray, np.ndarray]:
-        """(n_items,) each: users in the last period, and user-periods in those before."""
+        """(n_items,) each: users in the last period, and user-periods in those before, as far as they
+        count."""
         length = self.params.recent_days
         periods = (interactions.as_of - 1 - interactions.days) // length
         kept = periods <= self.params.before_days // length
-        columns = (interactions.user_codes, interactions.item_codes, periods)
-        users, items, periods = (column[kept] for column in columns)
+        counts = np.repeat(
+            counting(interactions, self.params.burst).data, interactions.pair_sizes()
+        )
+        columns = (interactions.user_codes, interactions.item_codes, periods, counts)
+        users, items, periods, counts = (column[kept] for column in columns)
         # Rows are sorted by user, item and day, so those of one period stand together.
         first = np.ones(len(users), dtype=bool)
         first[1:] = (
             (users[1:] != users[:-1]) | (items[1:] != items[:-1]) | (periods[1:] != periods[:-1])
         )
-        items, is_now = items[first], periods[first] == 0
+        items, is_now, counts = items[first], periods[first] == 0, counts[first].astype(np.float64)
         n_items = len(interactions.items)
-        return tuple(np.bincount(items[part], minlength=n_items) for part in (is_now, ~is_now))
+        return tuple(
+            np.bincount(items[part], counts[part], minlength=n_items) for part in (is_now, ~is_now)
+        )
 
 
 def least_rise(now: np.ndarray, before: np.ndarray, confidence: float) -> np.ndarray:

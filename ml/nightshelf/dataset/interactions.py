@@ -151,6 +151,10 @@ class Interactions:
         ends = np.append(starts[1:], len(self.days)) - 1
         return self.days[ends] if len(starts) else self.days[:0]
 
+    def pair_sizes(self) -> np.ndarray:
+        """(n_pairs,) int64: rows of each pair, in the order of `bought().indices`."""
+        return np.diff(np.append(self._pair_starts(), len(self.days)))
+
     def before(self, day: int) -> Interactions:
         """What was known at midnight of `day`: rows < day; later users and items are not there, nor
         are catalogue and types."""
