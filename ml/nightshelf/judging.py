@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nightshelf import audience, gate, quality, recording
+from nightshelf.abandoned import alive, close_abandoned
 from nightshelf.evaluation import load_past
 from nightshelf.evaluation.curves import calibration, partial_dependence, precision_recall
 from nightshelf.learning import load_labels, load_ranker, load_rehearsal, taken
@@ -91,6 +92,15 @@ class Decision:
 def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> str:
     """Examines both placements, promotes or not, writes quality.json and decision.json."""
     registry = Registry(home, shop.name)
+    with registry.told():
+        close_abandoned(registry, attempt.shop)
+    with alive(attempt):
+        return _judge(registry, shop, night, attempt, progress)
+
+
+def _judge(
+    registry: Registry, shop: Shop, night: Night, attempt: Attempt, progress: Progress
+) -> str:
     data = data_fingerprint(attempt)
     tags = {
         "night": night.date.isoformat(),
@@ -124,8 +134,8 @@ def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
         _write(shop, attempt, examined, decisions, data, judged)
         with registry.told():
             record.end(decisions)
-    except BaseException:
-        record.failed()
+    except BaseException as error:
+        record.failed("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     for placement, decision in decisions.items():
         if decision.warning:

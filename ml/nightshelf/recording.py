@@ -232,10 +232,10 @@ class Record:
         self.registry.keep(self.parent, "", self.attempt.quality)
         self._finish("FINISHED")
 
-    def failed(self) -> None:
-        """Marks the runs; what went wrong is on its way up already."""
+    def failed(self, status: str) -> None:
+        """Marks the runs FAILED or KILLED; what went wrong is on its way up already."""
         with contextlib.suppress(NightshelfError), self.registry.told():
-            self._finish("FAILED")
+            self._finish(status)
 
     def _finish(self, status: str) -> None:
         for run in (*self.runs.values(), self.parent):

@@ -323,7 +323,7 @@ def test_a_night_s_record_holds_pictures_their_data_and_the_card(bench):
     assert {"ndcg_at_10/users/cold", "recall_at_10/items/head", "gini_at_10"} <= set(of)
     steps = bench.registry.client.get_metric_history(run, "for_you/ndcg_by_k")
     assert [m.step for m in steps] == list(range(1, 21))
-    record.failed()
+    record.failed("FAILED")
     parent = bench.registry.client.get_run(record.parent)
     assert (parent.info.status, parent.data.tags["for_you_serves_as"]) == ("FAILED", "challenger")
     assert parent.inputs.dataset_inputs[0].dataset.name == "corner: marts.fct_interactions"

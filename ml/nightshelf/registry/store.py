@@ -204,6 +204,19 @@ class Registry:
     def finish(self, run: str, status: str = "FINISHED") -> None:
         self.client.set_terminated(run, status)
 
+    def running(self) -> dict[str, dict[str, str]]:
+        """Run → its tags, of the shop's runs that nobody has ended; a thousand at most."""
+        found = self.client.search_runs([self.experiment], "attributes.status = 'RUNNING'")
+        return {run.info.run_id: dict(run.data.tags) for run in found}
+
+    def close_killed(self, run: str, why: str) -> bool:
+        """Ends a run as KILLED, and tags it with `why`; not one that has been ended since."""
+        if self.client.get_run(run).info.status != "RUNNING":
+            return False
+        self.tag(run, {"why_killed": why})
+        self.finish(run, "KILLED")
+        return True
+
     def tag(self, run: str, tags: Mapping[str, str]) -> None:
         for key, value in _short(tags).items():
             self.client.set_tag(run, key, value)

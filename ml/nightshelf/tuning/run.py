@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from nightshelf.abandoned import tune_lock
 from nightshelf.errors import InputError, SettingsError, WarehouseLocked
 from nightshelf.model_settings import Changes, ModelSettings
 from nightshelf.night import TRAIN_ROLES, WINDOW_DAYS, Night
@@ -86,7 +87,7 @@ def _only(space: Space, only: Sequence[str], path: Path) -> Space:
 @contextmanager
 def _alone(where: ShopHome) -> Iterator[None]:
     """One search of a shop at a time: two would halve each other's budget for the same find."""
-    lock = where.root / "tune.lock"
+    lock = tune_lock(where)
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock, timeout=0):
