@@ -32,6 +32,7 @@ from nightshelf.scoring import keep_recipes
 from nightshelf.settings import Shop
 from nightshelf.storage import read_json, without_nan, write_json
 from nightshelf.transform import manifest_hash
+from nightshelf.tuning.store import MODEL as SETTINGS
 from nightshelf.tuning.verdict import Judged, judge_settings
 from nightshelf.warehouse import connect
 
@@ -94,6 +95,9 @@ def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
     registry = Registry(home, shop.name)
     with registry.told():
         close_abandoned(registry, attempt.shop)
+        with registry.alone():
+            for model in (*PLACEMENT_VIEWS, SETTINGS):
+                registry.settle_cut_short(model)
     with alive(attempt):
         return _judge(registry, shop, night, attempt, progress)
 
@@ -295,6 +299,7 @@ def _decide(
         version = record.register(examined, challenger, runs[challenger.name], promote, why)
     if promote:
         registry.promote(placement, version, keep_previous=reign.is_damaged)
+        record.promoted(examined, challenger, runs[challenger.name], version, why)
     more = {"promoted": promote, "why": why, "warning": verdict.warning, "challenger": version}
     if verdict.promoted and version != reign.version:
         return Decision(challenger.recipe, version, "challenger", **more)

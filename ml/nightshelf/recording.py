@@ -23,7 +23,7 @@ from nightshelf.progress import Progress
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.registry import Registry, pictures
 from nightshelf.registry.card import Card, prose, quoted, shortened
-from nightshelf.registry.store import MAX_VALUE, NOTE
+from nightshelf.registry.store import MAX_VALUE, NOT_PROMOTED, NOTE, PROMOTED, UNDER_WAY
 from nightshelf.settings import Shop
 from nightshelf.storage import read_json
 
@@ -144,13 +144,12 @@ class Record:
         self.registry.keep_json(self.parent, f"{examined.placement}/examination.json", told)
 
     def register(
-        self, examined: Examined, challenger: quality.Contender, run: str, promoted: bool, why: str
+        self, examined: Examined, challenger: quality.Contender, run: str, promote: bool, why: str
     ) -> str:
-        """The challenger as a version, its card as description and as artefact; its number."""
-        card = self.card(examined, challenger, promoted, why).markdown()
-        self.registry.keep_text(run, f"{examined.placement}/model_card.md", card)
-        self.registry.tag(run, {NOTE: shortened(card, MAX_VALUE)})
-        verdict = {"verdict": "promoted" if promoted else "not promoted", "why": why}
+        """The challenger as a version, its card as description and as artefact; its number. One that is
+        to be promoted says that this is under way, until `promoted` is told."""
+        verdict = UNDER_WAY if promote else NOT_PROMOTED
+        card = self._keep_card(examined, challenger, run, verdict, why)
         measured = {
             "placement": examined.placement,
             "source": challenger.recipe.source,
@@ -164,12 +163,28 @@ class Record:
             challenger.recipe,
             run,
             folder,
-            {**self.tags, **measured, **verdict},
-            shortened(card, MAX_VALUE),
+            {**self.tags, **measured, "verdict": verdict, "why": why},
+            card,
         )
 
+    def promoted(
+        self, examined: Examined, challenger: quality.Contender, run: str, version: str, why: str
+    ) -> None:
+        """The verdict of a version whose alias has been moved."""
+        card = self._keep_card(examined, challenger, run, PROMOTED, why)
+        self.registry.give_verdict(examined.placement, version, PROMOTED, card)
+
+    def _keep_card(
+        self, examined: Examined, challenger: quality.Contender, run: str, verdict: str, why: str
+    ) -> str:
+        """The card among the run's artefacts, and at its top; returns what fits into a description."""
+        card = self.card(examined, challenger, verdict, why).markdown()
+        self.registry.keep_text(run, f"{examined.placement}/model_card.md", card)
+        self.registry.tag(run, {NOTE: shortened(card, MAX_VALUE)})
+        return shortened(card, MAX_VALUE)
+
     def card(
-        self, examined: Examined, challenger: quality.Contender, promoted: bool, why: str
+        self, examined: Examined, challenger: quality.Contender, verdict: str, why: str
     ) -> Card:
         recipe, as_of = challenger.recipe, self.night.as_of("evaluate")
         last = self.night.date - timedelta(days=1)
@@ -178,7 +193,7 @@ class Record:
             shop=self.shop.title or self.shop.name,
             placement=examined.placement,
             view=examined.view,
-            verdict="Promoted" if promoted else "Not promoted",
+            verdict=verdict.capitalize(),
             why=why,
             made_by=list(parameters(recipe, pinned(self.attempt).settings).items()),
             made_of=self._made_of(recipe),

@@ -138,6 +138,27 @@ def test_a_night_that_is_judged_again_adds_no_version_and_keeps_previous(bench):
     assert bench.aliases() == {"challenger": 2, "champion": 2, "previous": 1}
 
 
+@pytest.mark.parametrize("dies_in", ["promote", "give_verdict"])
+def test_a_version_is_never_called_promoted_before_its_alias_stands(bench, monkeypatch, dies_in):
+    def die(*given, **more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(bench.registry, dies_in, die)
+        bench.night(ranker=GOOD)
+    version = bench.version(1)
+    assert version.tags["verdict"] == "promotion under way"
+    assert "**Promotion under way**" in version.description
+    bench.registry.settle_cut_short("for_you")
+    verdict = "promoted" if "champion" in bench.aliases() else "not promoted"
+    assert (verdict == "promoted") == (dies_in == "give_verdict")
+    assert bench.version(1).tags["verdict"] == verdict
+    assert bench.version(1).description == version.description.replace(
+        "Promotion under way",
+        {"promoted": "Promoted"}.get(verdict, "Not promoted, since its night was killed before"),
+    )
+
+
 # ------------------------------------------------------------------ the user is in charge
 
 

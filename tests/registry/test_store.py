@@ -2,6 +2,7 @@
 
 import shutil
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -105,30 +106,72 @@ def test_a_champion_of_a_store_that_knows_no_hands_is_not_taken_for_one(registry
     assert not registry.champion("for_you").by_hand
 
 
-@pytest.mark.parametrize("dies_before", [1, 2, 3, 4])
-def test_a_night_killed_while_it_promotes_is_no_hand_and_can_be_run_again(
-    registry, add, monkeypatch, dies_before
-):
-    registry.promote("for_you", add(ranked(1)))
-    version, calls = add(ranked(2)), []
+class Killed(BaseException):
+    pass
 
-    class Killed(BaseException):
-        pass
+
+@contextmanager
+def killed(registry, monkeypatch, before_call: int):
+    """Inside, this process dies instead of writing an alias or a tag for the so-manieth time."""
+    calls = []
 
     def mortal(method):
         def call(*given):
             calls.append(method)
-            if len(calls) == dies_before:
+            if len(calls) == before_call:
                 raise Killed
             return method(*given)
 
         return call
 
-    with monkeypatch.context() as patched:
+    with monkeypatch.context() as patched, pytest.raises(Killed):
         for name in ("set_registered_model_alias", "set_registered_model_tag"):
             patched.setattr(registry.client, name, mortal(getattr(registry.client, name)))
-        with pytest.raises(Killed):
-            registry.promote("for_you", version)
+        yield
+
+
+@pytest.mark.parametrize(("dies_before", "reigns"), [(2, "1"), (3, "1"), (4, "2")])
+def test_a_hand_is_known_again_once_a_promotion_cut_short_is_settled(
+    registry, add, monkeypatch, dies_before, reigns
+):
+    registry.promote("for_you", add(ranked(1)))
+    version = add(ranked(2))
+    with killed(registry, monkeypatch, dies_before):
+        registry.promote("for_you", version)
+    assert registry.champion("for_you").version == reigns
+    registry.settle_cut_short("for_you")
+    assert not registry.champion("for_you").by_hand
+    set_by_hand(registry, {"1": "2", "2": "1"}[reigns])
+    assert registry.champion("for_you").by_hand
+
+
+def test_a_hand_that_moved_before_a_promotion_cut_short_was_settled_stays_a_hand(
+    registry, add, monkeypatch
+):
+    for recipe in (ranked(1), ranked(2)):
+        registry.promote("for_you", add(recipe))
+    version = add(ranked(3))
+    with killed(registry, monkeypatch, 4):
+        registry.promote("for_you", version)
+    set_by_hand(registry, "1")
+    registry.settle_cut_short("for_you")
+    assert registry.champion("for_you").by_hand
+    set_by_hand(registry, "2")
+    assert registry.champion("for_you").by_hand
+
+
+def test_a_model_without_versions_has_nothing_to_settle(registry):
+    registry.settle_cut_short("for_you")
+
+
+@pytest.mark.parametrize("dies_before", [1, 2, 3, 4])
+def test_a_night_killed_while_it_promotes_is_no_hand_and_can_be_run_again(
+    registry, add, monkeypatch, dies_before
+):
+    registry.promote("for_you", add(ranked(1)))
+    version = add(ranked(2))
+    with killed(registry, monkeypatch, dies_before):
+        registry.promote("for_you", version)
     assert not registry.champion("for_you").by_hand
     registry.promote("for_you", version)
     champion = registry.champion("for_you")

@@ -47,7 +47,12 @@ CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 MOVED_BY_NIGHTS = "champion_by_night"
 """Tag of a registered model: the version that a night made champion. Where the alias stands on
 another, somebody moved it by hand. While a night moves it the tag names both: a night that dies in
-between is no hand."""
+between is no hand. Which of the two it is, the next examination settles; a hand that moves the alias
+from one of them to the other before that is not told from the night."""
+PROMOTED, NOT_PROMOTED = "promoted", "not promoted"
+UNDER_WAY = "promotion under way"
+"""Values of the tag `verdict`. A version is promoted once its alias stands: until then it says that it
+is under way, and if its night dies meanwhile, the next examination says how it ended."""
 
 
 @dataclass(frozen=True)
@@ -292,6 +297,33 @@ class Registry:
         self.client.set_registered_model_alias(name, CHAMPION, version)
         self.client.set_registered_model_tag(name, MOVED_BY_NIGHTS, version)
 
+    def give_verdict(self, placement: str, version: str, verdict: str, description: str) -> None:
+        """Says how a promotion under way ended."""
+        name = self.model_name(placement)
+        self.client.update_model_version(name, version, description[:MAX_VALUE])
+        self.client.set_model_version_tag(name, version, "verdict", verdict)
+
+    def settle_cut_short(self, model: str) -> None:
+        """Ends what a night that was killed has begun: by where the alias `champion` stands the tag names
+        one version again, and versions under way get their verdict. To be called `alone`, or it would
+        end a living night's."""
+        name = self.model_name(model)
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            return
+        champion = self._version_of(name, CHAMPION)
+        stands_on = str(champion.version) if champion else ""
+        moved = self.client.get_registered_model(name).tags.get(MOVED_BY_NIGHTS, "").split()
+        if len(moved) > 1:
+            meant = stands_on if stands_on in moved else moved[-1]
+            self.client.set_registered_model_tag(name, MOVED_BY_NIGHTS, meant)
+        under_way = f"name = '{name}' and tags.verdict = '{UNDER_WAY}'"
+        for version in self.client.search_model_versions(under_way):
+            verdict = PROMOTED if str(version.version) == stands_on else NOT_PROMOTED
+            why = "" if verdict == PROMOTED else ", since its night was killed before"
+            card = version.description or ""
+            card = card.replace(UNDER_WAY.capitalize(), verdict.capitalize() + why, 1)
+            self.give_verdict(model, version.version, verdict, card)
+
     def champion(self, placement: str) -> Registered | None:
         """Who reigns, unread; None where nobody does, or where somebody took the alias away."""
         name = self.model_name(placement)
@@ -316,7 +348,7 @@ class Registry:
     def _by_hand(self, name: str, version: Any) -> bool:
         moved = self.client.get_registered_model(name).tags.get(MOVED_BY_NIGHTS)
         if moved is None:
-            return version.tags.get("verdict") != "promoted"
+            return version.tags.get("verdict") != PROMOTED
         return str(version.version) not in moved.split()
 
     def _version_of(self, name: str, alias: str) -> Any:
