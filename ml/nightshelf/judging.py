@@ -181,10 +181,7 @@ def _examine(
     with registry.told():
         reign = find_reign(registry, placement, night, sources, names)
     if not ready.is_ready:
-        # Where readiness says that popular items will be used, they take the place of a champion
-        # that learnt from a larger shop.
-        why = f"{ready.told}; nothing is examined"
-        return Examined(placement, view, reign, gate.Verdict(None, SERVES_ALL, why))
+        return Examined(placement, view, reign, _not_ready(ready, reign))
     held = read_examination(attempt, night, view)
     if held is None:
         return Examined(placement, view, reign, _unexamined(reign))
@@ -230,6 +227,19 @@ def held_against(
         gate.limits(found, verdict.challenger),
         _curves(tonight.as_examined.ranker, held.matrix, hits) if tonight else {},
     )
+
+
+def _not_ready(ready: Placement, reign: Reign) -> gate.Verdict:
+    """Where readiness says that popular items will be used, they take the place of a champion that learnt
+    from a larger shop; also of one set by hand, since what readiness promises is published."""
+    warning = ""
+    if reign.by_hand:
+        warning = (
+            f"the champion set by hand, version {reign.version}, does not serve tonight:"
+            f" {ready.told}. It serves again once the data suffices"
+        )
+    why = f"{ready.told}; nothing is examined"
+    return gate.Verdict(None, SERVES_ALL, why, warning=warning)
 
 
 def _unexamined(reign: Reign) -> gate.Verdict:

@@ -6,8 +6,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from nightshelf.judging import Decision, Examined, _unexamined, held_against, settle
+from nightshelf.judging import (
+    Decision,
+    Examined,
+    _not_ready,
+    _unexamined,
+    held_against,
+    settle,
+)
 from nightshelf.night import Night
+from nightshelf.readiness import Placement
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.recording import Record
 from nightshelf.reigning import find_reign
@@ -311,6 +319,27 @@ def test_where_nobody_took_anything_nothing_is_promoted(bench):
     decision = bench.night(examination(anybody=False), ranker=GOOD)
     assert (decision.serves, decision.promoted) == ("baseline", False)
     assert "nobody took anything" in decision.why
+
+
+# ------------------------------------------------------------------ too little data
+
+TOO_FEW = Placement(
+    "rec_for_you", "users", 3, 20, False, "too few", "popularity", "for you: 3 users, 20 wanted"
+)
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_where_readiness_falls_short_popular_items_serve_also_in_place_of_a_hand_s(bench, by_hand):
+    for ranker in (BAD, GOOD):
+        bench.night(ranker=ranker)
+    if by_hand:
+        bench.set_by_hand(1)
+    before = bench.aliases()
+    reign = find_reign(bench.registry, "for_you", NIGHT, SOURCES, list(FEATURES))
+    decision = bench.settle(Examined("for_you", "all", reign, _not_ready(TOO_FEW, reign)))
+    assert (decision.serves, decision.recipe.source) == ("baseline", "popularity")
+    assert ("set by hand, version 1, does not serve" in decision.warning) == by_hand
+    assert bench.aliases() == before
 
 
 # ------------------------------------------------------------------ the record
