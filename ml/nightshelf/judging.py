@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nightshelf import audience, gate, quality, recording
+from nightshelf import audience, gate, quality, recording, trained
 from nightshelf.abandoned import alive, close_abandoned
 from nightshelf.evaluation import load_past
 from nightshelf.evaluation.curves import calibration, partial_dependence, precision_recall
@@ -22,7 +22,6 @@ from nightshelf.progress import Progress
 from nightshelf.provenance import code_version
 from nightshelf.ranking import features
 from nightshelf.ranking.choice import Rehearsal
-from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.readiness import Placement, read_readiness
 from nightshelf.recipe import Recipe
@@ -30,7 +29,7 @@ from nightshelf.registry import Registry
 from nightshelf.reigning import Reign, find_reign
 from nightshelf.scoring import keep_recipes
 from nightshelf.settings import Shop
-from nightshelf.storage import read_json, without_nan, write_json
+from nightshelf.storage import without_nan, write_json
 from nightshelf.transform import manifest_hash
 from nightshelf.tuning.store import MODEL as SETTINGS
 from nightshelf.tuning.verdict import Judged, judge_settings
@@ -176,7 +175,7 @@ def data_fingerprint(attempt: Attempt) -> dict[str, object]:
 def _examine(
     registry: Registry, placement: str, view: str, ready: Placement, night: Night, attempt: Attempt
 ) -> Examined:
-    sources = list(read_json(attempt.models / "sources.json"))
+    sources = list(trained.told(attempt, "sources.json"))
     names = features.names(sources)
     with registry.told():
         reign = find_reign(registry, placement, night, sources, names)
@@ -192,9 +191,10 @@ def _examine(
 def read_examination(attempt: Attempt, night: Night, view: str) -> quality.Examination | None:
     """What training left to examine a view on; None where nobody or nothing is there."""
     wanted = load_labels(attempt, view)
-    path = attempt.candidates / f"evaluate_{view}.parquet"
-    pool = Pool.read(path) if wanted is not None else None
-    if pool is None or not len(pool):
+    if wanted is None:
+        return None
+    pool = trained.pool(attempt, "evaluate", view)
+    if not len(pool):
         return None
     as_of = night.as_of("evaluate")
     with connect(attempt.database) as db:
@@ -359,14 +359,14 @@ def _report(examined: Examined, decision: dict[str, Any]) -> dict[str, Any]:
 
 def _keep_fingerprints(shop: Shop, attempt: Attempt, decisions: dict[str, dict]) -> None:
     """What each shelf's rows say they were made by: the recipe and every source it draws on."""
-    sources = read_json(attempt.models / "sources.json")
+    sources = trained.told(attempt, "sources.json")
     drawn = "".join(sources[name]["fingerprint"] for name in sorted(sources))
     shelves = {
         p: hashlib.sha256((d["fingerprint"] + drawn).encode()).hexdigest()[:16]
         for p, d in decisions.items()
     }
     shelves["similar_items"] = sources["item_knn"]["fingerprint"][:16]
-    shelves["bought_together"] = read_json(attempt.models / "pairs.json")["fingerprint"][:16]
+    shelves["bought_together"] = trained.told(attempt, "pairs.json")["fingerprint"][:16]
     settings = shop.model_dump_json(include={"events", "cleaning", "placements", "time_zone"})
     shelves["sql"] = hashlib.sha256((manifest_hash(attempt) + settings).encode()).hexdigest()[:16]
     write_json(attempt.root / "fingerprints.json", shelves)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from nightshelf import gate, quality
+from nightshelf import gate, quality, trained
 from nightshelf.errors import NightshelfError
 from nightshelf.evaluation import Interval
 from nightshelf.model_settings import OF_RANKER, ModelSettings
@@ -25,7 +25,6 @@ from nightshelf.registry import Registry, pictures
 from nightshelf.registry.card import Card, prose, quoted, shortened
 from nightshelf.registry.store import MAX_VALUE, NOT_PROMOTED, NOTE, PROMOTED, UNDER_WAY
 from nightshelf.settings import Shop
-from nightshelf.storage import read_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +70,7 @@ class Record:
     def sources(self, progress: Progress) -> None:
         """A child run a source: what it was fitted with, and the fitted arrays."""
         params = pinned(self.attempt).settings
-        for name, saved in read_json(self.attempt.models / "sources.json").items():
+        for name, saved in trained.told(self.attempt, "sources.json").items():
             progress.advance(f"MLflow: {name}")
             role = "baseline" if name in quality.BASELINES else "source"
             run = self._run(name, {"role": role, "sha256": saved["sha256"]})
