@@ -129,7 +129,7 @@ def _is(value: Any, kind: str) -> bool:
 def _try_ends(each: Range, settings: ModelSettings, path: Path) -> None:
     for end in each.ends():
         try:
-            settings.changed({each.table: {each.key: end}}, str(path))
+            settings.changed({each.table: {each.key: end}}, "")
         except SettingsError as error:
             raise SettingsError(
                 f"{path} [{each.table}] {each.key} reaches to {end!r}: {error.what}",
