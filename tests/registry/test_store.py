@@ -1,6 +1,7 @@
 """Who reigns, what MLflow's users may do to that, and what is never loaded."""
 
 import shutil
+import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -205,12 +206,46 @@ def test_a_home_that_was_moved_keeps_its_runs_and_writes_no_more_to_the_old_plac
     assert Registry(Home(tmp_path / "new"), "shop").experiment == new.experiment
 
 
-def test_a_database_that_cannot_be_used_says_so(tmp_path):
-    home = Home(tmp_path)
-    home.mlflow.mkdir(parents=True)
-    (home.mlflow / "mlflow.db").write_text("no database " * 100)
-    with pytest.raises(StorageError, match="MLflow's database .* cannot be used"):
-        Registry(home, "shop")
+def cut_in_half(database: Path) -> None:
+    database.write_bytes(database.read_bytes()[: database.stat().st_size // 2])
+
+
+def of_another_schema(database: Path) -> None:
+    with sqlite3.connect(database) as db:
+        db.execute("update alembic_version set version_num = 'bd07f7e963c5'")
+
+
+TROUBLES = {
+    "no database": (lambda path: path.write_text("no database " * 100), "Restore mlflow.db"),
+    "cut short": (cut_in_half, "Restore mlflow.db"),
+    "empty": (lambda path: path.write_bytes(b""), "Restore mlflow.db"),
+    "another schema": (of_another_schema, "mlflow db upgrade"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_database_that_cannot_be_used_says_so_with_the_step_that_helps(
+    registry, home, tmp_path, trouble
+):
+    registry.begin("night", None, {})
+    harm, next_step = TROUBLES[trouble]
+    shutil.copytree(home.mlflow, tmp_path / "mlflow")
+    (tmp_path / "mlflow" / "artifacts").mkdir(exist_ok=True)
+    harm(tmp_path / "mlflow" / "mlflow.db")
+    with pytest.raises(StorageError, match=r"MLflow's database .*mlflow\.db") as told:
+        Registry(Home(tmp_path), "shop")
+    assert next_step in told.value.next_step
+    assert ("mlflow db upgrade" in told.value.next_step) == (trouble == "another schema")
+
+
+def test_a_database_that_another_process_holds_is_told_as_locked(registry):
+    """The message is SQLite's own, after it has waited for five seconds."""
+    from sqlalchemy.exc import OperationalError
+
+    found = OperationalError("select", {}, sqlite3.OperationalError("database is locked"))
+    with pytest.raises(WarehouseLocked, match="Another process holds") as told, registry.told():
+        raise found
+    assert "then run this step again" in told.value.next_step
 
 
 def test_an_error_inside_mlflow_is_told_with_a_next_step(registry):
@@ -219,7 +254,7 @@ def test_an_error_inside_mlflow_is_told_with_a_next_step(registry):
         registry.told(),
     ):
         registry.client.get_run("0" * 32)
-    assert "mlflow db upgrade" in told.value.next_step
+    assert told.value.next_step.startswith("Run this step again")
 
 
 def test_two_nights_do_not_move_aliases_at_once(registry, home, monkeypatch):

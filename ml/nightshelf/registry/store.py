@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from nightshelf.errors import ModelError, StorageError, WarehouseLocked
+from nightshelf.errors import ModelError, NightshelfError, StorageError, WarehouseLocked
 from nightshelf.paths import Home
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.recipe import Recipe
@@ -85,6 +85,7 @@ class Registry:
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
         home.mlflow.mkdir(parents=True, exist_ok=True)
+        _refuse_emptied(home)
         self.shop = shop
         self.uri = home.mlflow_uri
         self.artifacts = home.mlflow / "artifacts" / shop
@@ -96,18 +97,15 @@ class Registry:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """What MLflow, its database or the disk fail with inside becomes a StorageError."""
+        """What MLflow, its database or the disk fail with inside becomes a WarehouseLocked where another
+        process holds the database, else a StorageError."""
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            first = (str(error).splitlines() or [repr(error)])[0]
-            raise StorageError(
-                f"MLflow's database {self.uri} cannot be used: {first}",
-                "Let this user write there; after an upgrade run `mlflow db upgrade` on it.",
-            ) from None
+            raise _in_words(self.uri, error) from None
 
     def alone(self) -> AbstractContextManager[None]:
         """One night of the shop at a time registers and moves aliases."""
@@ -383,6 +381,44 @@ class Registry:
         if not found.is_relative_to(self.artifacts.resolve()):
             raise ModelError(f"{folder} is not among the artefacts in {self.artifacts}.", AGAIN)
         return found
+
+
+LOCKED = "database is locked"
+RESTORE = (
+    "Restore mlflow.db from a backup; or move it and the folder artifacts beside it away: the next night"
+    " then begins without a champion."
+)
+NEXT_STEPS = {
+    LOCKED: "Let the other process finish, or end it, then run this step again.",
+    "malformed": RESTORE,
+    "file is not a database": RESTORE,
+    "out-of-date database schema": "Keep a copy of it, then run `mlflow db upgrade` on it; if a newer"
+    " MLflow wrote it, install that one instead.",
+    "disk is full": "Free space there, then run this step again.",
+    "No space left": "Free space there, then run this step again.",
+    "unable to open": "Let this user write there, then run this step again.",
+    "readonly": "Let this user write there, then run this step again.",
+    "denied": "Let this user write there, then run this step again.",
+}
+"""What a message of MLflow, SQLite or the system says → what to do."""
+
+
+def _in_words(uri: str, error: Exception) -> NightshelfError:
+    first = (str(error).splitlines() or [repr(error)])[0]
+    sign = next((sign for sign in NEXT_STEPS if sign in first), None)
+    if sign == LOCKED:
+        return WarehouseLocked(f"Another process holds MLflow's database {uri}.", NEXT_STEPS[sign])
+    again = "Run this step again; if it ends so again, look at the home's folder mlflow."
+    return StorageError(
+        f"MLflow's database {uri} cannot be used: {first}", NEXT_STEPS.get(sign, again)
+    )
+
+
+def _refuse_emptied(home: Home) -> None:
+    """An empty file would be taken for a new database, and every champion be forgotten."""
+    path = home.mlflow / "mlflow.db"
+    if path.is_file() and not path.stat().st_size and (home.mlflow / "artifacts").exists():
+        raise StorageError(f"MLflow's database {path} is empty, though it has artefacts.", RESTORE)
 
 
 @contextmanager
