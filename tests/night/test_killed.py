@@ -19,9 +19,11 @@ from nightshelf.paths import PROJECT, Home
 from nightshelf.processes import sigterm_raises
 from nightshelf.publishing.nights import current
 from nightshelf.registry import Registry
+from nightshelf.registry.store import MOVED_BY_NIGHTS
 from nightshelf.steps import STEPS, Run
 from tests.support.small_shops import FIVE_ITEMS, NIGHT
 
+MODEL = f"{FIVE_ITEMS.name}-for_you"
 PROGRAM = """
 import os, sys
 import nightshelf.{module} as module
@@ -88,6 +90,9 @@ def left_running(learnt, ended) -> set[str]:
 
 @pytest.fixture(scope="module")
 def evaluated(learnt, left_running) -> Run:
+    """`evaluate` was run again, in a shop where a promotion from version 1 to 2 had been cut short."""
+    registry = Registry(learnt.home, learnt.shop.name)
+    registry.client.create_registered_model(MODEL, {MOVED_BY_NIGHTS: "1 2"})
     steps.evaluate(learnt)
     return learnt
 
@@ -124,6 +129,11 @@ def test_what_kill_9_left_running_is_closed_by_the_next_examination(left_running
     assert "RUNNING" not in {run.info.status for run in now.values()}
     closed = [now[run] for run in left_running]
     assert {(r.info.status, r.data.tags["why_killed"]) for r in closed} == {("KILLED", WHY)}
+
+
+def test_a_promotion_cut_short_is_settled_by_the_next_examination(evaluated):
+    registry = Registry(evaluated.home, evaluated.shop.name)
+    assert registry.client.get_registered_model(MODEL).tags == {MOVED_BY_NIGHTS: "2"}
 
 
 def test_the_night_is_published_whole(published):
