@@ -230,13 +230,11 @@ def tune(
     home: HomeDir = None,
 ) -> None:
     """Search better settings of the models; what it finds is a challenger that the next night judges."""
-    from nightshelf.processes import sigterm_raises
     from nightshelf.tuning.run import Budget
     from nightshelf.tuning.run import tune as search
 
     night = _date(as_of) if as_of else None
-    with sigterm_raises():
-        search(_home(home), shop, night, Budget(minutes, trials), model or ())
+    search(_home(home), shop, night, Budget(minutes, trials), model or ())
 
 
 @app.command()
@@ -367,9 +365,13 @@ def up(
 
 
 def main() -> NoReturn:
-    """The entry point: errors end with their own exit code, in two lines, without a traceback."""
+    """The entry point: errors end with their own exit code, in two lines, without a traceback; and
+    whatever a command holds open is closed where SIGTERM ends it."""
+    from nightshelf.processes import sigterm_raises
+
     try:
-        app()
+        with sigterm_raises():
+            app()
     except NightshelfError as error:
         # dbt and the doors tell of a full disk in words of their own.
         known = _of_the_machine(error) if error.exit_code in _MAY_BE_THE_MACHINE else None

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nightshelf import audience, gate, quality, recording
+from nightshelf import audience, gate, quality, recording, trained
+from nightshelf.abandoned import alive, close_abandoned
 from nightshelf.evaluation import load_past
 from nightshelf.evaluation.curves import calibration, partial_dependence, precision_recall
 from nightshelf.learning import load_labels, load_ranker, load_rehearsal
@@ -22,7 +23,6 @@ from nightshelf.provenance import code_version
 from nightshelf.ranking import features
 from nightshelf.ranking.choice import Rehearsal
 from nightshelf.ranking.labelled import taken
-from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.readiness import Placement, read_readiness
 from nightshelf.recipe import Recipe
@@ -30,8 +30,9 @@ from nightshelf.registry import Registry
 from nightshelf.reigning import Reign, find_reign
 from nightshelf.scoring import keep_recipes
 from nightshelf.settings import Shop
-from nightshelf.storage import read_json, without_nan, write_json
+from nightshelf.storage import without_nan, write_json
 from nightshelf.transform import manifest_hash
+from nightshelf.tuning.store import MODEL as SETTINGS
 from nightshelf.tuning.verdict import Judged, judge_settings
 from nightshelf.warehouse import connect
 
@@ -92,6 +93,18 @@ class Decision:
 def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> str:
     """Examines both placements, promotes or not, writes quality.json and decision.json."""
     registry = Registry(home, shop.name)
+    with registry.told():
+        close_abandoned(registry, attempt.shop)
+        with registry.alone():
+            for model in (*PLACEMENT_VIEWS, SETTINGS):
+                registry.settle_cut_short(model)
+    with alive(attempt):
+        return _judge(registry, shop, night, attempt, progress)
+
+
+def _judge(
+    registry: Registry, shop: Shop, night: Night, attempt: Attempt, progress: Progress
+) -> str:
     data = data_fingerprint(attempt)
     tags = {
         "night": night.date.isoformat(),
@@ -125,8 +138,8 @@ def judge_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
         _write(shop, attempt, examined, decisions, data, judged)
         with registry.told():
             record.end(decisions)
-    except BaseException:
-        record.failed()
+    except BaseException as error:
+        record.failed("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     for placement, decision in decisions.items():
         if decision.warning:
@@ -163,15 +176,12 @@ def data_fingerprint(attempt: Attempt) -> dict[str, object]:
 def _examine(
     registry: Registry, placement: str, view: str, ready: Placement, night: Night, attempt: Attempt
 ) -> Examined:
-    sources = list(read_json(attempt.models / "sources.json"))
+    sources = list(trained.told(attempt, "sources.json"))
     names = features.names(sources)
     with registry.told():
         reign = find_reign(registry, placement, night, sources, names)
     if not ready.is_ready:
-        # Where readiness says that popular items will be used, they take the place of a champion
-        # that learnt from a larger shop.
-        why = f"{ready.told}; nothing is examined"
-        return Examined(placement, view, reign, gate.Verdict(None, SERVES_ALL, why))
+        return Examined(placement, view, reign, _not_ready(ready, reign))
     held = read_examination(attempt, night, view)
     if held is None:
         return Examined(placement, view, reign, _unexamined(reign))
@@ -182,9 +192,10 @@ def _examine(
 def read_examination(attempt: Attempt, night: Night, view: str) -> quality.Examination | None:
     """What training left to examine a view on; None where nobody or nothing is there."""
     wanted = load_labels(attempt, view)
-    path = attempt.candidates / f"evaluate_{view}.parquet"
-    pool = Pool.read(path) if wanted is not None else None
-    if pool is None or not len(pool):
+    if wanted is None:
+        return None
+    pool = trained.pool(attempt, "evaluate", view)
+    if not len(pool):
         return None
     as_of = night.as_of("evaluate")
     with connect(attempt.database) as db:
@@ -217,6 +228,19 @@ def held_against(
         gate.limits(found, verdict.challenger),
         _curves(tonight.as_examined.ranker, held.matrix, hits) if tonight else {},
     )
+
+
+def _not_ready(ready: Placement, reign: Reign) -> gate.Verdict:
+    """Where readiness says that popular items will be used, they take the place of a champion that learnt
+    from a larger shop; also of one set by hand, since what readiness promises is published."""
+    warning = ""
+    if reign.by_hand:
+        warning = (
+            f"the champion set by hand, version {reign.version}, does not serve tonight:"
+            f" {ready.told}. It serves again once the data suffices"
+        )
+    why = f"{ready.told}; nothing is examined"
+    return gate.Verdict(None, SERVES_ALL, why, warning=warning)
 
 
 def _unexamined(reign: Reign) -> gate.Verdict:
@@ -287,6 +311,7 @@ def _decide(
     if promote:
         registry.promote(placement, version, keep_previous=reign.is_damaged)
         registry.end_challenge(placement, version)
+        record.promoted(examined, challenger, runs[challenger.name], version, why)
     more = {"promoted": promote, "why": why, "warning": verdict.warning, "challenger": version}
     if verdict.promoted and version != reign.version:
         return Decision(challenger.recipe, version, "challenger", **more)
@@ -336,14 +361,14 @@ def _report(examined: Examined, decision: dict[str, Any]) -> dict[str, Any]:
 
 def _keep_fingerprints(shop: Shop, attempt: Attempt, decisions: dict[str, dict]) -> None:
     """What each shelf's rows say they were made by: the recipe and every source it draws on."""
-    sources = read_json(attempt.models / "sources.json")
+    sources = trained.told(attempt, "sources.json")
     drawn = "".join(sources[name]["fingerprint"] for name in sorted(sources))
     shelves = {
         p: hashlib.sha256((d["fingerprint"] + drawn).encode()).hexdigest()[:16]
         for p, d in decisions.items()
     }
     shelves["similar_items"] = sources["item_knn"]["fingerprint"][:16]
-    shelves["bought_together"] = read_json(attempt.models / "pairs.json")["fingerprint"][:16]
+    shelves["bought_together"] = trained.told(attempt, "pairs.json")["fingerprint"][:16]
     settings = shop.model_dump_json(include={"events", "cleaning", "placements", "time_zone"})
     shelves["sql"] = hashlib.sha256((manifest_hash(attempt) + settings).encode()).hexdigest()[:16]
     write_json(attempt.root / "fingerprints.json", shelves)

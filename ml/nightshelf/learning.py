@@ -2,7 +2,7 @@
 
 What it leaves in the attempt: models/*.npz (the sources as they serve), candidates/<role>_<view>
 .parquet (the pools), models/labels_<view>.npz, models/ranker_<view>.npz, examined_ and rehearsal_<view>.npz,
-scores/similar_items and scores/bought_together.
+models/trained.json (their sha256), scores/similar_items and scores/bought_together.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix, vstack
 
+from nightshelf import trained
 from nightshelf.candidates import (
     CandidateModel,
     bought_together,
@@ -51,7 +52,7 @@ from nightshelf.ranking.pool import PER_SOURCE, VIEWS, Pool, propose
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.settings import Shop
-from nightshelf.storage import read_json, write_json
+from nightshelf.storage import write_json
 from nightshelf.tuning.tried import Tried
 from nightshelf.warehouse import connect, cores
 
@@ -78,7 +79,7 @@ class Cut:
 def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> Learnt:
     """Fits, proposes, trains, writes. A cut without earlier events, or whose window nobody shopped
     in, is left out: then there is no ranker, or nothing to examine on, and the night says so."""
-    attempt.models.mkdir(parents=True, exist_ok=True)
+    trained.clear(attempt)
     progress.advance("reading the interactions")
     with connect(attempt.database) as db:
         log = load_log(db, shop.events.target)
@@ -108,17 +109,18 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
         else:
             _write_serving(cut, shop, night, attempt, progress)
     names = features.names(list(cut.models))
-    trained = _train_rankers(lessons, newest, names, going_by.settings, progress)
-    _save_rankers(trained, attempt)
+    rankers = _train_rankers(lessons, newest, names, going_by.settings, progress)
+    _save_rankers(rankers, attempt)
     if newest and tried.ranker_changed:
         others = _train_rankers(lessons, {}, names, going_by.tried, progress)
-        tried.rankers(trained, others, newest)
+        tried.rankers(rankers, others, newest)
     tried.write(attempt)
-    rankers = "; ".join(
+    trained.seal(attempt)
+    told = "; ".join(
         f"{view}: {t.ranker.kind if t.ranker else 'no ranker, too few labels'}"
-        for view, t in trained.items()
+        for view, t in rankers.items()
     )
-    return Learnt(n_candidates, f"{len(cut.models)} sources at {n_cuts} cuts; {rankers}")
+    return Learnt(n_candidates, f"{len(cut.models)} sources at {n_cuts} cuts; {told}")
 
 
 def fit_cut(
@@ -209,14 +211,14 @@ def _train_rankers(
     after the newest one; side by side, since much of each is the work of one core."""
     progress.advance("rankers for the views " + " and ".join(f"'{view}'" for view in lessons))
     with one_blas_thread(), ThreadPoolExecutor(len(lessons)) as pool:
-        trained = pool.map(
+        found = pool.map(
             lambda view: choice.train(lessons[view], names, settings.ranker, newest.get(view)),
             lessons,
         )
-        return dict(zip(lessons, trained, strict=True))
+        return dict(zip(lessons, found, strict=True))
 
 
-def _save_rankers(trained: Mapping[str, Trained], attempt: Attempt) -> None:
+def _save_rankers(rankers: Mapping[str, Trained], attempt: Attempt) -> None:
     saved = {
         view: {
             "files": {
@@ -228,10 +230,10 @@ def _save_rankers(trained: Mapping[str, Trained], attempt: Attempt) -> None:
             "compared": t.compared,
             "unproposed": t.unproposed,
         }
-        for view, t in trained.items()
+        for view, t in rankers.items()
     }
     write_json(attempt.models / "rankers.json", saved)
-    for view, t in trained.items():
+    for view, t in rankers.items():
         if t.rehearsal is not None:
             save_npz(attempt.models / f"rehearsal_{view}.npz", _rehearsal_arrays(t.rehearsal))
 
@@ -243,7 +245,7 @@ def _rehearsal_arrays(found: Rehearsal) -> dict[str, np.ndarray]:
 
 def load_rehearsal(attempt: Attempt, view: str) -> Rehearsal | None:
     """None where the ranker had nothing to be compared on."""
-    found = _left_by_training(attempt, f"rehearsal_{view}")
+    found = trained.arrays(attempt, f"rehearsal_{view}")
     if found is None:
         return None
     sources = {
@@ -256,7 +258,7 @@ def load_rehearsal(attempt: Attempt, view: str) -> Rehearsal | None:
 
 def load_ranker(attempt: Attempt, view: str) -> Recipe | None:
     """Tonight's ranker and its twin; None where there were too few labels."""
-    files = read_json(attempt.models / "rankers.json")[view]["files"]
+    files = trained.told(attempt, "rankers.json")[view]["files"]
     if not files:
         return None
     rankers = (
@@ -279,21 +281,12 @@ def _label_arrays(wanted: Labels) -> dict[str, np.ndarray]:
 
 def load_labels(attempt: Attempt, view: str) -> Labels | None:
     """The examination's labels; None where there was nobody to examine on."""
-    found = _left_by_training(attempt, f"labels_{view}")
+    found = trained.arrays(attempt, f"labels_{view}")
     if found is None:
         return None
     return Labels(
         unpack_ids("users", found), _matrix(found, "relevant"), _matrix(found, "seen"), view
     )
-
-
-def _left_by_training(attempt: Attempt, name: str) -> dict[str, np.ndarray] | None:
-    """models/<name>.npz; None where training had nothing to leave."""
-    path = attempt.models / f"{name}.npz"
-    if not path.exists():
-        return None
-    with np.load(path, allow_pickle=False) as arrays:
-        return {key: arrays[key] for key in arrays.files}
 
 
 def _matrix(arrays: Mapping[str, np.ndarray], name: str) -> csr_matrix:

@@ -7,14 +7,16 @@ is run again, goes by the same settings.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from nightshelf.candidates import MODELS, MODELS_TOML, BoughtTogetherParams, CandidateModel
-from nightshelf.candidates.params import load_params, params_of, read_tables
+from nightshelf.candidates.params import load_params, params_of
+from nightshelf.errors import SettingsError
 from nightshelf.paths import PROJECT
 from nightshelf.ranking.boosting import BoostingParams
 from nightshelf.ranking.choice import RankerParams, RankerSettings
@@ -45,13 +47,13 @@ class ModelSettings:
 
     @classmethod
     def of_files(cls) -> ModelSettings:
-        """ml/config/models.toml and ranker.toml; raises SettingsError as `load_params` does."""
-        return cls(load_params(OF_SOURCES, MODELS_TOML) | load_params(OF_RANKER, RANKER_TOML))
+        """ml/config/models.toml and ranker.toml; raises SettingsError naming file, table and key."""
+        return cls(of_file(OF_SOURCES, MODELS_TOML) | of_file(OF_RANKER, RANKER_TOML))
 
     @classmethod
     def read(cls, path: Path) -> ModelSettings:
         """What `text` wrote."""
-        return cls(params_of(TABLES, read_tables(path), str(path)))
+        return cls(of_file(TABLES, path))
 
     def __getitem__(self, table: str) -> Any:
         return self.tables[table]
@@ -74,7 +76,8 @@ class ModelSettings:
         given = {name: asdict(params) for name, params in self.tables.items()}
         for table, keys in changes.items():
             given[table] = given.get(table, {}) | dict(keys)
-        return ModelSettings(params_of(TABLES, given, where))
+        with _named(where):
+            return ModelSettings(params_of(TABLES, given, where))
 
     def differ(self, other: ModelSettings) -> list[str]:
         """The tables that are not the same in both."""
@@ -86,6 +89,22 @@ class ModelSettings:
     def fingerprint(self) -> str:
         """sha256 hex of every key and value."""
         return sha256(self.text().encode()).hexdigest()
+
+
+def of_file(classes: Mapping[str, type], path: Path) -> dict[str, Any]:
+    """As `load_params`; every SettingsError names the file."""
+    with _named(str(path)):
+        return load_params(classes, path)
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    try:
+        yield
+    except SettingsError as error:
+        if where in error.what:
+            raise
+        raise SettingsError(f"{where}: {error.what}", error.next_step) from error
 
 
 def toml_of(tables: Changes) -> str:

@@ -88,6 +88,14 @@ class ShopHome:
     def attempt(self, night: date, number: int) -> Attempt:
         return Attempt(self, night, number)
 
+    def attempt_in(self, folder: Path) -> Attempt | None:
+        """The attempt whose folder that is; None for any other, such as somebody's copy of one."""
+        try:
+            found = self.attempt(date.fromisoformat(folder.parent.name), int(folder.name))
+        except ValueError:
+            return None
+        return found if found.root == folder else None
+
 
 @dataclass(frozen=True)
 class Attempt:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 FILES = "ml/config"
 """Whose settings they are where no search has found others."""
+SETTINGS, TRIED, TOLD = "settings.toml", "settings_challenger.toml", "settings.json"
+OF_ATTEMPT = (SETTINGS, TRIED, TOLD)
+"""Files of models/ that are there before training."""
+AGAIN = "Begin a new attempt: `nightshelf open`, or the whole `nightshelf night`."
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,15 @@ def pinned(attempt: Attempt) -> Pinned:
     if not _told(attempt).exists():
         files = ModelSettings.of_files()
         return Pinned(files, files.fingerprint())
-    told = read_json(_told(attempt))
+    try:
+        return _as_told(attempt, read_json(_told(attempt)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(
+            f"{_told(attempt)} is not what this attempt was begun with: {error!r}.", AGAIN
+        ) from None
+
+
+def _as_told(attempt: Attempt, told: dict[str, Any]) -> Pinned:
     tried = _read(_tried(attempt), told["tried_sha256"]) if told["tried_sha256"] else None
     return Pinned(
         _read(_settings(attempt), told["sha256"]),
@@ -145,18 +157,18 @@ def _read(path: Path, sha256: str) -> ModelSettings:
     if not path.exists() or sha256_of(path) != sha256:
         raise StorageError(
             f"{path} is not what this attempt was begun with.",
-            "Begin a new attempt: `nightshelf open`, or the whole `nightshelf night`.",
+            AGAIN,
         )
     return ModelSettings.read(path)
 
 
 def _settings(attempt: Attempt) -> Path:
-    return attempt.models / "settings.toml"
+    return attempt.models / SETTINGS
 
 
 def _tried(attempt: Attempt) -> Path:
-    return attempt.models / "settings_challenger.toml"
+    return attempt.models / TRIED
 
 
 def _told(attempt: Attempt) -> Path:
-    return attempt.models / "settings.json"
+    return attempt.models / TOLD

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from nightshelf import gate, quality
+from nightshelf import gate, quality, trained
 from nightshelf.errors import NightshelfError
 from nightshelf.evaluation import Interval
 from nightshelf.model_settings import OF_RANKER, ModelSettings
@@ -23,9 +23,8 @@ from nightshelf.progress import Progress
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.registry import Registry, pictures
 from nightshelf.registry.card import Card, prose, quoted, shortened
-from nightshelf.registry.store import MAX_VALUE, NOTE
+from nightshelf.registry.store import MAX_VALUE, NOT_PROMOTED, NOTE, PROMOTED, UNDER_WAY
 from nightshelf.settings import Shop
-from nightshelf.storage import read_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +70,7 @@ class Record:
     def sources(self, progress: Progress) -> None:
         """A child run a source: what it was fitted with, and the fitted arrays."""
         params = pinned(self.attempt).settings
-        for name, saved in read_json(self.attempt.models / "sources.json").items():
+        for name, saved in trained.told(self.attempt, "sources.json").items():
             progress.advance(f"MLflow: {name}")
             role = "baseline" if name in quality.BASELINES else "source"
             run = self._run(name, {"role": role, "sha256": saved["sha256"]})
@@ -145,13 +144,12 @@ class Record:
         self.registry.keep_json(self.parent, f"{examined.placement}/examination.json", told)
 
     def register(
-        self, examined: Examined, challenger: quality.Contender, run: str, promoted: bool, why: str
+        self, examined: Examined, challenger: quality.Contender, run: str, promote: bool, why: str
     ) -> str:
-        """The challenger as a version, its card as description and as artefact; its number."""
-        card = self.card(examined, challenger, promoted, why).markdown()
-        self.registry.keep_text(run, f"{examined.placement}/model_card.md", card)
-        self.registry.tag(run, {NOTE: shortened(card, MAX_VALUE)})
-        verdict = {"verdict": "promoted" if promoted else "not promoted", "why": why}
+        """The challenger as a version, its card as description and as artefact; its number. One that is
+        to be promoted says that this is under way, until `promoted` is told."""
+        verdict = UNDER_WAY if promote else NOT_PROMOTED
+        card = self._keep_card(examined, challenger, run, verdict, why)
         measured = {
             "placement": examined.placement,
             "source": challenger.recipe.source,
@@ -165,12 +163,28 @@ class Record:
             challenger.recipe,
             run,
             folder,
-            {**self.tags, **measured, **verdict},
-            shortened(card, MAX_VALUE),
+            {**self.tags, **measured, "verdict": verdict, "why": why},
+            card,
         )
 
+    def promoted(
+        self, examined: Examined, challenger: quality.Contender, run: str, version: str, why: str
+    ) -> None:
+        """The verdict of a version whose alias has been moved."""
+        card = self._keep_card(examined, challenger, run, PROMOTED, why)
+        self.registry.give_verdict(examined.placement, version, PROMOTED, card)
+
+    def _keep_card(
+        self, examined: Examined, challenger: quality.Contender, run: str, verdict: str, why: str
+    ) -> str:
+        """The card among the run's artefacts, and at its top; returns what fits into a description."""
+        card = self.card(examined, challenger, verdict, why).markdown()
+        self.registry.keep_text(run, f"{examined.placement}/model_card.md", card)
+        self.registry.tag(run, {NOTE: shortened(card, MAX_VALUE)})
+        return shortened(card, MAX_VALUE)
+
     def card(
-        self, examined: Examined, challenger: quality.Contender, promoted: bool, why: str
+        self, examined: Examined, challenger: quality.Contender, verdict: str, why: str
     ) -> Card:
         recipe, as_of = challenger.recipe, self.night.as_of("evaluate")
         last = self.night.date - timedelta(days=1)
@@ -179,7 +193,7 @@ class Record:
             shop=self.shop.title or self.shop.name,
             placement=examined.placement,
             view=examined.view,
-            verdict="Promoted" if promoted else "Not promoted",
+            verdict=verdict.capitalize(),
             why=why,
             made_by=list(parameters(recipe, pinned(self.attempt).settings).items()),
             made_of=self._made_of(recipe),
@@ -234,10 +248,10 @@ class Record:
         self.registry.keep(self.parent, "", self.attempt.quality)
         self._finish("FINISHED")
 
-    def failed(self) -> None:
-        """Marks the runs; what went wrong is on its way up already."""
+    def failed(self, status: str) -> None:
+        """Marks the runs FAILED or KILLED; what went wrong is on its way up already."""
         with contextlib.suppress(NightshelfError), self.registry.told():
-            self._finish("FAILED")
+            self._finish(status)
 
     def _finish(self, status: str) -> None:
         for run in (*self.runs.values(), self.parent):

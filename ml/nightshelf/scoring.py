@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightshelf import audience
+from nightshelf import audience, trained
 from nightshelf.errors import ModelError
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
@@ -16,7 +16,7 @@ from nightshelf.ranking import features
 from nightshelf.ranking.pool import Pool
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.settings import Shop
-from nightshelf.storage import read_json, write_json
+from nightshelf.storage import read_left, write_json
 from nightshelf.warehouse import connect
 
 SHELVES_DEEP = 2
@@ -30,7 +30,7 @@ def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
     rows = 0
     for placement, view in PLACEMENT_VIEWS.items():
         progress.advance(f"rec_{placement}")
-        pool = Pool.read(attempt.candidates / f"serve_{view}.parquet")
+        pool = trained.pool(attempt, "serve", view)
         recipe = recipes[placement]
         matrix = _matrix(attempt, pool, night, recipe)
         scores, sources = recipe.score(pool, matrix), recipe.sources(pool)
@@ -65,7 +65,7 @@ def offer_to_dbt(attempt: Attempt) -> None:
     with connect(attempt.database, read_only=False) as db:
         db.execute("create schema if not exists ml")
         db.execute("create or replace table ml.fingerprints (shelf varchar, fingerprint varchar)")
-        shelves = read_json(attempt.root / "fingerprints.json")
+        shelves = read_left(attempt.root / "fingerprints.json", "evaluate")
         db.executemany("insert into ml.fingerprints values (?, ?)", list(shelves.items()))
         for name in VIEWS_OF_ML:
             path = str(attempt.scores / f"{name}.parquet").replace("'", "''")
@@ -88,9 +88,9 @@ def read_recipes(attempt: Attempt) -> dict[str, Recipe]:
     from nightshelf.registry import read_recipe
 
     try:
-        serving = read_json(attempt.models / "serving.json")
+        serving = read_left(attempt.models / "serving.json", "evaluate")
         serving = {p: (e["folder"], e["sha256"]) for p, e in serving.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{attempt.models / 'serving.json'} is not what was written: {error!r}.",
             "Run `nightshelf evaluate` again; it writes the file.",

@@ -20,7 +20,7 @@ from nightshelf.paths import Attempt, Home
 from nightshelf.progress import Progress, console, progress
 from nightshelf.publishing.nights import PublishedNight, damage
 from nightshelf.settings import Shop, load_shop
-from nightshelf.storage import read_json, write_json
+from nightshelf.storage import read_json, read_left, write_json
 
 if TYPE_CHECKING:
     from expectations import DoorContext
@@ -217,7 +217,9 @@ def due_shelves(attempt: Attempt) -> tuple[str, ...]:
 
 def is_personal(attempt: Attempt) -> bool:
     """Do users' own events rank rec_for_you? Popular items are the same for all."""
-    return read_json(attempt.root / "decision.json")["for_you"]["serving"] != "popularity"
+    return (
+        read_left(attempt.root / "decision.json", "evaluate")["for_you"]["serving"] != "popularity"
+    )
 
 
 def features(run: Run) -> None:
@@ -296,7 +298,7 @@ def publish(run: Run) -> None:
             "shop": run.shop.name,
             "inputs": inputs_of(run.attempt),
             "catalogue": catalogue_of(run.attempt),
-            "models": read_json(run.attempt.root / "decision.json"),
+            "models": read_left(run.attempt.root / "decision.json", "evaluate"),
             "audience": audience.summary(run.attempt),
             "dbt_manifest_sha256": manifest_hash(run.attempt),
             **pinned(run.attempt).told(),

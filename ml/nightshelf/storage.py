@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from nightshelf.errors import StorageError
+
 
 def sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
@@ -39,6 +41,17 @@ def write_json(path: Path, value: object) -> None:
 
 def read_json(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_left(path: Path, step: str) -> dict:
+    """A JSON file that a step of the night left. Raises StorageError where it is not there or damaged."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"{path} cannot be read: {error}.",
+            f"Run `nightshelf {step}` again, and the steps after it; it writes the file.",
+        ) from None
 
 
 def without_nan(value: Any) -> Any:

@@ -39,6 +39,8 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
     _hand_over_parse(attempt, visit)
     with _environment(attempt), _closed_afterwards():
         result = _invoke(arguments, progress)
+    if isinstance(result.exception, SystemExit | KeyboardInterrupt):
+        raise result.exception  # dbt was ended from without; it did not fail
     if not result.success:
         raise _failure(visit, result, attempt)
     return len(result.result.results)

@@ -180,7 +180,7 @@ def test_a_shop_of_views_alone_is_served():
 
 @pytest.mark.parametrize("key", ["neighbours", "recent_items", "days", "min_buyers"])
 def test_a_wrong_setting_is_refused(key):
-    with pytest.raises(SettingsError, match=f"{key} = 0: must be at least 1"):
+    with pytest.raises(SettingsError, match=f"{key} = 0: must be (at least|from) 1"):
         CovisitationParams(**{key: 0})
 
 

@@ -1,6 +1,7 @@
 """The command line: helpful, light to start, and short when it fails."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -91,6 +92,21 @@ def test_every_error_has_an_exit_code_of_its_own():
         assert f" {error.exit_code} " in next(
             line for line in errors.__doc__.splitlines() if error.__name__ in line
         )
+
+
+def test_sigterm_ends_any_command_as_ctrl_c_does_so_that_what_is_open_is_closed():
+    code = (
+        "import os, signal, sys\nfrom nightshelf import cli\n"
+        "@cli.app.command()\n"
+        "def open_something():\n"
+        "    try:\n        os.kill(os.getpid(), signal.SIGTERM)\n        signal.pause()\n"
+        "    finally:\n        print('closed')\n"
+        "sys.argv = ['nightshelf', 'open-something']\ncli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "closed\n")
 
 
 def test_a_missing_shop_file_ends_with_2(tmp_path):

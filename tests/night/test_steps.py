@@ -1,10 +1,11 @@
 """What holds between the steps, without running a night."""
 
 from datetime import date
+from types import SimpleNamespace
 
 import pytest
 
-from nightshelf import steps
+from nightshelf import steps, transform
 from nightshelf.errors import SettingsError
 from nightshelf.paths import Home
 from nightshelf.progress import Progress
@@ -27,6 +28,14 @@ def run(tmp_path):
     shop_file = tmp_path / "corner.toml"
     shop_file.write_text(SHOP)
     return steps.open_night(Home(tmp_path / "home"), shop_file, date(2015, 4, 1))
+
+
+@pytest.mark.parametrize("ending", [SystemExit(143), KeyboardInterrupt()])
+def test_dbt_that_is_ended_from_without_has_not_failed(run, monkeypatch, ending):
+    ended = SimpleNamespace(exception=ending, success=False)
+    monkeypatch.setattr(transform, "_invoke", lambda *given: ended)
+    with pytest.raises(type(ending)):
+        transform.build("prepare", run.shop, run.night, run.attempt, Progress("features"))
 
 
 def test_a_step_out_of_order_names_the_step_that_it_needs(run):

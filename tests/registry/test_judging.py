@@ -6,8 +6,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from nightshelf.judging import Decision, Examined, _unexamined, held_against, settle
+from nightshelf.judging import (
+    Decision,
+    Examined,
+    _not_ready,
+    _unexamined,
+    held_against,
+    settle,
+)
 from nightshelf.night import Night
+from nightshelf.readiness import Placement
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.recording import Record, roles_tonight
 from nightshelf.reigning import find_reign
@@ -136,6 +144,27 @@ def test_a_night_that_is_judged_again_adds_no_version_and_keeps_previous(bench):
     assert (decision.serves, decision.version, decision.promoted) == ("champion", "2", False)
     assert "it is the champion's own content" in decision.why
     assert bench.aliases() == {"champion": 2, "previous": 1}
+
+
+@pytest.mark.parametrize("dies_in", ["promote", "give_verdict"])
+def test_a_version_is_never_called_promoted_before_its_alias_stands(bench, monkeypatch, dies_in):
+    def die(*given, **more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(bench.registry, dies_in, die)
+        bench.night(ranker=GOOD)
+    version = bench.version(1)
+    assert version.tags["verdict"] == "promotion under way"
+    assert "**Promotion under way**" in version.description
+    bench.registry.settle_cut_short("for_you")
+    verdict = "promoted" if "champion" in bench.aliases() else "not promoted"
+    assert (verdict == "promoted") == (dies_in == "give_verdict")
+    assert bench.version(1).tags["verdict"] == verdict
+    assert bench.version(1).description == version.description.replace(
+        "Promotion under way",
+        {"promoted": "Promoted"}.get(verdict, "Not promoted, since its night was killed before"),
+    )
 
 
 # ------------------------------------------------------------------ the user is in charge
@@ -292,6 +321,27 @@ def test_where_nobody_took_anything_nothing_is_promoted(bench):
     assert "nobody took anything" in decision.why
 
 
+# ------------------------------------------------------------------ too little data
+
+TOO_FEW = Placement(
+    "rec_for_you", "users", 3, 20, False, "too few", "popularity", "for you: 3 users, 20 wanted"
+)
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_where_readiness_falls_short_popular_items_serve_also_in_place_of_a_hand_s(bench, by_hand):
+    for ranker in (BAD, GOOD):
+        bench.night(ranker=ranker)
+    if by_hand:
+        bench.set_by_hand(1)
+    before = bench.aliases()
+    reign = find_reign(bench.registry, "for_you", NIGHT, SOURCES, list(FEATURES))
+    decision = bench.settle(Examined("for_you", "all", reign, _not_ready(TOO_FEW, reign)))
+    assert (decision.serves, decision.recipe.source) == ("baseline", "popularity")
+    assert ("set by hand, version 1, does not serve" in decision.warning) == by_hand
+    assert bench.aliases() == before
+
+
 # ------------------------------------------------------------------ the record
 
 
@@ -337,7 +387,7 @@ def test_a_night_s_record_holds_pictures_their_data_and_the_card(bench):
     assert {"ndcg_at_10/users/cold", "recall_at_10/items/head", "gini_at_10"} <= set(of)
     steps = bench.registry.client.get_metric_history(run, "for_you/ndcg_by_k")
     assert [m.step for m in steps] == list(range(1, 21))
-    record.failed()
+    record.failed("FAILED")
     parent = bench.registry.client.get_run(record.parent)
     assert (parent.info.status, parent.data.tags["for_you_serves_as"]) == ("FAILED", "challenger")
     assert parent.inputs.dataset_inputs[0].dataset.name == "corner: marts.fct_interactions"

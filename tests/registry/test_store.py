@@ -1,7 +1,9 @@
 """Who reigns, what MLflow's users may do to that, and what is never loaded."""
 
 import shutil
+import sqlite3
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -105,30 +107,72 @@ def test_a_champion_of_a_store_that_knows_no_hands_is_not_taken_for_one(registry
     assert not registry.champion("for_you").by_hand
 
 
-@pytest.mark.parametrize("dies_before", [1, 2, 3, 4])
-def test_a_night_killed_while_it_promotes_is_no_hand_and_can_be_run_again(
-    registry, add, monkeypatch, dies_before
-):
-    registry.promote("for_you", add(ranked(1)))
-    version, calls = add(ranked(2)), []
+class Killed(BaseException):
+    pass
 
-    class Killed(BaseException):
-        pass
+
+@contextmanager
+def killed(registry, monkeypatch, before_call: int):
+    """Inside, this process dies instead of writing an alias or a tag for the so-manieth time."""
+    calls = []
 
     def mortal(method):
         def call(*given):
             calls.append(method)
-            if len(calls) == dies_before:
+            if len(calls) == before_call:
                 raise Killed
             return method(*given)
 
         return call
 
-    with monkeypatch.context() as patched:
+    with monkeypatch.context() as patched, pytest.raises(Killed):
         for name in ("set_registered_model_alias", "set_registered_model_tag"):
             patched.setattr(registry.client, name, mortal(getattr(registry.client, name)))
-        with pytest.raises(Killed):
-            registry.promote("for_you", version)
+        yield
+
+
+@pytest.mark.parametrize(("dies_before", "reigns"), [(2, "1"), (3, "1"), (4, "2")])
+def test_a_hand_is_known_again_once_a_promotion_cut_short_is_settled(
+    registry, add, monkeypatch, dies_before, reigns
+):
+    registry.promote("for_you", add(ranked(1)))
+    version = add(ranked(2))
+    with killed(registry, monkeypatch, dies_before):
+        registry.promote("for_you", version)
+    assert registry.champion("for_you").version == reigns
+    registry.settle_cut_short("for_you")
+    assert not registry.champion("for_you").by_hand
+    set_by_hand(registry, {"1": "2", "2": "1"}[reigns])
+    assert registry.champion("for_you").by_hand
+
+
+def test_a_hand_that_moved_before_a_promotion_cut_short_was_settled_stays_a_hand(
+    registry, add, monkeypatch
+):
+    for recipe in (ranked(1), ranked(2)):
+        registry.promote("for_you", add(recipe))
+    version = add(ranked(3))
+    with killed(registry, monkeypatch, 4):
+        registry.promote("for_you", version)
+    set_by_hand(registry, "1")
+    registry.settle_cut_short("for_you")
+    assert registry.champion("for_you").by_hand
+    set_by_hand(registry, "2")
+    assert registry.champion("for_you").by_hand
+
+
+def test_a_model_without_versions_has_nothing_to_settle(registry):
+    registry.settle_cut_short("for_you")
+
+
+@pytest.mark.parametrize("dies_before", [1, 2, 3, 4])
+def test_a_night_killed_while_it_promotes_is_no_hand_and_can_be_run_again(
+    registry, add, monkeypatch, dies_before
+):
+    registry.promote("for_you", add(ranked(1)))
+    version = add(ranked(2))
+    with killed(registry, monkeypatch, dies_before):
+        registry.promote("for_you", version)
     assert not registry.champion("for_you").by_hand
     registry.promote("for_you", version)
     champion = registry.champion("for_you")
@@ -162,12 +206,46 @@ def test_a_home_that_was_moved_keeps_its_runs_and_writes_no_more_to_the_old_plac
     assert Registry(Home(tmp_path / "new"), "shop").experiment == new.experiment
 
 
-def test_a_database_that_cannot_be_used_says_so(tmp_path):
-    home = Home(tmp_path)
-    home.mlflow.mkdir(parents=True)
-    (home.mlflow / "mlflow.db").write_text("no database " * 100)
-    with pytest.raises(StorageError, match="MLflow's database .* cannot be used"):
-        Registry(home, "shop")
+def cut_in_half(database: Path) -> None:
+    database.write_bytes(database.read_bytes()[: database.stat().st_size // 2])
+
+
+def of_another_schema(database: Path) -> None:
+    with sqlite3.connect(database) as db:
+        db.execute("update alembic_version set version_num = 'bd07f7e963c5'")
+
+
+TROUBLES = {
+    "no database": (lambda path: path.write_text("no database " * 100), "Restore mlflow.db"),
+    "cut short": (cut_in_half, "Restore mlflow.db"),
+    "empty": (lambda path: path.write_bytes(b""), "Restore mlflow.db"),
+    "another schema": (of_another_schema, "mlflow db upgrade"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_database_that_cannot_be_used_says_so_with_the_step_that_helps(
+    registry, home, tmp_path, trouble
+):
+    registry.begin("night", None, {})
+    harm, next_step = TROUBLES[trouble]
+    shutil.copytree(home.mlflow, tmp_path / "mlflow")
+    (tmp_path / "mlflow" / "artifacts").mkdir(exist_ok=True)
+    harm(tmp_path / "mlflow" / "mlflow.db")
+    with pytest.raises(StorageError, match=r"MLflow's database .*mlflow\.db") as told:
+        Registry(Home(tmp_path), "shop")
+    assert next_step in told.value.next_step
+    assert ("mlflow db upgrade" in told.value.next_step) == (trouble == "another schema")
+
+
+def test_a_database_that_another_process_holds_is_told_as_locked(registry):
+    """The message is SQLite's own, after it has waited for five seconds."""
+    from sqlalchemy.exc import OperationalError
+
+    found = OperationalError("select", {}, sqlite3.OperationalError("database is locked"))
+    with pytest.raises(WarehouseLocked, match="Another process holds") as told, registry.told():
+        raise found
+    assert "then run this step again" in told.value.next_step
 
 
 def test_an_error_inside_mlflow_is_told_with_a_next_step(registry):
@@ -176,7 +254,7 @@ def test_an_error_inside_mlflow_is_told_with_a_next_step(registry):
         registry.told(),
     ):
         registry.client.get_run("0" * 32)
-    assert "mlflow db upgrade" in told.value.next_step
+    assert told.value.next_step.startswith("Run this step again")
 
 
 def test_two_nights_do_not_move_aliases_at_once(registry, home, monkeypatch):

@@ -44,6 +44,11 @@ def test_the_three_tables_of_the_ranker_are_one_subject(tmp_path):
     }
 
 
+@pytest.mark.parametrize("text", ["", "[ials]\n", "[logistic]\n[boosting]\n"])
+def test_a_file_that_names_no_range_searches_nothing(tmp_path, text):
+    assert read_space(FILES, written(tmp_path, text)) == {}
+
+
 def test_what_a_range_holds_of_the_settings_can_be_put_back():
     ranges = read_space(FILES)["ials"]
     changes = changes_of(ranges, values_of(ranges, FILES))
@@ -64,6 +69,12 @@ WRONG = {
     '[svd]\nweighting = { choices = ["none"] }': "two or more of str",
     '[svd]\nweighting = { choices = ["none", 3] }': "two or more of str",
     '[svd]\nweighting = { choices = ["none", "bm25"] }': r"\[svd\] weighting reaches to 'bm25'",
+    '[svd]\nweighting = { choices = ["none", "none"] }': "none twice",
+    "[svd]\nfactors = { low = 8, high = 8 }": r"\[svd\] factors .*low must be below high",
+    "[ease]\nregularization = { choices = [5, 5.0] }": r"\[ease\] regularization .*none twice",
+    "[ease]\nregularization = { low = 1.0, high = inf }": "regularization reaches to inf: .*finite",
+    "[ease]\nregularization = { low = nan, high = 9.0 }": "low must be below high",
+    "[ease]\nregularization = { choices = [1.0, nan] }": "regularization reaches to nan: .*finite",
     "[user_knn]\nown_weight = { low = 0.0, high = 2.0 }": "own_weight reaches to 2.0: .*from 0 to 1",
     "[rp3beta]\nreturns = { low = 0, high = 1 }": "returns",
     "ials = 3": "ials = 3: must be a table",

@@ -25,7 +25,7 @@ from nightshelf.night import Night
 from nightshelf.paths import Attempt
 from nightshelf.progress import Progress
 from nightshelf.readiness import Placement, read_readiness
-from nightshelf.storage import read_json, without_nan, write_json
+from nightshelf.storage import read_left, without_nan, write_json
 from nightshelf.warehouse import connect
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _saved(path, model: Any) -> dict[str, str] | None:
 
 
 def read_report(attempt: Attempt) -> dict[str, Any]:
-    return read_json(attempt.models / "audience" / "report.json")
+    return read_left(attempt.models / "audience" / "report.json", "train")
 
 
 def record(registry: Registry, parent: str, attempt: Attempt, labels: Mapping[str, str]) -> None:

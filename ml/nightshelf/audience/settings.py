@@ -8,7 +8,7 @@ from nightshelf.audience.churn import ChurnParams
 from nightshelf.audience.forecast import ForecastParams
 from nightshelf.audience.segments import SegmentParams
 from nightshelf.audience.tags import TagParams
-from nightshelf.candidates.params import load_params
+from nightshelf.model_settings import of_file
 from nightshelf.paths import PROJECT
 
 AUDIENCE_TOML = PROJECT / "ml" / "config" / "audience.toml"
@@ -23,11 +23,11 @@ class Settings:
 
 
 def audience_settings() -> Settings:
-    """Raises SettingsError for what cannot be used, naming table, key and rule."""
+    """Raises SettingsError for what cannot be used, naming file, table, key and rule."""
     kinds = {
         "forecast": ForecastParams,
         "tags": TagParams,
         "churn": ChurnParams,
         "segments": SegmentParams,
     }
-    return Settings(**load_params(kinds, AUDIENCE_TOML))
+    return Settings(**of_file(kinds, AUDIENCE_TOML))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from nightshelf.candidates.base import cut
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.sparse import ranges
 from nightshelf.candidates.variants import Variants
 
@@ -34,7 +34,7 @@ class BoughtTogetherParams:
 
     def __post_init__(self) -> None:
         need(self.min_baskets >= 1, "min_baskets", self.min_baskets, "at least 1")
-        need(self.days >= 1, "days", self.days, "at least 1")
+        need(1 <= self.days <= MOST_DAYS, "days", self.days, DAYS)
         need(self.measure in MEASURES, "measure", self.measure, "cosine or lift or sure_lift")
 
 

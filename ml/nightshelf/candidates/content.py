@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 from nightshelf.candidates.base import NO, CandidateModel, Recommendations, cores, cut, top_k
 from nightshelf.candidates.lately import taken_lately, takers
 from nightshelf.candidates.one_list import offerable
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.sparse import csr_arrays, csr_of
 from nightshelf.candidates.terms import ANALYZERS, item_terms, row_lengths
 from nightshelf.dataset.interactions import Interactions
@@ -62,7 +62,7 @@ class ContentParams:
         need(self.max_terms >= 1, "max_terms", self.max_terms, "at least 1")
         need(self.half_life_days >= 0, "half_life_days", self.half_life_days, "0 or more")
         need(self.popularity >= 0, "popularity", self.popularity, "0 or more")
-        need(self.window_days >= 1, "window_days", self.window_days, "at least 1")
+        need(1 <= self.window_days <= MOST_DAYS, "window_days", self.window_days, DAYS)
         need(self.burst == 0 or self.burst >= 1, "burst", self.burst, "0, or 1 or more")
 
     def weights(self) -> dict[str, float]:

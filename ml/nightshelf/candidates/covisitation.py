@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags, hstack, vstack
 
 from nightshelf.candidates.base import NO, CandidateModel, enough_buyers
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.similarity import nearest
 from nightshelf.candidates.sparse import csr_arrays, csr_of, ranges, strongest
 from nightshelf.candidates.visits import SPAN, Steps
@@ -81,10 +81,12 @@ class CovisitationParams:
 
     def __post_init__(self) -> None:
         need(self.neighbours >= 1, "neighbours", self.neighbours, "at least 1")
-        need(self.window_days >= 0, "window_days", self.window_days, "0 or more")
+        rule = f"from 0 to {MOST_DAYS}"
+        need(0 <= self.window_days <= MOST_DAYS, "window_days", self.window_days, rule)
+        need(1 <= self.days <= MOST_DAYS, "days", self.days, DAYS)
         for key in ("gap_half_life_days", "half_life_days", "profile_half_life_days"):
             need(getattr(self, key) > 0, key, getattr(self, key), "above 0")
-        for key in ("days", "recent_items", "min_buyers"):
+        for key in ("recent_items", "min_buyers"):
             need(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
         need(0 <= self.popularity_power <= 1, "popularity_power", self.popularity_power, "0 to 1")
         need(0 <= self.visit_power <= 1, "visit_power", self.visit_power, "0 to 1")

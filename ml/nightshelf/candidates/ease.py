@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from nightshelf.candidates.base import NO, CandidateModel, cores, enough_buyers, one_blas_thread
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import MOST_REGULARIZATION, need
 from nightshelf.candidates.sparse import csr_arrays, csr_of
 from nightshelf.dataset.interactions import Interactions
 from nightshelf.errors import ModelError
@@ -37,7 +37,13 @@ class EaseParams:
     """After so many days an event counts half; 0 means that old events count in full."""
 
     def __post_init__(self) -> None:
-        need(self.regularization > 0, "regularization", self.regularization, "above 0")
+        rule = f"above 0, at most {MOST_REGULARIZATION:g}"
+        need(
+            0 < self.regularization <= MOST_REGULARIZATION,
+            "regularization",
+            self.regularization,
+            rule,
+        )
         rule = f"from 1 to {MOST_ITEMS}"
         need(1 <= self.max_items <= MOST_ITEMS, "max_items", self.max_items, rule)
         need(self.min_buyers >= 1, "min_buyers", self.min_buyers, "at least 1")

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from nightshelf.candidates.base import one_blas_thread
 from nightshelf.candidates.factors import FactorModel, check_factors
 from nightshelf.candidates.least_squares import Ratings, solve_rows
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import MOST_REGULARIZATION, need
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,13 @@ class IalsParams:
     def __post_init__(self) -> None:
         check_factors(self)
         exponent = self.regularization_exponent
-        need(self.regularization > 0, "regularization", self.regularization, "above 0")
+        rule = f"above 0, at most {MOST_REGULARIZATION:g}"
+        need(
+            0 < self.regularization <= MOST_REGULARIZATION,
+            "regularization",
+            self.regularization,
+            rule,
+        )
         need(0 <= exponent <= 1, "regularization_exponent", exponent, "from 0 to 1")
         need(self.unobserved_weight >= 0, "unobserved_weight", self.unobserved_weight, "0 or more")
         need(self.iterations >= 1, "iterations", self.iterations, "at least 1")

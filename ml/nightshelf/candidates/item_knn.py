@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix, diags
 
 from nightshelf.candidates.base import Recommendations, cut, enough_buyers
 from nightshelf.candidates.linked import LinkedItems
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import MOST_DAYS, need
 from nightshelf.candidates.similarity import nearest, spread
 from nightshelf.candidates.sparse import csr_arrays, csr_of
 from nightshelf.candidates.weighting import rarity, saturated, unit_columns
@@ -68,7 +68,8 @@ class ItemKnnParams:
             self.max_items_per_user >= 2, "max_items_per_user", self.max_items_per_user, "2 or more"
         )
         need(self.half_life_days >= 0, "half_life_days", self.half_life_days, "0 or more")
-        need(self.similarity_days >= 0, "similarity_days", self.similarity_days, "0 or more")
+        rule = f"from 0 to {MOST_DAYS}"
+        need(0 <= self.similarity_days <= MOST_DAYS, "similarity_days", self.similarity_days, rule)
 
 
 class ItemKnn(LinkedItems):

@@ -11,7 +11,7 @@ import numpy as np
 from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.lately import first_days
 from nightshelf.candidates.one_list import offerable
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.tastes import Tastes, category_levels, one_level
 from nightshelf.dataset.catalogue import UNKNOWN_DAY
 from nightshelf.dataset.interactions import Interactions
@@ -35,8 +35,8 @@ class NewArrivalsParams:
     """So many takings of the shop's average are mixed into what each user took of a category."""
 
     def __post_init__(self) -> None:
-        need(self.window_days >= 1, "window_days", self.window_days, "at least 1")
-        need(self.settle_days >= 1, "settle_days", self.settle_days, "at least 1")
+        need(1 <= self.window_days <= MOST_DAYS, "window_days", self.window_days, DAYS)
+        need(1 <= self.settle_days <= MOST_DAYS, "settle_days", self.settle_days, DAYS)
         need(self.shrink_days > 0, "shrink_days", self.shrink_days, "above 0")
         need(self.half_life_days > 0, "half_life_days", self.half_life_days, "above 0")
         need(self.prior > 0, "prior", self.prior, "above 0")

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from nightshelf.candidates.base import CandidateModel, Recommendations, cut
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.rhythm import Rhythm, Rows, learn
 from nightshelf.dataset.interactions import Interactions
 
@@ -33,8 +33,8 @@ class OwnHistoryParams:
     def __post_init__(self) -> None:
         need(self.half_life_days > 0, "half_life_days", self.half_life_days, "above 0")
         need(0 <= self.strength <= 1, "strength", self.strength, "from 0 to 1")
-        need(self.window_days >= 1, "window_days", self.window_days, "at least 1")
-        need(self.windows >= 0, "windows", self.windows, "0 or more")
+        need(1 <= self.window_days <= MOST_DAYS, "window_days", self.window_days, DAYS)
+        need(0 <= self.windows <= 100, "windows", self.windows, "from 0 to 100")
 
 
 class OwnHistory(CandidateModel):

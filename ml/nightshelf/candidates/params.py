@@ -13,6 +13,11 @@ from nightshelf.errors import SettingsError
 from nightshelf.paths import PROJECT
 
 MODELS_TOML = PROJECT / "ml" / "config" / "models.toml"
+MOST_DAYS = 3650
+"""Ten years: longer than any log at hand, and short of what arrays by day cannot hold."""
+DAYS = f"from 1 to {MOST_DAYS}"
+MOST_REGULARIZATION = 1e6
+"""Far above it every factor is 0, and a system of equations cannot be solved in floats."""
 
 
 def need(holds: bool, key: str, value: Any, rule: str) -> None:

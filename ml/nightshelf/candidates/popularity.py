@@ -10,7 +10,7 @@ import numpy as np
 from nightshelf.candidates.base import NO
 from nightshelf.candidates.lately import taken_lately, takers
 from nightshelf.candidates.one_list import OneList
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.dataset.interactions import Interactions
 
 
@@ -23,7 +23,7 @@ class PopularityParams:
     chance adds; 0 counts everybody in full. On both real shops nDCG@10 is the same with and without."""
 
     def __post_init__(self) -> None:
-        need(self.window_days >= 1, "window_days", self.window_days, "at least 1")
+        need(1 <= self.window_days <= MOST_DAYS, "window_days", self.window_days, DAYS)
         need(self.burst == 0 or self.burst >= 1, "burst", self.burst, "0, or 1 or more")
 
 

@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 
 from nightshelf.candidates.base import NO, CandidateModel
 from nightshelf.candidates.companions import baskets_of, counted_pairs, wilson_lower
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.sparse import csr_arrays, csr_of, strongest
 from nightshelf.candidates.variants import Variants
 from nightshelf.candidates.visits import Steps
@@ -42,7 +42,8 @@ class RulesParams:
     """A larger one is a robot's or a reseller's, and is left out: pairs grow with its square."""
 
     def __post_init__(self) -> None:
-        for key in ("min_baskets", "consequents", "days"):
+        need(1 <= self.days <= MOST_DAYS, "days", self.days, DAYS)
+        for key in ("min_baskets", "consequents"):
             need(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
         need(0.5 <= self.certainty < 1, "certainty", self.certainty, "from 0.5 to below 1")
         key = "profile_half_life_days"

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.lately import taken_lately, takers
 from nightshelf.candidates.one_list import offerable
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.tastes import Tastes, category_levels
 from nightshelf.dataset.interactions import Interactions
 
@@ -47,7 +47,7 @@ class PopularInSegmentParams:
     """Any number; fixed so that the same rows give the same segments."""
 
     def __post_init__(self) -> None:
-        need(self.window_days >= 1, "window_days", self.window_days, "at least 1")
+        need(1 <= self.window_days <= MOST_DAYS, "window_days", self.window_days, DAYS)
         need(self.burst == 0 or self.burst >= 1, "burst", self.burst, "0, or 1 or more")
         need(self.half_life_days > 0, "half_life_days", self.half_life_days, "above 0")
         need(self.prior > 0, "prior", self.prior, "above 0")

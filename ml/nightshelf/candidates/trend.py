@@ -10,7 +10,7 @@ import numpy as np
 from nightshelf.candidates.base import NO
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.one_list import OneList, offerable
-from nightshelf.candidates.params import need
+from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.dataset.interactions import Interactions
 
 LEAST_PRIOR, MOST_PRIOR = 2.0, 1000.0
@@ -33,9 +33,9 @@ class TrendParams:
 
     def __post_init__(self) -> None:
         need(self.burst == 0 or self.burst >= 1, "burst", self.burst, "0, or 1 or more")
-        need(self.recent_days >= 1, "recent_days", self.recent_days, "at least 1")
-        whole = self.before_days >= 1 and self.before_days % self.recent_days == 0
-        need(whole, "before_days", self.before_days, "a multiple of recent_days")
+        need(1 <= self.recent_days <= MOST_DAYS, "recent_days", self.recent_days, DAYS)
+        whole = 1 <= self.before_days <= MOST_DAYS and self.before_days % self.recent_days == 0
+        need(whole, "before_days", self.before_days, f"a multiple of recent_days, {DAYS}")
         need(0.5 <= self.confidence < 1, "confidence", self.confidence, "from 0.5 to below 1")
 
 

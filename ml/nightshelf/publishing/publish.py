@@ -20,7 +20,7 @@ from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, SHELF, SHELVES
 from nightshelf.errors import StaleAttempt, StorageError, WarehouseLocked
 from nightshelf.paths import PROJECT, Attempt, ShopHome
 from nightshelf.publishing.nights import PublishedNight, current, damage, published
-from nightshelf.storage import read_json, sha256_of, sync_directory, sync_file, write_json
+from nightshelf.storage import read_left, sha256_of, sync_directory, sync_file, write_json
 from nightshelf.warehouse import connect
 
 REPORTS = ("rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves")
@@ -204,4 +204,4 @@ def inputs_of(attempt: Attempt) -> dict[str, str]:
 
 
 def decision_of(attempt: Attempt) -> dict:
-    return read_json(attempt.root / "decision.json")
+    return read_left(attempt.root / "decision.json", "evaluate")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from nightshelf.errors import ModelError, StorageError, WarehouseLocked
+from nightshelf.errors import ModelError, NightshelfError, StorageError, WarehouseLocked
 from nightshelf.paths import Home
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.recipe import Recipe
@@ -47,7 +47,12 @@ CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 MOVED_BY_NIGHTS = "champion_by_night"
 """Tag of a registered model: the version that a night made champion. Where the alias stands on
 another, somebody moved it by hand. While a night moves it the tag names both: a night that dies in
-between is no hand."""
+between is no hand. Which of the two it is, the next examination settles; a hand that moves the alias
+from one of them to the other before that is not told from the night."""
+PROMOTED, NOT_PROMOTED = "promoted", "not promoted"
+UNDER_WAY = "promotion under way"
+"""Values of the tag `verdict`. A version is promoted once its alias stands: until then it says that it
+is under way, and if its night dies meanwhile, the next examination says how it ended."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ class Registry:
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
         home.mlflow.mkdir(parents=True, exist_ok=True)
+        _refuse_emptied(home)
         self.shop = shop
         self.uri = home.mlflow_uri
         self.artifacts = home.mlflow / "artifacts" / shop
@@ -91,18 +97,15 @@ class Registry:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """What MLflow, its database or the disk fail with inside becomes a StorageError."""
+        """What MLflow, its database or the disk fail with inside becomes a WarehouseLocked where another
+        process holds the database, else a StorageError."""
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            first = (str(error).splitlines() or [repr(error)])[0]
-            raise StorageError(
-                f"MLflow's database {self.uri} cannot be used: {first}",
-                "Let this user write there; after an upgrade run `mlflow db upgrade` on it.",
-            ) from None
+            raise _in_words(self.uri, error) from None
 
     def alone(self) -> AbstractContextManager[None]:
         """One night of the shop at a time registers and moves aliases."""
@@ -204,6 +207,19 @@ class Registry:
     def finish(self, run: str, status: str = "FINISHED") -> None:
         self.client.set_terminated(run, status)
 
+    def running(self) -> dict[str, dict[str, str]]:
+        """Run → its tags, of the shop's runs that nobody has ended; a thousand at most."""
+        found = self.client.search_runs([self.experiment], "attributes.status = 'RUNNING'")
+        return {run.info.run_id: dict(run.data.tags) for run in found}
+
+    def close_killed(self, run: str, why: str) -> bool:
+        """Ends a run as KILLED, and tags it with `why`; not one that has been ended since."""
+        if self.client.get_run(run).info.status != "RUNNING":
+            return False
+        self.tag(run, {"why_killed": why})
+        self.finish(run, "KILLED")
+        return True
+
     def tag(self, run: str, tags: Mapping[str, str]) -> None:
         for key, value in _short(tags).items():
             self.client.set_tag(run, key, value)
@@ -283,6 +299,33 @@ class Registry:
         self.client.set_registered_model_alias(name, CHAMPION, version)
         self.client.set_registered_model_tag(name, MOVED_BY_NIGHTS, version)
 
+    def give_verdict(self, placement: str, version: str, verdict: str, description: str) -> None:
+        """Says how a promotion under way ended."""
+        name = self.model_name(placement)
+        self.client.update_model_version(name, version, description[:MAX_VALUE])
+        self.client.set_model_version_tag(name, version, "verdict", verdict)
+
+    def settle_cut_short(self, model: str) -> None:
+        """Ends what a night that was killed has begun: by where the alias `champion` stands the tag names
+        one version again, and versions under way get their verdict. To be called `alone`, or it would
+        end a living night's."""
+        name = self.model_name(model)
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            return
+        champion = self._version_of(name, CHAMPION)
+        stands_on = str(champion.version) if champion else ""
+        moved = self.client.get_registered_model(name).tags.get(MOVED_BY_NIGHTS, "").split()
+        if len(moved) > 1:
+            meant = stands_on if stands_on in moved else moved[-1]
+            self.client.set_registered_model_tag(name, MOVED_BY_NIGHTS, meant)
+        under_way = f"name = '{name}' and tags.verdict = '{UNDER_WAY}'"
+        for version in self.client.search_model_versions(under_way):
+            verdict = PROMOTED if str(version.version) == stands_on else NOT_PROMOTED
+            why = "" if verdict == PROMOTED else ", since its night was killed before"
+            card = version.description or ""
+            card = card.replace(UNDER_WAY.capitalize(), verdict.capitalize() + why, 1)
+            self.give_verdict(model, version.version, verdict, card)
+
     def champion(self, placement: str) -> Registered | None:
         """Who reigns, unread; None where nobody does, or where somebody took the alias away."""
         name = self.model_name(placement)
@@ -307,7 +350,7 @@ class Registry:
     def _by_hand(self, name: str, version: Any) -> bool:
         moved = self.client.get_registered_model(name).tags.get(MOVED_BY_NIGHTS)
         if moved is None:
-            return version.tags.get("verdict") != "promoted"
+            return version.tags.get("verdict") != PROMOTED
         return str(version.version) not in moved.split()
 
     def _version_of(self, name: str, alias: str) -> Any:
@@ -342,6 +385,44 @@ class Registry:
         if not found.is_relative_to(self.artifacts.resolve()):
             raise ModelError(f"{folder} is not among the artefacts in {self.artifacts}.", AGAIN)
         return found
+
+
+LOCKED = "database is locked"
+RESTORE = (
+    "Restore mlflow.db from a backup; or move it and the folder artifacts beside it away: the next night"
+    " then begins without a champion."
+)
+NEXT_STEPS = {
+    LOCKED: "Let the other process finish, or end it, then run this step again.",
+    "malformed": RESTORE,
+    "file is not a database": RESTORE,
+    "out-of-date database schema": "Keep a copy of it, then run `mlflow db upgrade` on it; if a newer"
+    " MLflow wrote it, install that one instead.",
+    "disk is full": "Free space there, then run this step again.",
+    "No space left": "Free space there, then run this step again.",
+    "unable to open": "Let this user write there, then run this step again.",
+    "readonly": "Let this user write there, then run this step again.",
+    "denied": "Let this user write there, then run this step again.",
+}
+"""What a message of MLflow, SQLite or the system says → what to do."""
+
+
+def _in_words(uri: str, error: Exception) -> NightshelfError:
+    first = (str(error).splitlines() or [repr(error)])[0]
+    sign = next((sign for sign in NEXT_STEPS if sign in first), None)
+    if sign == LOCKED:
+        return WarehouseLocked(f"Another process holds MLflow's database {uri}.", NEXT_STEPS[sign])
+    again = "Run this step again; if it ends so again, look at the home's folder mlflow."
+    return StorageError(
+        f"MLflow's database {uri} cannot be used: {first}", NEXT_STEPS.get(sign, again)
+    )
+
+
+def _refuse_emptied(home: Home) -> None:
+    """An empty file would be taken for a new database, and every champion be forgotten."""
+    path = home.mlflow / "mlflow.db"
+    if path.is_file() and not path.stat().st_size and (home.mlflow / "artifacts").exists():
+        raise StorageError(f"MLflow's database {path} is empty, though it has artefacts.", RESTORE)
 
 
 @contextmanager

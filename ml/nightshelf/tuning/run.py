@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from nightshelf.abandoned import tune_lock
 from nightshelf.errors import InputError, SettingsError, WarehouseLocked
 from nightshelf.model_settings import Changes, ModelSettings
 from nightshelf.night import TRAIN_ROLES, WINDOW_DAYS, Night
@@ -33,6 +35,13 @@ class Budget:
 
     minutes: float
     trials: int
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.minutes) and self.minutes >= 0):
+            raise SettingsError(
+                f"minutes = {self.minutes}: must be a finite number, 0 or more",
+                "Give --minutes, or NIGHTSHELF_TUNE_MINUTES, a number such as 20.",
+            )
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,10 @@ def tune(
     shop = load_shop(shop_file)
     where = home.shop(shop.name)
     space = _only(read_space(ModelSettings.of_files(), search_file), only, search_file)
+    if not space:
+        return _told(
+            f"{search_file} names nothing to search, so nothing was. Give a model a table there"
+        )
     with _alone(where), progress("tune") as shown:
         attempt = newest_with_features(where, night)
         of = Night(attempt.night, shop.zone)
@@ -87,7 +100,7 @@ def _only(space: Space, only: Sequence[str], path: Path) -> Space:
 @contextmanager
 def _alone(where: ShopHome) -> Iterator[None]:
     """One search of a shop at a time: two would halve each other's budget for the same find."""
-    lock = where.root / "tune.lock"
+    lock = tune_lock(where)
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock, timeout=0):
@@ -101,10 +114,12 @@ def _alone(where: ShopHome) -> Iterator[None]:
 def newest_with_features(where: ShopHome, night: date | None) -> Attempt:
     """Raises InputError where no attempt has got so far."""
     found = [
-        where.attempt(date.fromisoformat(path.parents[2].name), int(path.parents[1].name))
+        attempt
         for path in where.attempts.glob("*/*/stages/door_features.json")
+        if (attempt := where.attempt_in(path.parents[1]))
+        and night in (None, attempt.night)
+        and attempt.database.exists()
     ]
-    found = [a for a in found if night in (None, a.night) and a.database.exists()]
     if not found:
         of = f"the night of {night}" if night else "any night"
         raise InputError(
@@ -120,6 +135,11 @@ def _too_short(shop: Shop, night: Night) -> Tuned:
         f"nothing was searched: shop '{shop.name}' has nobody who took something before and in the"
         f" {WINDOW_DAYS} days after {cuts}. The present settings stay"
     )
+    return _told(told)
+
+
+def _told(told: str) -> Tuned:
+    """A search that had nothing to do."""
     console.print(f"✓ {told}", markup=False)
     return Tuned(told)
 

@@ -76,6 +76,8 @@ def read_space(settings: ModelSettings, path: Path = SEARCH_TOML) -> Space:
     for table in (name for name in known if name in tables):
         subject = RANKER if table in OF_RANKER else table
         found[subject] = found.get(subject, ()) + _ranges(table, tables[table], path)
+    # A table without keys says that nothing of its model is searched.
+    found = {subject: ranges for subject, ranges in found.items() if ranges}
     for each in (r for ranges in found.values() for r in ranges):
         _try_ends(each, settings, path)
     return found
@@ -113,13 +115,17 @@ def _range(table: str, key: str, kind: str, given: Any, path: Path) -> Range:
 def _choice(table: str, key: str, kind: str, given: Mapping, where: str) -> Range:
     choices = given["choices"]
     usable = isinstance(choices, list) and len(choices) > 1 and set(given) == {"choices"}
-    if not usable or not all(_is(each, kind) for each in choices):
+    if not usable or not all(_is(each, kind) for each in choices) or _repeats(choices):
         raise SettingsError(
-            f"{where}: choices must be two or more of {kind}, and stand alone",
+            f"{where}: choices must be two or more of {kind}, none twice, and stand alone",
             f"mend [{table}] {key}",
         )
     of_kind = float if kind == "float" else lambda value: value
     return Range(table, key, kind, choices=tuple(of_kind(each) for each in choices))
+
+
+def _repeats(choices: list) -> bool:
+    return len(set(choices)) < len(choices)
 
 
 def _is(value: Any, kind: str) -> bool:
@@ -129,7 +135,7 @@ def _is(value: Any, kind: str) -> bool:
 def _try_ends(each: Range, settings: ModelSettings, path: Path) -> None:
     for end in each.ends():
         try:
-            settings.changed({each.table: {each.key: end}}, str(path))
+            settings.changed({each.table: {each.key: end}}, "")
         except SettingsError as error:
             raise SettingsError(
                 f"{path} [{each.table}] {each.key} reaches to {end!r}: {error.what}",

@@ -125,7 +125,7 @@ class SettingsStore:
         content = whole(path, version.sha256, MAX_BYTES)
         try:
             changes = tomllib.loads(content.decode())
-            return under.changed(changes, str(path)), changes
+            return under.changed(changes, FILE), changes
         except (ValueError, TypeError, RecursionError, SettingsError) as error:
             told = error.what if isinstance(error, SettingsError) else repr(error)
             raise ModelError(f"{path} is no set of settings: {told}", AGAIN) from None
