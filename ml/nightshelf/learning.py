@@ -197,7 +197,7 @@ def _lesson(cut: Cut, view: str, pool: Pool, night: Night, attempt: Attempt) -> 
     params = pinned(attempt).settings.ranker.ranker
     with connect(attempt.database) as db:
         as_of, wanted = night.as_of(cut.role), cut.labels[view]
-        return labelled(db, pool, as_of, wanted, cut.known, params.burst, params.seed)
+        return labelled(db, pool, as_of, wanted, cut.known, params.burst)
 
 
 def _train_rankers(

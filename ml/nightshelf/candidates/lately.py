@@ -37,15 +37,12 @@ def taken_lately(interactions: Interactions, window_days: int, burst: float) -> 
     return taken
 
 
-def brought_by_a_burst(
-    interactions: Interactions, since: int, burst: float, seed: int
-) -> csr_matrix:
-    """Users × items bool: who began with an item since that day, and does not count for it. Where m of n
-    count, those are drawn."""
+def brought_by_a_burst(interactions: Interactions, since: int, burst: float) -> csr_matrix:
+    """Users × items bool: who began with an item since that day, on a day of a burst."""
     pairs = counting(interactions, burst)
-    drawn = np.random.default_rng(seed).random(pairs.nnz) >= pairs.data
-    drawn &= _pair_begins(interactions, interactions.as_of - REFERENCE_DAYS) >= since
-    brought = csr_matrix((drawn, pairs.indices, pairs.indptr), shape=pairs.shape)
+    begins = _pair_begins(interactions, interactions.as_of - REFERENCE_DAYS)
+    data = (pairs.data < 1) & (begins >= since)
+    brought = csr_matrix((data, pairs.indices, pairs.indptr), shape=pairs.shape)
     brought.eliminate_zeros()
     return brought
 

@@ -35,6 +35,9 @@ class BoostingParams:
     row_share: float = 0.8
     """Rows that each tree may look at."""
     l2: float = 10.0
+    bins: int = 31
+    """Values of a feature that trees can tell apart: with many, a leaf can be the one item that
+    sold best."""
 
     def __post_init__(self) -> None:
         for key in ("rounds", "patience", "min_rows_in_leaf"):
@@ -44,6 +47,7 @@ class BoostingParams:
         need(self.l2 >= 0, "l2", self.l2, "0 or more")
         for key in ("feature_share", "row_share"):
             need(0 < getattr(self, key) <= 1, key, getattr(self, key), "above 0, at most 1")
+        need(2 <= self.bins <= 255, "bins", self.bins, "2 to 255")
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +124,7 @@ def fit_lightgbm(
         "bagging_fraction": params.row_share,
         "bagging_freq": 1,
         "lambda_l2": params.l2,
+        "max_bin": params.bins,
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
@@ -147,6 +152,7 @@ def fit_sklearn(
         min_samples_leaf=params.min_rows_in_leaf,
         max_features=params.feature_share,
         l2_regularization=params.l2,
+        max_bins=params.bins,
         early_stopping=later is not None,
         n_iter_no_change=params.patience,
         random_state=seed,

@@ -39,7 +39,7 @@ class RankerParams:
     min_positives_to_boost: int = 500
     """With fewer, trees would learn the sample by heart; the logistic one stands alone."""
     burst: float = 2.0
-    """Times an item's ordinary day beyond which few of those who began with it teach anything, as in
+    """Times an item's ordinary day beyond which those who began with it teach nothing, as in
     candidates/lately.py; 0: all of them teach."""
     seed: int = 20171201
 

@@ -47,14 +47,12 @@ def labelled(
     wanted: Labels,
     known: Interactions,
     burst: float,
-    seed: int,
 ) -> LabelledCut:
     """`known` are the target's rows as of the end of the window, by which a burst in it is told."""
     matrix = features.attach(db, pool, as_of)
     hits = taken(pool, wanted.relevant)
-    brought = _over(
-        pool, brought_by_a_burst(known, day_number(as_of), burst, seed), known.users, known.items
-    )
+    crowd = brought_by_a_burst(known, day_number(as_of), burst)
+    brought = _over(pool, crowd, known.users, known.items)
     return LabelledCut(pool, matrix, hits, ~(hits & taken(pool, brought)), wanted)
 
 

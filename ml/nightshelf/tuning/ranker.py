@@ -66,7 +66,7 @@ def _lesson(
         in_time()
         with connect(attempt.database) as db:
             found[view] = labelled(
-                db, pool, fold.as_of, fold.labels[view], fold.known, params.burst, params.seed
+                db, pool, fold.as_of, fold.labels[view], fold.known, params.burst
             )
     return found
 
