@@ -1,0 +1,58 @@
+"""What is taken is told, and what a burst brought teaches nothing."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from nightshelf.dataset import Interactions
+from nightshelf.dataset.interactions import day_number
+from nightshelf.evaluation.split import labels
+from nightshelf.ranking import features
+from nightshelf.ranking.labelled import labelled
+from nightshelf.ranking.pool import Pool
+
+CUT = date(2017, 11, 17)
+FIRST = day_number(CUT)
+END = FIRST + 14
+
+
+def log(crowd: int) -> Interactions:
+    """Two items, each taken by one user a day for six weeks; on the day after the cut, a crowd of old
+    users takes the second."""
+    rows = [(f"{i} {day}", i, day) for i in "ab" for day in range(END - 42, END)]
+    rows += [(f"old {n}", "a", END - 40) for n in range(crowd)]
+    rows += [(f"old {n}", "b", FIRST + 1) for n in range(crowd)]
+    users, items, days = zip(*rows, strict=True)
+    return Interactions.from_arrays(users, items, days, None, END)
+
+
+def cut_of(known: Interactions, monkeypatch, burst: float = 2.0):
+    monkeypatch.setattr(
+        features, "attach", lambda db, pool, as_of: np.zeros((len(pool), 1), np.float32)
+    )
+    seen = known.before(FIRST)
+    wanted = labels(seen, known.window(FIRST, END), "all")
+    n = len(wanted.users)
+    users = np.repeat(np.arange(n, dtype=np.int32), 2)
+    items = np.tile(np.arange(2, dtype=np.int32), n)
+    pool = Pool(wanted.users, seen.items, users, items, {}, {})
+    return labelled(None, pool, CUT, wanted, known, burst)
+
+
+def test_the_window_begins_at_the_cut():
+    assert date(1970, 1, 1) + timedelta(days=FIRST) == CUT
+
+
+def test_who_took_what_in_the_window_is_told(monkeypatch):
+    cut = cut_of(log(crowd=5), monkeypatch)
+    assert cut.taken.sum() == 5
+    assert cut.teaches.all()
+
+
+@pytest.mark.parametrize(("burst", "taught"), [(2.0, 0), (0.0, 60)])
+def test_what_a_burst_brought_is_taken_and_teaches_nothing(burst, taught, monkeypatch):
+    cut = cut_of(log(crowd=60), monkeypatch, burst)
+    assert cut.taken.sum() == 60
+    assert (cut.taken & cut.teaches).sum() == taught
+    assert cut.teaches[~cut.taken].all()
