@@ -104,7 +104,7 @@ def repeated(
 
 def _estimates(setting: Setting, log: LoggedImpressions, sampling: Sampling, logistic: bool):
     estimates = dict(evaluate(log, Options(sampling=sampling)).values)
-    if logistic:
+    if logistic and sampling.method == METHODS[0]:  # the model takes most of the time
         model = LogisticRewards(setting.shop.item_features)
         values = evaluate(log, Options(model=model, sampling=sampling)).values
         estimates |= {f"{name}, logistic": values[name] for name in ("DM", "DR")}

@@ -19,6 +19,7 @@ from nightshelf.exploration import (
     posteriors,
     seed_of,
 )
+from nightshelf.ope import LoggedImpressions, Options, Sampling, evaluate
 
 SEED = seed_of("2026-05-01", "rec_for_you")
 ITEMS = 9
@@ -246,3 +247,29 @@ def test_what_cannot_be_explored_is_refused_in_words():
         posteriors(np.array([0, 3]), np.array([1, 2]), np.zeros(2, dtype=bool))
     with pytest.raises(SettingsError, match="A lift of 0.5 hides new items"):
         posteriors(np.zeros(1), np.zeros(1), np.zeros(1, dtype=bool), lift=0.5)
+
+
+@POLICIES
+def test_a_log_made_by_exploration_gives_the_value_of_another_policy(explore):
+    """Item 6 always second, by the log of a policy that shows it there now and then."""
+    lists, k = 40_000, 3
+    candidates = alike(lists)
+    slots = explore(candidates, k, 0.5)
+    items, at = candidates.item[slots.row], slots.rank - 1
+    clicked = np.random.default_rng(1).random(len(items)) < 0.1 + 0.05 * items + 0.02 * at
+    wanted = np.array([0, 6, 2])
+    found = evaluate(
+        LoggedImpressions(
+            clicked.astype(float),
+            slots.propensity,
+            (items == wanted[at]).astype(float),
+            context=candidates.context[slots.row],
+            position=at,
+        ),
+        Options(sampling=Sampling("normal", level=0.9999)),
+    )
+    truth = (0.1 + 0.05 * wanted + 0.02 * np.arange(k)).mean()
+    for value in (found.values["IPS"], found.values["SNIPS"]):
+        assert value.low <= truth <= value.high
+    assert found.values["IPS"].high - found.values["IPS"].low < 0.2 * truth
+    assert found.mean_weight.low <= 1 <= found.mean_weight.high

@@ -31,7 +31,7 @@ def seed_of(night: str, placement: str) -> int:
 def uniforms(seed: int, stream: str, *names: np.ndarray) -> np.ndarray:
     """(n,) float64 in [0, 1): one for each row of `names`, (n,) uint64 each.
 
-    Two streams of one seed are independent of each other. 10 million rows of two names take 0.5 s.
+    Two streams of one seed are independent of each other. 10 million rows of two names take 0.7 s.
     """
     mixed = keys([f"{seed}\0{stream}"])
     for name in names:
