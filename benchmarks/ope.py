@@ -171,8 +171,6 @@ class Asked:
     policy: str
     by_other: Findings
     own: float
-    clicks: int
-    own_clicks: int
 
 
 def ask(folder: Path, campaign: str, policy: str) -> Asked:
@@ -184,29 +182,24 @@ def ask(folder: Path, campaign: str, policy: str) -> Asked:
     rows = LoggedImpressions.under(
         asked, log.item, log.click, log.propensity, position=log.position
     )
-    clicks = int(log.click.sum())
-    return Asked(
-        campaign, policy, evaluate(rows), float(own.click.mean()), clicks, int(own.click.sum())
-    )
+    return Asked(campaign, policy, evaluate(rows), float(own.click.mean()))
 
 
 def show_open_bandit(folder: Path) -> None:
     table = _table(
         "Open Bandit, 10,000 impressions a log: clicks per thousand, 95 % intervals",
-        "campaign", "policy", "its own log", "IPS", "SNIPS", "DM", "DR",
-        "effective size", "mean weight",
+        "campaign", "policy", "own log", "IPS", "SNIPS", "DM", "DR", "eff. size", "weight",
     )  # fmt: skip
     for campaign in CAMPAIGNS:
         for policy in ("bts", "random"):
             a = ask(folder, campaign, policy)
-            weight = a.by_other.mean_weight
             table.add_row(
                 campaign,
                 POLICIES[policy],
                 f"{1000 * a.own:.1f}",
                 *(_per_thousand(name, value) for name, value in a.by_other.values.items()),
                 f"{a.by_other.effective_size:,.0f}",
-                f"{weight.mean:.2f} [{weight.low:.2f}, {weight.high:.2f}]",
+                f"{a.by_other.mean_weight.mean:.2f}",
             )
     console.print(table)
 

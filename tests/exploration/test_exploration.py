@@ -67,7 +67,7 @@ def chances_by_slot(candidates, slots, k) -> tuple[np.ndarray, np.ndarray]:
 @POLICIES
 @pytest.mark.parametrize(("k", "budget"), [(3, 0.2), (3, 0.5), (4, 1.0), (7, 0.6)])
 def test_a_slot_shows_an_item_as_often_as_its_logged_propensity_says(explore, k, budget):
-    lists = 100_000
+    lists = 40_000
     candidates = alike(lists)
     shown, logged = chances_by_slot(candidates, explore(candidates, k, budget), k)
     assert logged.sum(axis=1) == pytest.approx(np.ones(k), abs=1e-6)
@@ -113,6 +113,13 @@ def test_a_pool_smaller_than_the_budget_is_never_overdrawn():
     slots = uniformly(alike(5000, pool=5), 4, 0.9)
     assert slots.is_exploration.reshape(-1, 4).sum(axis=1).max() == 1
     assert set(slots.propensity[slots.is_exploration]) == {0.25}
+
+
+def test_an_even_share_bounds_every_propensity_from_below():
+    slots = by_thompson(alike(5000), 3, 0.3)
+    alone = explore_by_thompson(alike(5000), 3, 0.3, SEED, LAW, even=0.0)
+    assert slots.propensity[slots.is_exploration].min() > 0.3 * 0.1 / 6
+    assert alone.propensity[alone.is_exploration].min() < 0.3 * 0.1 / 6
 
 
 @POLICIES
@@ -236,6 +243,8 @@ def test_what_cannot_be_explored_is_refused_in_words():
         uniformly(whole, 3, 1.5)
     with pytest.raises(SettingsError, match="A list of 0 slots"):
         by_thompson(whole, 0, 0.5)
+    with pytest.raises(SettingsError, match="even share of 2"):
+        explore_by_thompson(whole, 3, 0.5, SEED, LAW, even=2)
     with pytest.raises(InputError, match="Candidate 4 has the score nan"):
         score = np.where(np.arange(18) == 4, np.nan, whole.score)
         Candidates(whole.context, whole.item, score, whole.context_keys, whole.item_keys)

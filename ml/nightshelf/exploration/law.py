@@ -18,7 +18,8 @@ from nightshelf.exploration.responses import Posteriors
 
 CELLS = 64
 NODES = 3
-"""In each cell: exact for polynomials of degree five; what is left is below 1e-6 of the whole (tests)."""
+"""In each cell: exact for polynomials of degree five; what is left is below 1e-6 of the whole (tests), and below .2 % of
+the rarest item's chance."""
 ITEMS_FOR_EDGES = 1000
 LISTS_AT_ONCE = 20_000
 """Bounds memory at 30 MB. A list's sum is its own, so blocks change nothing."""
