@@ -3,7 +3,7 @@
     python benchmarks/ope.py [REPETITIONS]
 
 1. A simulated shop: bias, error and coverage of the 95 % interval of every estimator and kind of
-   interval over REPETITIONS logs (500 by default; about 4 minutes on two cores).
+   interval over REPETITIONS logs (500 by default; about ten minutes on two busy cores).
 2. Open Bandit, small, in $NIGHTSHELF_SHARED_DATA/open_bandit_small: for each campaign the value of the
    Thompson policy from the even log, and of the even policy from the Thompson log, each beside what
    that policy's own log earned.
