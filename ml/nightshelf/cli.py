@@ -324,6 +324,38 @@ def quarantine(
 
 
 @app.command()
+def ope(
+    log: Annotated[
+        Path, typer.Argument(help="Impressions: context_id, item_id, position, propensity, reward.")
+    ],
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="Its item_id and probability, by context_id and position if it has them."
+        ),
+    ] = None,
+    uniform: Annotated[
+        bool, typer.Option("--uniform", help="Evaluate the even policy over all items of the log.")
+    ] = False,
+    clip: Annotated[
+        float | None, typer.Option(help="Cut weights to this; the estimates then lean downwards.")
+    ] = None,
+    intervals: Annotated[
+        str, typer.Option(help="bootstrap_t, percentile or normal.")
+    ] = "bootstrap_t",
+    allow_uncovered: Annotated[
+        float, typer.Option(min=0, max=1, help="The policy's share on items never shown.")
+    ] = 0.01,
+) -> None:
+    """Estimate what another policy would have earned, from logged impressions."""
+    from nightshelf.ope import Options, Sampling
+    from nightshelf.ope.command import run
+
+    options = Options(clip=clip, allow_uncovered=allow_uncovered, sampling=Sampling(intervals))
+    run(log, policy, uniform, options)
+
+
+@app.command()
 def demo(home: HomeDir = None) -> None:
     """Lay the demo shop's landing files out (The Complete Journey, 366 files)."""
     from nightshelf.demo import lay_out

@@ -37,7 +37,8 @@ class SettingsError(NightshelfError):
 
 
 class InputError(NightshelfError):
-    """Raised when a landing file cannot be taken, or the logs do not reach the night."""
+    """Raised when a landing file cannot be taken, the logs do not reach the night, or an impression log
+    cannot be weighed."""
 
     exit_code = 3
 

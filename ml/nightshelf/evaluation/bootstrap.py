@@ -112,17 +112,22 @@ def _resampled_means(
     sums: np.ndarray, counts: np.ndarray, seed: int, repetitions: int
 ) -> np.ndarray:
     """(repetitions, n_figures): the mean of each figure over each draw of users."""
+    totals = resampled_totals(np.concatenate([sums, counts], axis=1), seed, repetitions)
+    return _over(*np.split(totals, 2, axis=1))
+
+
+def resampled_totals(parts: np.ndarray, seed: int, repetitions: int) -> np.ndarray:
+    """(repetitions, n_figures): the sums of `parts` (n_users, n_figures) over each draw of users."""
     from threadpoolctl import threadpool_limits
 
     generator = np.random.default_rng(seed)
-    parts = np.concatenate([sums, counts], axis=1)
     totals = np.empty((repetitions, parts.shape[1]))
     # One BLAS thread: a sum that is split rounds another way.
     with threadpool_limits(1, "blas"):
         for start in range(0, repetitions, REPETITIONS_AT_ONCE):
             drawn = _draw(generator, len(parts)) @ parts
             totals[start : start + REPETITIONS_AT_ONCE] = drawn[: repetitions - start]
-    return _over(*np.split(totals, 2, axis=1))
+    return totals
 
 
 def _draw(generator: np.random.Generator, n_users: int) -> np.ndarray:

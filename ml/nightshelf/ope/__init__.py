@@ -1,0 +1,22 @@
+"""Off-policy evaluation: what another policy would have earned, from the log of the one that served.
+
+Imports scikit-learn only where a model of rewards is fitted.
+"""
+
+from nightshelf.ope.estimators import ESTIMATORS
+from nightshelf.ope.intervals import Sampling
+from nightshelf.ope.log import LoggedImpressions, Policy
+from nightshelf.ope.report import Findings, Options, evaluate
+from nightshelf.ope.rewards import LogisticRewards, TabularRewards
+
+__all__ = [
+    "ESTIMATORS",
+    "Findings",
+    "LoggedImpressions",
+    "LogisticRewards",
+    "Options",
+    "Policy",
+    "Sampling",
+    "TabularRewards",
+    "evaluate",
+]
