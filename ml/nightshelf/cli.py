@@ -279,10 +279,40 @@ def shelf(
 
 @app.command()
 def nights(shop: ShopFile, home: HomeDir = None) -> None:
-    """List the published nights, and whether their files are whole."""
+    """List the published nights, which one readers see, and which were taken back."""
     from nightshelf.show import show_nights
 
     show_nights(_home(home), shop)
+
+
+@app.command()
+def verify(shop: ShopFile, home: HomeDir = None) -> None:
+    """Check every published file against its manifest."""
+    from nightshelf.show import show_verified
+
+    show_verified(_home(home), shop)
+
+
+@app.command("roll-back")
+def roll_back(
+    shop: ShopFile,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            envvar="NIGHTSHELF_TO",
+            help="A night, or night/attempt. Default: the one published before what readers see.",
+        ),
+    ] = None,
+    home: HomeDir = None,
+) -> None:
+    """Show readers an older night again, and let the models that made it reign."""
+    from nightshelf.publishing.roll_back import models_of
+    from nightshelf.publishing.roll_back import roll_back as go_back
+    from nightshelf.settings import load_shop
+    from nightshelf.show import show_rolled_back
+
+    where, name = _home(home), load_shop(shop).name
+    show_rolled_back(go_back(where.shop(name), to or None, models_of(where, name)))
 
 
 @app.command()

@@ -248,6 +248,18 @@ class Placements(Strict):
     k_popular: Annotated[int, Field(ge=1, le=1000)] = 50
 
 
+class Keep(Strict):
+    """What stays on the disk. The night that readers see and the one before it always do."""
+
+    nights: Annotated[int, Field(ge=2, le=10_000)] = 60
+    """Published attempts, the newest."""
+    days: Annotated[int, Field(ge=1, le=36_500)] = 400
+    """Published nights older than this, counted from the newest one, go."""
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Attempts, with all their intermediate tables and models, the last worked on. What MLflow keeps is
+    not touched."""
+
+
 NO_PLACE = {"localtime", "Factory", "posixrules"}
 """Zone files that say nothing of where the shop is."""
 
@@ -268,6 +280,7 @@ class Shop(Strict):
     cleaning: Cleaning = Cleaning()
     doors: Doors = Doors()
     placements: Placements = Placements()
+    keep: Keep = Keep()
 
     @field_validator("landing")
     @classmethod
@@ -345,7 +358,7 @@ def _told(error: dict) -> str:
 def _known_keys(location: tuple) -> list[str]:
     model: type[BaseModel] = Shop
     children = {"sources": Source, "events": Events, "cleaning": Cleaning, "doors": Doors,
-                "placements": Placements}  # fmt: skip
+                "placements": Placements, "keep": Keep}  # fmt: skip
     for part in location[:-1]:
         model = children.get(part, model)
     return list(model.model_fields)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from nightshelf.errors import InputError, SettingsError, StorageError
 from nightshelf.paths import Home, ShopHome
-from nightshelf.progress import console
+from nightshelf.placement import PLACEMENT_VIEWS
+from nightshelf.progress import console, progress
 from nightshelf.publishing.nights import (
     PublishedNight,
     current,
@@ -20,11 +21,15 @@ from nightshelf.publishing.nights import (
     published,
     require_whole,
 )
+from nightshelf.publishing.withdrawn import withdrawn
 from nightshelf.readiness import Placement, Readiness, read_readiness
 from nightshelf.settings import load_shop
 from nightshelf.steps import Run, stage_records
 from nightshelf.storage import read_json
 from nightshelf.warehouse import connect, in_memory
+
+if TYPE_CHECKING:
+    from nightshelf.publishing.roll_back import RolledBack
 
 SHOWN_USERS = 3
 SHOWN_ITEMS = 5
@@ -359,31 +364,83 @@ def _current_or_raise(where: ShopHome, name: str) -> PublishedNight:
 
 
 def show_nights(home: Home, shop_file: Path) -> None:
+    """What was published; files are not read, so that a list of many nights comes at once."""
     shop = load_shop(shop_file)
     where = home.shop(shop.name)
-    now = current(where)
-    damaged = []
+    now, back = current(where), withdrawn(where)
     table = _table(f"Published nights of {shop.name}", "night", "attempt", "rows")
-    for name in ("state", "readers"):
+    for name in ("rec_for_you by", "rec_discover by", "readers"):
         table.add_column(name)
     for night in published(where):
-        wrong = damage(night)
-        damaged += [f"{night.path}: {w}" for w in wrong]
-        state = "; ".join(wrong) or "whole"
-        rows = None if wrong else sum(t["rows"] for t in night.manifest["tables"].values())
+        try:
+            manifest = night.manifest
+        except StorageError:
+            manifest = {}
+        rows = sum(t["rows"] for t in manifest["tables"].values()) if manifest else None
+        seen = "see this one" if now and now.path == night.path else ""
         table.add_row(
             str(night.night),
             str(night.attempt),
             "–" if rows is None else f"{rows:,}",
-            _clean(state, 80),
-            "see this one" if now and now.path == night.path else "",
+            *(_clean(_served_by(manifest, p), 40) for p in PLACEMENT_VIEWS),
+            seen or ("taken back" if night.name in back else ""),
         )
+    console.print(table)
+
+
+def _served_by(manifest: dict, placement: str) -> str:
+    """Who ranked a placement, as a manifest tells it."""
+    decision = (manifest.get("models") or {}).get(placement)
+    if not decision:
+        return "–"
+    version = decision.get("version")
+    return f"{decision['serving']}, version {version}" if version else str(decision["serving"])
+
+
+def show_verified(home: Home, shop_file: Path) -> None:
+    """Reads every published file. Raises StorageError where one is not its manifest's."""
+    shop = load_shop(shop_file)
+    where = home.shop(shop.name)
+    nights, damaged = published(where), []
+    table = _table(f"Published nights of {shop.name}", "night", "attempt")
+    table.add_column("files")
+    with progress("verify") as shown:
+        for number, night in enumerate(nights, start=1):
+            shown.advance(
+                f"{number} of {len(nights)}: night {night.night}, attempt {night.attempt}"
+            )
+            wrong = damage(night)
+            damaged += [f"{night.path}: {w}" for w in wrong]
+            table.add_row(
+                str(night.night), str(night.attempt), _clean("; ".join(wrong) or "whole", 80)
+            )
     console.print(table)
     if damaged:
         raise StorageError(
             "Published files are damaged:\n  " + "\n  ".join(damaged),
-            "Run those nights again; each gets a new attempt.",
+            "Run those nights again, each gets a new attempt; if readers see one of them,"
+            " `nightshelf roll-back` shows the one before meanwhile.",
         )
+
+
+def show_rolled_back(done: RolledBack) -> None:
+    before = f"instead of {done.before.name}" if done.before else "where they saw none"
+    console.print(
+        f"Readers see night {done.target.name} {before}, moved in {done.seconds:.2f} s.",
+        markup=False,
+    )
+    for line in done.told:
+        console.print(f"  {line}", markup=False)
+    if done.withdrawn:
+        names = ", ".join(night.name for night in done.withdrawn)
+        console.print(
+            f"  taken back: {names}; their files stay, and `nightshelf roll-back --to` leads there again",
+            markup=False,
+        )
+    console.print(
+        "The next night examines its new models against these champions, and publishes as ever.",
+        markup=False,
+    )
 
 
 def show_ledger(home: Home, shop_file: Path, everything: bool = False) -> None:

@@ -17,7 +17,7 @@ from nightshelf.columns import SHELVES
 from nightshelf.errors import InputError, SettingsError
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
-from nightshelf.progress import Progress, console, progress
+from nightshelf.progress import Progress, console, counted, progress
 from nightshelf.publishing.nights import PublishedNight, damage
 from nightshelf.settings import Shop, load_shop
 from nightshelf.storage import read_json, read_left, write_json
@@ -303,16 +303,22 @@ def publish(run: Run) -> None:
             "dbt_manifest_sha256": manifest_hash(run.attempt),
             **pinned(run.attempt).told(),
         }
-        done = put_out(run.attempt, more)
+        done = put_out(run.attempt, more, run.shop.keep)
         record["rows"] = done.rows
         record["told"] = _told(run, done)
 
 
 def _told(run: Run, done: Any) -> str:
+    told = _where(run, done)
+    n = len(done.removed)
+    return f"{told}; {counted(n, 'old folder')} removed" if n else told
+
+
+def _where(run: Run, done: Any) -> str:
     if done.already:
         return f"attempt {run.attempt.number} had been published; nothing was changed"
     if not done.is_current:
-        return f"attempt {run.attempt.number}; readers go on seeing a later night"
+        return f"attempt {run.attempt.number}; readers go on seeing another night"
     return f"attempt {run.attempt.number}; readers see it now"
 
 

@@ -18,6 +18,11 @@ class PublishedNight:
     path: Path
 
     @property
+    def name(self) -> str:
+        """Its folder below nights/, such as 2017-12-01/2."""
+        return f"{self.night}/{self.attempt}"
+
+    @property
     def manifest(self) -> dict:
         """Raises StorageError where it is missing or not whole."""
         path = self.path / "manifest.json"

@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,6 +23,9 @@ from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, SHELF, SHELVES
 from nightshelf.errors import StaleAttempt, StorageError, WarehouseLocked
 from nightshelf.paths import PROJECT, Attempt, ShopHome
 from nightshelf.publishing.nights import PublishedNight, current, damage, published
+from nightshelf.publishing.retention import LEAVING, prune
+from nightshelf.publishing.withdrawn import is_withdrawn
+from nightshelf.settings import Keep
 from nightshelf.storage import read_left, sha256_of, sync_directory, sync_file, write_json
 from nightshelf.warehouse import connect
 
@@ -36,24 +42,39 @@ class Publication:
     already: bool
     """This very attempt had been published before; nothing was done."""
     is_current: bool
-    """Readers see it now. False for an older night than the one they see."""
+    """Readers see it now. False for an older night than the one they see, and for one taken back."""
+    removed: list[str] = field(default_factory=list)
+    """Nights and attempts that were beyond what the shop keeps."""
 
 
-def publish(attempt: Attempt, more: dict) -> Publication:
-    """Publishes the attempt's tables. `more` goes into the manifest.
+def publish(attempt: Attempt, more: dict, keep: Keep | None = None) -> Publication:
+    """Publishes the attempt's tables. `more` goes into the manifest; what is beyond `keep` is removed
+    afterwards.
 
     Raises StaleAttempt when a later attempt at the night has been published.
     """
-    attempt.shop.nights.mkdir(parents=True, exist_ok=True)
+    with alone(attempt.shop):
+        done = _publish_locked(attempt, more)
+        removed = prune(attempt.shop, keep, _newest(attempt.shop)) if keep else []
+        return replace(done, removed=removed)
+
+
+@contextmanager
+def alone(shop: ShopHome) -> Iterator[None]:
+    """One process at a time changes the shop's published nights; a dead one holds nothing."""
+    shop.nights.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(shop.nights / ".publish.lock", timeout=PUBLISH_LOCK_SECONDS)
     try:
-        with FileLock(attempt.shop.nights / ".publish.lock", timeout=PUBLISH_LOCK_SECONDS):
-            return _publish_locked(attempt, more)
+        lock.acquire()
     except Timeout:
         raise WarehouseLocked(
-            f"Another process has been publishing into {attempt.shop.nights} for"
-            f" {PUBLISH_LOCK_SECONDS} s.",
-            "Let it finish, or end it, then run `nightshelf publish` again.",
+            f"Another process has been publishing into {shop.nights} for {PUBLISH_LOCK_SECONDS} s.",
+            "Let it finish, or end it, then run this again.",
         ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _publish_locked(attempt: Attempt, more: dict) -> Publication:
@@ -70,8 +91,14 @@ def _publish_locked(attempt: Attempt, more: dict) -> Publication:
     return Publication(night.path, rows, already, is_current)
 
 
+def _newest(shop: ShopHome) -> date:
+    return max(p.night for p in published(shop))
+
+
 def _sweep(shop: ShopHome) -> None:
-    for left in [*shop.nights.glob(".incoming-*"), *shop.nights.glob(".current-*")]:
+    kinds = (".incoming-*", ".current-*", f"{LEAVING}*")
+    lefts = [left for kind in kinds for left in shop.nights.glob(kind)]
+    for left in [*lefts, *shop.attempts.glob(f"{LEAVING}*")]:
         shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
@@ -171,18 +198,26 @@ def _read_back(night: PublishedNight) -> None:
 
 
 def _point(shop: ShopHome, night: PublishedNight) -> bool:
-    """Moves `current` forward. An older night than the one readers see does not take its place."""
+    """Moves `current` forward. An older night than the one readers see does not take its place, nor
+    does one that was taken back."""
+    if is_withdrawn(shop, night):
+        return False
     try:
         now = current(shop)
     except StorageError:
         now = None  # it points at nothing: any night is better
     if now is not None and (now.night, now.attempt) > (night.night, night.attempt):
         return False
+    point_at(shop, night)
+    return True
+
+
+def point_at(shop: ShopHome, night: PublishedNight) -> None:
+    """Readers see that night, by one rename."""
     beside = shop.nights / f".current-{os.getpid()}"
     beside.symlink_to(night.path.relative_to(shop.nights))
     beside.replace(shop.current)
     sync_directory(shop.nights)
-    return True
 
 
 def _sql(path: Path) -> str:

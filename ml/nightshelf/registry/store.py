@@ -328,10 +328,29 @@ class Registry:
 
     def champion(self, placement: str) -> Registered | None:
         """Who reigns, unread; None where nobody does, or where somebody took the alias away."""
+        version = self._version_of(self.model_name(placement), CHAMPION)
+        return None if version is None else self._registered(placement, version)
+
+    def version(self, placement: str, number: str) -> Registered:
+        """Any version, unread. Raises ModelError where it is gone."""
+        from mlflow.exceptions import MlflowException
+
         name = self.model_name(placement)
-        version = self._version_of(name, CHAMPION)
-        if version is None:
-            return None
+        try:
+            return self._registered(placement, self.client.get_model_version(name, number))
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            raise ModelError(f"Version {number} of {name} is not in the registry.", AGAIN) from None
+
+    def dismiss(self, placement: str) -> None:
+        """Nobody reigns: the alias `champion` is taken away, if anyone has it."""
+        name = self.model_name(placement)
+        if self._version_of(name, CHAMPION) is not None:
+            self.client.delete_registered_model_alias(name, CHAMPION)
+
+    def _registered(self, placement: str, version: Any) -> Registered:
+        name = self.model_name(placement)
         return Registered(
             version=str(version.version),
             night=version.tags.get("night", ""),

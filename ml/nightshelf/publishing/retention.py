@@ -1,0 +1,73 @@
+"""What is kept: published nights by number and age, attempts by number. A home does not grow for ever.
+
+Never removed: the night that readers see, the one that a roll-back leads to, and the attempts that made
+them. A folder is renamed before its files go, so that a removal cut short leaves no half night; the next
+publish sweeps the rest.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+
+from nightshelf.paths import Attempt, ShopHome
+from nightshelf.publishing.nights import PublishedNight, current, published
+from nightshelf.publishing.withdrawn import withdrawn
+from nightshelf.settings import Keep
+from nightshelf.storage import sync_directory
+
+LEAVING = ".leaving-"
+
+
+def prune(shop: ShopHome, keep: Keep, today: date) -> list[str]:
+    """Removes what is beyond `keep`; returns its names. Ages are counted in nights before `today`, the
+    newest night published. To be called with the lock of `publish`."""
+    seen = current(shop)
+    if seen is None:
+        return []
+    dear = [seen, *before(shop, seen)]
+    gone = [n for n in _superfluous(published(shop), keep, today) if n not in dear]
+    for night in gone:
+        _remove(night.path)
+    attempts = _old_attempts(shop, keep.attempts, {n.name for n in dear})
+    for attempt in attempts:
+        _remove(attempt.root)
+    return [n.name for n in gone] + [f"attempt {a.night}/{a.number}" for a in attempts]
+
+
+def before(shop: ShopHome, now: PublishedNight) -> list[PublishedNight]:
+    """Where a roll-back leads, as a list of one or none: the newest before `now` that was not taken
+    back."""
+    back = withdrawn(shop)
+    return [n for n in published(shop) if n < now and n.name not in back][-1:]
+
+
+def _superfluous(nights: list[PublishedNight], keep: Keep, today: date) -> list[PublishedNight]:
+    oldest = today - timedelta(days=keep.days)
+    return [
+        night
+        for place, night in enumerate(reversed(nights), start=1)
+        if place > keep.nights or night.night < oldest
+    ]
+
+
+def _old_attempts(shop: ShopHome, n: int, dear: set[str]) -> list[Attempt]:
+    """All but the `n` that were written to last: one that a living night works on is among those."""
+    found = [shop.attempt_in(folder) for folder in shop.attempts.glob("????-??-??/*")]
+    newest_first = sorted((a for a in found if a is not None), key=_touched, reverse=True)
+    return [a for a in newest_first[n:] if f"{a.night}/{a.number}" not in dear]
+
+
+def _touched(attempt: Attempt) -> float:
+    places = (attempt.root, attempt.stages, attempt.models, attempt.scores)
+    return max(p.stat().st_mtime for p in places if p.exists())
+
+
+def _remove(folder: Path) -> None:
+    leaving = folder.parent.parent / f"{LEAVING}{folder.parent.name}-{folder.name}"
+    folder.rename(leaving)
+    sync_directory(folder.parent)
+    shutil.rmtree(leaving)
+    if not any(folder.parent.iterdir()):
+        folder.parent.rmdir()
