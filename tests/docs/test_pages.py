@@ -29,7 +29,7 @@ from nightshelf.columns import (
 from nightshelf.errors import NightshelfError
 from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.ingest.contract import REASONS
-from nightshelf.settings import (
+from nightshelf.settings import , Keep(
     Cleaning,
     Doors,
     Events,
@@ -103,7 +103,7 @@ def test_every_event_type_is_documented():
 def keys_of_a_shop_file() -> dict[str, str]:
     """Key → default as the page writes it."""
     tables = {"sources": Source, "events": Events, "cleaning": Cleaning, "doors": Doors}
-    tables |= {"placements": Placements}
+    tables |= {"placements": Placements, "keep": Keep}
     found = {}
     for key, field in Shop.model_fields.items():
         found[key] = _written(field.default)

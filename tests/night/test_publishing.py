@@ -40,7 +40,7 @@ def another(shop, night=NIGHT, number=2):
 
 def listed(shop, night):
     home = str(shop.root.parent.parent)
-    done = CliRunner().invoke(cli.app, ["nights", "--shop", str(night.shop_file), "--home", home])
+    done = CliRunner().invoke(cli.app, ["verify", "--shop", str(night.shop_file), "--home", home])
     return " ".join(done.output.split())
 
 
