@@ -29,10 +29,11 @@ from nightshelf.columns import (
 from nightshelf.errors import NightshelfError
 from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.ingest.contract import REASONS
-from nightshelf.settings import , Keep(
+from nightshelf.settings import (
     Cleaning,
     Doors,
     Events,
+    Keep,
     Placements,
     Shop,
     Source,
