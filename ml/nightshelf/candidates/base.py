@@ -185,16 +185,7 @@ class CandidateModel(ABC):
         return self._score(rows)[at, places]
 
     def _best(self, rows, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
-        columns = self._columns()
-        scores = self._score(rows)
-        found = []
-        for exclude in excludes:
-            if exclude is not None:
-                _forbid(scores, exclude, columns)
-            at, places, values, ranks = top_k(scores, k)
-            codes = columns[places].astype(np.int32, copy=False)
-            found.append(Recommendations(asked[at].astype(np.int32), codes, values, ranks))
-        return found
+        return best_among(self._columns(), self._score(rows), excludes, k, asked)
 
     def _checked_exclude(self, exclude: csr_matrix | None, n_users: int) -> csr_matrix | None:
         if exclude is None:
@@ -208,6 +199,19 @@ class CandidateModel(ABC):
         exclude = csr_matrix(exclude, copy=True)
         exclude.eliminate_zeros()
         return exclude
+
+
+def best_among(columns, scores, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
+    """Top k of each row of `scores` (n_rows × len(columns)) under each of `excludes`, each of which
+    holds those before it; rows are the users `asked`. Writes into `scores`."""
+    found = []
+    for exclude in excludes:
+        if exclude is not None:
+            _forbid(scores, exclude, columns)
+        at, places, values, ranks = top_k(scores, k)
+        codes = columns[places].astype(np.int32, copy=False)
+        found.append(Recommendations(asked[at].astype(np.int32), codes, values, ranks))
+    return found
 
 
 def _forbid(scores: np.ndarray, exclude: csr_matrix, columns: np.ndarray) -> None:

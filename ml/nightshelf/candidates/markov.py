@@ -159,7 +159,7 @@ class Chain:
             after.visit_keys(), return_inverse=True, return_counts=True
         )
         counts = np.power(sizes[of_next].astype(np.float64), -params.visit_power)
-        counts *= np.asarray(users_count[after.users, after.items]).ravel()
+        counts *= _at(users_count, after)
         lists = csr_matrix((counts, (of_next, after.items)), (len(then), n_items))
         return cls(holds, _links(own, then, interactions.as_of, params), lists, params)
 
@@ -174,6 +174,16 @@ class Chain:
         leads = _over(leads, leads @ _sums(self.lists))
         found = nearest(_float32(leads), _float32(self.lists), self.params.successors, itself=True)
         return _float32(found), n / (n + self.params.confidence)
+
+
+def _at(users_count: csr_matrix, steps: Steps) -> np.ndarray:
+    """(n_steps,) float32: what the user of each step counts for its item."""
+    n_items = users_count.shape[1]
+    owners = np.repeat(np.arange(users_count.shape[0]), np.diff(users_count.indptr))
+    keys = owners.astype(np.int64) * n_items + users_count.indices
+    return users_count.data[
+        np.searchsorted(keys, steps.users.astype(np.int64) * n_items + steps.items)
+    ]
 
 
 def _links(own: np.ndarray, after: np.ndarray, as_of: int, params: MarkovParams) -> csr_matrix:

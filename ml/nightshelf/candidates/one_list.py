@@ -1,4 +1,8 @@
-"""One list for everybody, known to the shop or not."""
+"""One list for everybody, known to the shop or not.
+
+Ranked once: a user's list is its beginning, less what is excluded. Looked at is a beginning as long as
+the list and the most that any user of the block has excluded.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nightshelf.candidates.base import NO, CandidateModel
+from nightshelf.candidates.base import NO, CandidateModel, Recommendations, best_among
 from nightshelf.dataset.interactions import Interactions
 
 
@@ -23,6 +27,18 @@ class OneList(CandidateModel):
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
         return np.tile(self.scores[self.scores > NO], (len(rows), 1))
+
+    def _scores_at(self, rows: np.ndarray, at: np.ndarray, places: np.ndarray) -> np.ndarray:
+        return self.scores[self.scores > NO][places]
+
+    def _best(self, rows, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
+        most = max(
+            (int(np.diff(e.indptr).max(initial=0)) for e in excludes if e is not None), default=0
+        )
+        codes = np.lexsort((np.arange(len(self.scores)), -self.scores))[: k + most]
+        codes = np.sort(codes[self.scores[codes] > NO]).astype(np.int32)
+        scores = np.tile(self.scores[codes], (len(rows), 1))
+        return best_among(codes, scores, excludes, k, asked)
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {"scores": self.scores}
