@@ -17,6 +17,7 @@ select
     false as is_exploration,
     1.0::double as propensity
 from {{ ranked }}
+{% if placement in var('off') -%} where false {%- endif %}
 order by context_type, context_id, rank
 {%- endmacro %}
 

@@ -368,7 +368,9 @@ def _keep_fingerprints(shop: Shop, attempt: Attempt, decisions: dict[str, dict])
         for p, d in decisions.items()
     }
     shelves["similar_items"] = sources["item_knn"]["fingerprint"][:16]
-    shelves["bought_together"] = trained.told(attempt, "pairs.json")["fingerprint"][:16]
+    pairs = trained.told(attempt, "pairs.json")
+    shelves["bought_together"] = pairs.pop("fingerprint")[:16]
+    shelves |= {name: of[:16] for name, of in pairs.items()}
     settings = shop.model_dump_json(include={"events", "cleaning", "placements", "time_zone"})
     shelves["sql"] = hashlib.sha256((manifest_hash(attempt) + settings).encode()).hexdigest()[:16]
     write_json(attempt.root / "fingerprints.json", shelves)

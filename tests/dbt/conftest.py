@@ -20,6 +20,10 @@ create table ml.discover as from ml.for_you;
 create table ml.similar_items (item_id varchar, similar_item_id varchar, score double, rank integer);
 create table ml.bought_together
     (item_id varchar, companion_id varchar, score double, rank integer, n_baskets integer);
+create table ml.cart (item_id varchar, second_id varchar, completion_id varchar, score double, is_counted boolean);
+create table ml.next_categories (user_id varchar, category varchar, probability double);
+create table ml.trending (item_id varchar, rise double);
+create table ml.onboarding (item_id varchar, bits double);
 create table ml.interest_forecast
     (user_id varchar, rank integer, category varchar, probability double, source varchar);
 create table ml.interest_tags
