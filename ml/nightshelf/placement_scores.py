@@ -18,8 +18,8 @@ from scipy.sparse import csr_matrix
 
 from nightshelf.candidates import CandidateModel, Trend, fingerprint
 from nightshelf.candidates.carts import CartParams, Completions, completions
-from nightshelf.candidates.one_list import offerable
 from nightshelf.candidates.onboarding import telling
+from nightshelf.candidates.one_list import offerable
 from nightshelf.candidates.top_k import top_k
 from nightshelf.dataset.baskets import Baskets
 from nightshelf.dataset.interactions import Interactions
