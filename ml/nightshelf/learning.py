@@ -312,27 +312,43 @@ def _write_serving(
             "seconds": cut.seconds[name],
         }
     write_json(attempt.models / "sources.json", saved)
-    _write_similar_items(cut, shop, attempt)
+    similar = _write_similar_items(cut, shop, attempt)
     params = pinned(attempt).settings["bought_together"]
     with connect(attempt.database) as db:
         baskets = load_baskets(db, night.as_of("serve"), params.days)
     pairs = _write_bought_together(shop, baskets, attempt)
     others = placement_scores.write(cut.interactions, cut.models, baskets, shop, attempt)
-    write_json(attempt.models / "pairs.json", {"fingerprint": pairs, **others})
+    write_json(
+        attempt.models / "pairs.json",
+        {"bought_together": pairs, "similar_items": similar, **others},
+    )
 
 
-def _write_similar_items(cut: Cut, shop: Shop, attempt: Attempt) -> None:
-    """scores/similar_items.parquet: (item_id, similar_item_id, score, rank)."""
+def _write_similar_items(cut: Cut, shop: Shop, attempt: Attempt) -> str:
+    """scores/similar_items.parquet: (item_id, similar_item_id, score, rank, source): of items that too
+    few took for item_knn to know them, what looks like them. Returns its fingerprint."""
     items = cut.models["item_knn"].items
     # Twice the shelf, so that items that may not be shown leave no holes.
-    found = cut.models["item_knn"].similar_items(2 * shop.placements.k_similar)
+    k = 2 * shop.placements.k_similar
+    found = cut.models["item_knn"].similar_items(k)
+    unknown = placement_scores.freshest_without(
+        cut.interactions, found.users, shop.placements.look_alikes
+    )
+    alike = cut.models["content"].similar_items(k, unknown)
+    parts = (("item_knn", found), ("content", alike))
+    users, codes, scores, ranks = (
+        np.concatenate([getattr(part, column) for _, part in parts])
+        for column in ("users", "item_codes", "scores", "ranks")
+    )
     table = {
-        "item_id": ids_of(items, found.users),
-        "similar_item_id": ids_of(items, found.item_codes),
-        "score": pa.array(found.scores.astype(np.float64)),
-        "rank": pa.array(found.ranks.astype(np.int32)),
+        "item_id": ids_of(items, users),
+        "similar_item_id": ids_of(items, codes),
+        "score": pa.array(scores.astype(np.float64)),
+        "rank": pa.array(ranks.astype(np.int32)),
+        "source": pa.array([name for name, part in parts for _ in range(len(part))], pa.string()),
     }
     write_scores(attempt, "similar_items", table)
+    return fingerprint({"items": users, "similar": codes, "scores": scores})
 
 
 def _write_bought_together(shop: Shop, baskets: Baskets, attempt: Attempt) -> str:

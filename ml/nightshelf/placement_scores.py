@@ -144,3 +144,17 @@ def _onboarding(seen: Interactions, placements: Placements, is_on: bool) -> Made
     items, bits = telling(taken, offerable(seen), groups, k)
     table = {"item_id": ids_of(seen.items, items), "bits": pa.array(bits)}
     return table, fingerprint({"items": items, "bits": bits})
+
+
+def freshest_without(seen: Interactions, known: np.ndarray, n: int) -> np.ndarray:
+    """(at most n,) int64, rising: codes of items that may be offered and are not among `known`, those
+    that were listed or taken last. An old catalogue's thousands that nobody asks for would cost a night
+    most of its time."""
+    fresh = np.full(len(seen.items), np.iinfo(np.int32).min, dtype=np.int32)
+    if seen.catalogue is not None:
+        fresh = seen.catalogue.listed_on.copy()
+    np.maximum.at(fresh, seen.item_codes, seen.days)
+    can = offerable(seen).copy()
+    can[known] = False
+    codes = np.flatnonzero(can)
+    return np.sort(codes[np.lexsort((codes, -fresh[codes].astype(np.int64)))][:n])

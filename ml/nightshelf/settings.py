@@ -246,6 +246,9 @@ class Placements(Strict):
     """At most the neighbours that item_knn keeps."""
     k_together: Annotated[int, Field(ge=1, le=100)] = 10
     k_popular: Annotated[int, Field(ge=1, le=1000)] = 50
+    look_alikes: Annotated[int, Field(ge=0, le=1_000_000)] = 5_000
+    """Items that too few took, and that `rec_similar_items` has what looks like them for: the last
+    listed or taken. About 0.6 ms each in a catalogue of 92 thousand."""
     off: list[str] = []
     """Shelves that are not made, without `rec_`: their tables are published, and empty."""
     k_cart: Annotated[int, Field(ge=1, le=50)] = 10

@@ -66,11 +66,11 @@ def completions(baskets: Baskets, params: CartParams) -> Completions:
     singles = strongest(_single_rules(table, variants.shown), params.k)
     one, other = _pairs(table, params.pairs)
     counted = _triples(holds, one, other, variants.shown, params)
-    pairs, is_counted = _backed_off(counted, singles, one, other, params.k)
+    pairs = _backed_off(counted, singles, one, other, params.k)
     faces = _most_bought(baskets)
     return _joined(
         _of_items(singles, variants),
-        _of_pairs(pairs, is_counted, faces[one], faces[other], variants.shown),
+        _of_pairs(pairs, counted, faces[one], faces[other], variants.shown),
     )
 
 
@@ -117,8 +117,8 @@ def _triples(
 
 def _backed_off(
     counted: csr_matrix, singles: csr_matrix, one: np.ndarray, other: np.ndarray, k: int
-) -> tuple[csr_matrix, csr_matrix]:
-    """(pairs × products: the k best; the same places: 1 where counted, 0 where it is a rule's)."""
+) -> csr_matrix:
+    """Pairs × products: the k best, counts where there are any, else the rules of either item."""
     rules = (singles[one].maximum(singles[other]) * BACK_OFF).tocsr()
     own = np.arange(len(one))
     taken = csr_matrix(
@@ -127,8 +127,7 @@ def _backed_off(
     taken = ((taken + (counted > 0)) > 0).astype(np.float32)
     rules = (rules - rules.multiply(taken)).tocsr()
     rules.eliminate_zeros()
-    best = strongest((counted + rules).astype(np.float32).tocsr(), k)
-    return best, (counted > 0).tocsr()
+    return strongest((counted + rules).astype(np.float32).tocsr(), k)
 
 
 def _most_bought(baskets: Baskets) -> np.ndarray:
@@ -154,9 +153,15 @@ def _of_pairs(
     best: csr_matrix, counted: csr_matrix, one: np.ndarray, other: np.ndarray, shown: np.ndarray
 ) -> Completions:
     rows = np.repeat(np.arange(best.shape[0]), np.diff(best.indptr))
-    is_counted = np.asarray(counted[rows, best.indices]).ravel().astype(bool)
+    is_counted = np.isin(_places(best), _places(counted))
     first, second = np.minimum(one, other)[rows], np.maximum(one, other)[rows]
     return Completions(first, second, shown[best.indices], best.data, is_counted)
+
+
+def _places(matrix: csr_matrix) -> np.ndarray:
+    """(n_entries,) int64: row and column of each as one number."""
+    rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+    return rows * matrix.shape[1] + matrix.indices
 
 
 def _joined(*parts: Completions) -> Completions:
