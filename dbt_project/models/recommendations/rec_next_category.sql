@@ -11,7 +11,10 @@ with likely as (
     select user_id, category, share, 'category'
     from {{ ref('feat_user_category') }}
     where as_of = {{ night }}
-        and not {{ is_ready('next_category') }}
+        and exists (
+            from {{ ref('rpt_readiness') }}
+            where placement = 'rec_next_category' and published_instead = 'category'
+        )
 ),
 
 -- Twice as many as are shown: a category may have nothing to offer.
