@@ -14,6 +14,9 @@ ALL = "recommendations.rec_*"
 GRAIN = "shelf, placement, context_type, context_id"
 LINE = f"{GRAIN}, rank, item_id"
 
+NEWS = ("rec_trending", "rec_new_arrivals", "rec_on_sale")
+"""Shelves that last night says nothing about: a sale that ends takes its lists along."""
+
 MODELS = "Look at the model of the named shelf in dbt_project/models/recommendations, then shelve."
 
 
@@ -105,10 +108,11 @@ def _lines(context: DoorContext) -> list[Rule]:
             ALL,
             f"""
             SELECT {LINE} FROM {{batch}}
-            WHERE context_type = 'item' AND item_id = context_id
+            WHERE (context_type = 'item' AND item_id = context_id)
+                OR (context_type = 'pair' AND item_id IN (evidence[1], evidence[2]))
             """,
             over=stacked,
-            reason="The shopper is looking at it already.",
+            reason="The shopper is looking at it, or has it in the cart already.",
             next_step=MODELS,
         ),
     ]
@@ -196,6 +200,7 @@ def _against_the_marts(context: DoorContext) -> list[Rule]:
             next_step="Look for the stock filter of the named shelf; stock unknown is not refused.",
         ),
     ]
+    rules.append(_evidence_is_the_users_own(context))
     if "rec_discover" in context.shelves:
         rules.append(_discover_is_new())
     if "rec_for_you" in context.shelves:
@@ -203,6 +208,29 @@ def _against_the_marts(context: DoorContext) -> list[Rule]:
         if context.is_personal:
             rules.append(_one_item_does_not_lead(context))
     return rules
+
+
+def _evidence_is_the_users_own(context: DoorContext) -> Rule:
+    """rec_next_category names a category, and no item."""
+    night = literal(context.night)
+    return rows_rule(
+        "evidence_on_a_users_shelf_is_the_users_own",
+        ALL,
+        f"""
+        SELECT {LINE}, named.own_id FROM (
+            SELECT {LINE}, unnest(evidence) AS own_id FROM {{batch}}
+            WHERE context_type = 'user' AND placement <> 'next_category'
+        ) AS named
+        ANTI JOIN marts.fct_interactions AS own
+            ON own.user_id = named.context_id AND own.item_id = named.own_id
+            AND own.interaction_date < {night}
+            AND (own.cancelled_on IS NULL OR own.cancelled_on >= {night})
+            AND (own.left_on IS NULL OR own.left_on >= {night})
+        """,
+        over=_stacked(context),
+        reason="'Because you bought' about what somebody else bought tells one shopper of another.",
+        next_step=MODELS,
+    )
 
 
 def _discover_is_new() -> Rule:
@@ -328,9 +356,10 @@ def _shrunk(context: DoorContext, measure: str, share: float) -> str:
 
 
 def _published(context: DoorContext) -> str:
-    """Last night's shelves. One that is new tonight has nothing to be compared with; where no
-    file is found at all we ask for every one, and DuckDB names what is missing."""
-    files = {shelf: context.previous / f"{shelf}.parquet" for shelf in context.shelves}
+    """Last night's shelves but for the news. One that is new tonight has nothing to be compared with;
+    where no file is found at all we ask for every one, and DuckDB names what is missing."""
+    compared = [shelf for shelf in context.shelves if shelf not in NEWS]
+    files = {shelf: context.previous / f"{shelf}.parquet" for shelf in compared}
     found = {shelf: file for shelf, file in files.items() if file.exists()} or files
     return " UNION ALL ".join(
         f"SELECT {literal(shelf)} AS shelf, context_id FROM read_parquet({literal(str(file))})"

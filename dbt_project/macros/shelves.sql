@@ -17,6 +17,7 @@ select
     false as is_exploration,
     1.0::double as propensity
 from {{ ranked }}
+{% if placement in var('off') -%} where false {%- endif %}
 order by context_type, context_id, rank
 {%- endmacro %}
 
@@ -101,15 +102,16 @@ case when max(usual_buyers_28d) over () > 0 then usual_buyers_28d else n_buyers 
 {%- endmacro %}
 
 {# An item's shelf: first what may be offered of its pairs (item_id, other, score), best first; then,
-   where readiness says that the placement falls short, what sells best in the item's own category. #}
+   where readiness says that the placement falls short, what sells best in the item's own category.
+   `source_name` and `reason_code` are SQL over the pairs. #}
 {% macro item_shelf(placement, other, k, source_name, reason_code) -%}
 with pairs as (
     select
         pairs.item_id as context_id,
         pairs.{{ other }} as item_id,
         pairs.score,
-        '{{ source_name }}' as source,
-        '{{ reason_code }}' as reason_code
+        {{ source_name }} as source,
+        {{ reason_code }} as reason_code
     from {{ source('ml', placement) }} as pairs
     join {{ ref('dim_items') }} as items on items.item_id = pairs.{{ other }}
     where items.is_offerable

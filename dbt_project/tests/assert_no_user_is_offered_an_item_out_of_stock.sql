@@ -1,6 +1,6 @@
 {{ config(tags=['shelve']) }}
 -- A returned row is an offer that cannot be bought.
-{% for shelf in ['rec_for_you', 'rec_discover', 'rec_buy_again', 'rec_similar_items', 'rec_bought_together', 'rec_popular'] -%}
+{% for shelf in shelves() -%}
 select shelf.placement, shelf.context_id, shelf.item_id
 from {{ ref(shelf) }} as shelf
 join {{ ref('dim_items') }} as items using (item_id)

@@ -107,6 +107,12 @@ SHELVES = (
     "rec_bought_together",
     "rec_buy_again",
     "rec_popular",
+    "rec_cart",
+    "rec_next_category",
+    "rec_trending",
+    "rec_new_arrivals",
+    "rec_on_sale",
+    "rec_cold_start",
 )
 
 AUDIENCE = {

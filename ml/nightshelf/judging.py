@@ -367,8 +367,7 @@ def _keep_fingerprints(shop: Shop, attempt: Attempt, decisions: dict[str, dict])
         p: hashlib.sha256((d["fingerprint"] + drawn).encode()).hexdigest()[:16]
         for p, d in decisions.items()
     }
-    shelves["similar_items"] = sources["item_knn"]["fingerprint"][:16]
-    shelves["bought_together"] = trained.told(attempt, "pairs.json")["fingerprint"][:16]
+    shelves |= {name: of[:16] for name, of in trained.told(attempt, "pairs.json").items()}
     settings = shop.model_dump_json(include={"events", "cleaning", "placements", "time_zone"})
     shelves["sql"] = hashlib.sha256((manifest_hash(attempt) + settings).encode()).hexdigest()[:16]
     write_json(attempt.root / "fingerprints.json", shelves)

@@ -2,7 +2,8 @@
 
 What it leaves in the attempt: models/*.npz (the sources as they serve), candidates/<role>_<view>
 .parquet (the pools), models/labels_<view>.npz, models/ranker_<view>.npz, examined_ and rehearsal_<view>.npz,
-models/trained.json (their sha256), scores/similar_items and scores/bought_together.
+models/trained.json (their sha256), scores/similar_items and scores/bought_together, and what
+`placement_scores` writes.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix, vstack
 
-from nightshelf import trained
+from nightshelf import placement_scores, trained
 from nightshelf.candidates import (
     CandidateModel,
     bought_together,
@@ -27,7 +27,7 @@ from nightshelf.candidates import (
     save_npz,
 )
 from nightshelf.candidates.base import one_blas_thread
-from nightshelf.candidates.variants import Variants
+from nightshelf.dataset.baskets import Baskets, load_baskets
 from nightshelf.dataset.catalogue import load_catalogue
 from nightshelf.dataset.interactions import (
     InteractionLog,
@@ -51,6 +51,7 @@ from nightshelf.ranking.labelled import LabelledCut, labelled
 from nightshelf.ranking.pool import PER_SOURCE, VIEWS, Pool, propose
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.recipe import RANKER, Recipe
+from nightshelf.scores import ids_of, write_scores
 from nightshelf.settings import Shop
 from nightshelf.storage import write_json
 from nightshelf.tuning.tried import Tried
@@ -311,69 +312,66 @@ def _write_serving(
             "seconds": cut.seconds[name],
         }
     write_json(attempt.models / "sources.json", saved)
-    _write_similar_items(cut, shop, attempt)
-    pairs = _write_bought_together(shop, night, attempt)
-    write_json(attempt.models / "pairs.json", {"fingerprint": pairs})
+    similar = _write_similar_items(cut, shop, attempt)
+    params = pinned(attempt).settings["bought_together"]
+    with connect(attempt.database) as db:
+        baskets = load_baskets(db, night.as_of("serve"), params.days)
+    pairs = _write_bought_together(shop, baskets, attempt)
+    others = placement_scores.write(cut.interactions, cut.models, baskets, shop, attempt)
+    write_json(
+        attempt.models / "pairs.json",
+        {"bought_together": pairs, "similar_items": similar, **others},
+    )
 
 
-def _write_similar_items(cut: Cut, shop: Shop, attempt: Attempt) -> None:
-    """scores/similar_items.parquet: (item_id, similar_item_id, score, rank)."""
+def _write_similar_items(cut: Cut, shop: Shop, attempt: Attempt) -> str:
+    """scores/similar_items.parquet: (item_id, similar_item_id, score, rank, source): of items that too
+    few took for item_knn to know them, what looks like them. Returns its fingerprint."""
     items = cut.models["item_knn"].items
     # Twice the shelf, so that items that may not be shown leave no holes.
-    found = cut.models["item_knn"].similar_items(2 * shop.placements.k_similar)
+    k = 2 * shop.placements.k_similar
+    found = cut.models["item_knn"].similar_items(k)
+    unknown = placement_scores.freshest_without(
+        cut.interactions, found.users, shop.placements.look_alikes
+    )
+    alike = cut.models["content"].similar_items(k, unknown)
+    parts = (("item_knn", found), ("content", alike))
+    users, codes, scores, ranks = (
+        np.concatenate([getattr(part, column) for _, part in parts])
+        for column in ("users", "item_codes", "scores", "ranks")
+    )
     table = {
-        "item_id": _names(items, found.users),
-        "similar_item_id": _names(items, found.item_codes),
-        "score": pa.array(found.scores.astype(np.float64)),
-        "rank": pa.array(found.ranks.astype(np.int32)),
+        "item_id": ids_of(items, users),
+        "similar_item_id": ids_of(items, codes),
+        "score": pa.array(scores.astype(np.float64)),
+        "rank": pa.array(ranks.astype(np.int32)),
+        "source": pa.array([name for name, part in parts for _ in range(len(part))], pa.string()),
     }
-    _write(attempt, "similar_items", table)
+    write_scores(attempt, "similar_items", table)
+    return fingerprint({"items": users, "similar": codes, "scores": scores})
 
 
-def _write_bought_together(shop: Shop, night: Night, attempt: Attempt) -> str:
+def _write_bought_together(shop: Shop, baskets: Baskets, attempt: Attempt) -> str:
     """scores/bought_together.parquet: (item_id, companion_id, score, rank, n_baskets).
 
     Returns its fingerprint.
     """
-    params = pinned(attempt).settings["bought_together"]
-    recent = f"from marts.fct_basket_items where basket_date >= date '{night.date}' - {params.days}"
-    with connect(attempt.database) as db:
-        items = db.execute(f"select distinct item_id {recent} order by item_id").fetchall()
-        lines = db.execute(f"""
-            select
-                dense_rank() over (order by basket_id, basket_date) - 1 as basket_code,
-                dense_rank() over (order by item_id) - 1 as item_code
-            {recent}""").fetchnumpy()
-        ids = np.array([i[0] for i in items], dtype=object)
-        catalogue = load_catalogue(db, night.as_of("serve")).laid_over(ids)
-    codes = np.asarray(lines["item_code"])
-    counts = np.bincount(codes, minlength=len(ids))
     found = bought_together(
-        np.asarray(lines["basket_code"]),
-        codes,
-        len(ids),
+        baskets.basket_codes,
+        baskets.item_codes,
+        len(baskets.items),
         2 * shop.placements.k_together,
-        params,
-        Variants.of(catalogue.parents, catalogue.offerable, counts),
+        pinned(attempt).settings["bought_together"],
+        baskets.variants,
     )
     table = {
-        "item_id": _names(ids, found.items),
-        "companion_id": _names(ids, found.companions),
+        "item_id": ids_of(baskets.items, found.items),
+        "companion_id": ids_of(baskets.items, found.companions),
         "score": pa.array(found.scores.astype(np.float64)),
         "rank": pa.array(found.ranks.astype(np.int32)),
         "n_baskets": pa.array(found.baskets),
     }
-    _write(attempt, "bought_together", table)
+    write_scores(attempt, "bought_together", table)
     return fingerprint(
         {"items": found.items, "companions": found.companions, "scores": found.scores}
     )
-
-
-def _names(ids: np.ndarray, codes: np.ndarray) -> pa.Array:
-    known = pa.array(ids.tolist(), pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), known).dictionary_decode()
-
-
-def _write(attempt: Attempt, name: str, table: dict[str, pa.Array]) -> None:
-    attempt.scores.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(table), attempt.scores / f"{name}.parquet", compression="zstd")

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightshelf import audience, trained
+from nightshelf import audience, placement_scores, trained
 from nightshelf.errors import ModelError
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
@@ -21,7 +21,9 @@ from nightshelf.warehouse import connect
 
 SHELVES_DEEP = 2
 """Scored rows kept per shelf slot: rules may take half of a list away before it shortens."""
-VIEWS_OF_ML = ("for_you", "discover", "similar_items", "bought_together", *audience.VIEWS)
+VIEWS_OF_ML = (
+    "for_you", "discover", "similar_items", "bought_together", *placement_scores.VIEWS, *audience.VIEWS,
+)  # fmt: skip
 
 
 def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from nightshelf.columns import CONTRACTS, EVENT_TYPES, PROVENANCE
+from nightshelf.columns import CONTRACTS, EVENT_TYPES, PROVENANCE, SHELVES
 from nightshelf.errors import SettingsError
 from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.paths import Home
@@ -246,6 +246,44 @@ class Placements(Strict):
     """At most the neighbours that item_knn keeps."""
     k_together: Annotated[int, Field(ge=1, le=100)] = 10
     k_popular: Annotated[int, Field(ge=1, le=1000)] = 50
+    look_alikes: Annotated[int, Field(ge=0, le=1_000_000)] = 5_000
+    """Items that too few took, and that `rec_similar_items` has what looks like them for: the last
+    listed or taken. About 0.6 ms each in a catalogue of 92 thousand."""
+    off: list[str] = []
+    """Shelves that are not made, without `rec_`: their tables are published, and empty."""
+    k_cart: Annotated[int, Field(ge=1, le=50)] = 10
+    cart_pairs: Annotated[int, Field(ge=0, le=20_000)] = 2_000
+    """Carts of two that `rec_cart` has lists for: the pairs most often bought together. Counting what
+    a third item adds to 2,000 pairs takes about a second on a grocer's year."""
+    k_next: Annotated[int, Field(ge=1, le=200)] = 20
+    """Items on `rec_next_category`, shared out among `next_categories`."""
+    next_categories: Annotated[int, Field(ge=1, le=20)] = 4
+    k_trending: Annotated[int, Field(ge=1, le=200)] = 20
+    k_new: Annotated[int, Field(ge=1, le=200)] = 20
+    new_share: Share = 0.5
+    """Share of the slots of `rec_new_arrivals` that go round among all arrivals, whatever they sell."""
+    graduates_at: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Buyers with whom an arrival leaves the shelf: by then every other shelf knows it."""
+    k_sale: Annotated[int, Field(ge=1, le=200)] = 20
+    sale_share: Annotated[float, Field(ge=0.01, le=0.9)] = 0.2
+    """How far below its usual price an item is on sale; shoppers overlook less than a fifth or so."""
+    k_cold: Annotated[int, Field(ge=1, le=200)] = 20
+    k_onboarding: Annotated[int, Field(ge=1, le=50)] = 10
+    """Items to ask a newcomer about: ten tell most, and few people answer more."""
+    min_audience: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    """A list in `audiences` with fewer users is not published: it would point at persons."""
+
+    @field_validator("off")
+    @classmethod
+    def _known_shelves(cls, off: list[str]) -> list[str]:
+        known = [shelf.removeprefix("rec_") for shelf in SHELVES]
+        for name in off:
+            if name not in known:
+                raise ValueError(f"'{name}' is no shelf; known: {', '.join(known)}")
+        return off
+
+    def is_on(self, placement: str) -> bool:
+        return placement not in self.off
 
 
 class Keep(Strict):

@@ -128,6 +128,10 @@ def _list(title: str, lines: list[str]) -> None:
 def _published(placement: Placement, found: Readiness) -> str:
     if placement.placement == "audiences" and placement.is_ready and found.missing_lists:
         return "some of its lists"
+    if placement.verdict == "off":
+        return "nothing: switched off"
+    if placement.placement == "rec_next_category" and placement.published_instead == "category":
+        return "shares of what was taken"
     # A shelf holds the few rows there are; what could not be learnt of users has none.
     is_shelf = placement.placement.startswith("rec_")
     nothing = "what there is" if placement.has and is_shelf else "nothing"

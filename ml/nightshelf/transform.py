@@ -69,8 +69,9 @@ def _variables(shop: Shop, night: Night, settings: ModelSettings) -> dict:
     }
 
 
-def _of_the_models(params: ModelSettings) -> dict[str, int]:
-    """What SQL must know of the models' settings, to say whether the log feeds them."""
+def _of_the_models(params: ModelSettings) -> dict[str, float]:
+    """What SQL must know of the models' settings, to go by the same windows and to say whether the
+    log feeds them."""
     return {
         "min_buyers": params["item_knn"].min_buyers,
         # 0 stands for all of history.
@@ -78,6 +79,10 @@ def _of_the_models(params: ModelSettings) -> dict[str, int]:
         "min_baskets": params["bought_together"].min_baskets,
         "basket_days": params["bought_together"].days,
         "popularity_days": params["popularity"].window_days,
+        "trend_days": params["trend"].recent_days,
+        "arrival_days": params["new_arrivals"].window_days,
+        "settle_days": params["new_arrivals"].settle_days,
+        "shrink_days": params["new_arrivals"].shrink_days,
     }
 
 

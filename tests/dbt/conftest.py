@@ -17,9 +17,14 @@ create schema ml;
 create table ml.fingerprints (shelf varchar, fingerprint varchar);
 create table ml.for_you (user_id varchar, item_id varchar, score double, source varchar);
 create table ml.discover as from ml.for_you;
-create table ml.similar_items (item_id varchar, similar_item_id varchar, score double, rank integer);
+create table ml.similar_items
+    (item_id varchar, similar_item_id varchar, score double, rank integer, source varchar);
 create table ml.bought_together
     (item_id varchar, companion_id varchar, score double, rank integer, n_baskets integer);
+create table ml.cart (item_id varchar, second_id varchar, completion_id varchar, score double, is_counted boolean);
+create table ml.next_categories (user_id varchar, category varchar, probability double);
+create table ml.trending (item_id varchar, rise double);
+create table ml.onboarding (item_id varchar, bits double);
 create table ml.interest_forecast
     (user_id varchar, rank integer, category varchar, probability double, source varchar);
 create table ml.interest_tags

@@ -22,7 +22,8 @@ COUNTING = (
     "fct_interactions", "fct_basket_items", "feat_item", "feat_item_bursts", "feat_user_item", "fct_active_days",
     "feat_audience_cuts", "feat_user_rhythm", "feat_user_interest", "label_returned", "label_interest",
     "audience_counts", "user_profiles", "user_interest_history", "user_interest_forecast",
-    "user_churn_risk", "audiences",
+    "user_churn_risk", "audiences", "feat_arrivals", "feat_item_price", "feat_first_takings", "feat_placements",
+    "rec_cart", "rec_next_category", "rec_trending", "rec_new_arrivals", "rec_on_sale", "rec_cold_start",
 )  # fmt: skip
 """Models that count days, windows or ties, and cleaning rules: each has a unit test."""
 LOOKING_BACK = ("user_profiles", "user_interest_history", "label_returned", "label_interest")
@@ -73,6 +74,12 @@ def test_shelf_has_the_published_columns_in_their_order(project, shelf):
 def test_every_shelf_is_a_model_of_recommendations(project):
     found = {n for n, node in project.nodes("model").items() if node["schema"] == "recommendations"}
     assert found == set(SHELVES)
+
+
+def test_the_macro_that_names_the_shelves_names_them_all():
+    text = (DBT_PROJECT / "macros" / "placements.sql").read_text()
+    listed = text[text.index("macro shelves()") : text.index("endmacro")]
+    assert tuple(re.findall(r"'(rec_\w+)'", listed)) == SHELVES
 
 
 @pytest.mark.parametrize("table", AUDIENCE)

@@ -134,6 +134,21 @@ SELECT * REPLACE ('bought_together' AS placement) FROM recommendations.rec_simil
 CREATE TABLE recommendations.rec_popular AS
 SELECT * REPLACE ('popular' AS placement, 'all' AS context_type, 'all' AS context_id)
 FROM recommendations.rec_for_you WHERE context_id = 'u0';
+CREATE TABLE recommendations.rec_cart AS
+SELECT * REPLACE ('cart' AS placement) FROM recommendations.rec_similar_items
+UNION ALL SELECT * REPLACE ('cart' AS placement, 'pair' AS context_type, 'i10 + i11' AS context_id,
+    ['i10', 'i11'] AS evidence) FROM recommendations.rec_for_you WHERE context_id = 'u0';
+CREATE TABLE recommendations.rec_next_category AS
+SELECT * REPLACE ('next_category' AS placement, ['Home > Tea'] AS evidence) FROM recommendations.rec_for_you;
+CREATE TABLE recommendations.rec_on_sale AS
+SELECT * REPLACE ('on_sale' AS placement) FROM recommendations.rec_for_you
+UNION ALL SELECT * REPLACE ('on_sale' AS placement) FROM recommendations.rec_popular;
+CREATE TABLE recommendations.rec_trending AS
+SELECT * REPLACE ('trending' AS placement) FROM recommendations.rec_popular;
+CREATE TABLE recommendations.rec_new_arrivals AS
+SELECT * REPLACE ('new_arrivals' AS placement) FROM recommendations.rec_popular;
+CREATE TABLE recommendations.rec_cold_start AS
+SELECT * REPLACE ('cold_start' AS placement) FROM recommendations.rec_popular;
 
 CREATE SCHEMA audience;
 CREATE TABLE audience.user_profiles AS

@@ -133,6 +133,11 @@ def test_a_shop_may_leave_a_shelf_out(attempt, context, spoil):
     assert check("shelves", attempt, replace(context, shelves=fewer)).success
 
 
+def test_a_sale_that_ends_takes_its_lists_along(attempt, context, spoil):
+    spoil("DELETE FROM recommendations.rec_on_sale WHERE context_id > 'u10'")
+    assert check("shelves", attempt, context).success
+
+
 ONE_LEADS = "UPDATE recommendations.rec_for_you SET item_id = 'i13' WHERE rank = 1"
 """i13 is on nobody's list, so that no list names it twice."""
 

@@ -341,6 +341,16 @@ SHELVES = [
         "DELETE FROM recommendations.rec_for_you; INSERT INTO recommendations.rec_for_you "
         "SELECT * REPLACE (DATE '2026-05-31' AS night) FROM read_parquet('{previous}/rec_for_you.parquet')",
     ),
+    (
+        "somebody else's purchase given as the reason",
+        "evidence_on_a_users_shelf_is_the_users_own",
+        "UPDATE recommendations.rec_on_sale SET evidence = ['i7'] WHERE context_id = 'u1'",
+    ),
+    (
+        "a cart completed with what lies in it",
+        "no_item_recommends_itself",
+        "UPDATE recommendations.rec_cart SET item_id = 'i11' WHERE context_type = 'pair' AND rank = 2",
+    ),
 ]
 
 FAULTS = [*RAW, *FEATURES, *SHELVES]

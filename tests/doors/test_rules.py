@@ -295,6 +295,11 @@ FAULTS = [
     ),
     (
         "shelves",
+        "evidence_on_a_users_shelf_is_the_users_own",
+        "UPDATE marts.fct_interactions SET cancelled_on = DATE '2026-05-30' WHERE user_id = 'u1'",
+    ),
+    (
+        "shelves",
         "each_place_holds_one_item",
         "INSERT INTO recommendations.rec_popular "
         "SELECT * FROM recommendations.rec_popular WHERE rank = 2",

@@ -223,6 +223,7 @@ def test_every_column_takes_several_values(first):
     assert {name for name, n in values.items() if n == 1} == set()
     assert {name.split(".")[1] for name, n in values.items() if not n} == {
         "audience_counts",
+        "feat_placements",
         "feat_shop",
     }
 

@@ -34,13 +34,19 @@ from tests.support.small_shops import (
     SmallShop,
 )
 
+NEWS = {"rec_new_arrivals", "rec_on_sale"}
+"""Everything was there in the first weeks, and costs what it did."""
+
 EMPTY = {
     # A session is over in a day, so nobody takes anything on two dates.
     ONLY_SESSIONS.name: {"rec_buy_again"},
     ONE_DAY.name: {"rec_buy_again"},
-    ONE_ITEM.name: {"rec_discover", "rec_similar_items", "rec_bought_together"},
-}
-"""The shelves on which nothing can lie. Every other shelf of every shop holds something."""
+    NO_CATALOGUE.name: {"rec_next_category"},
+    ONE_ITEM.name: {
+        "rec_discover", "rec_similar_items", "rec_bought_together", "rec_cart", "rec_next_category",
+    },
+}  # fmt: skip
+"""The other shelves on which nothing can lie. Every other shelf of every shop holds something."""
 
 LACKING = {
     ONLY_PURCHASES.name: {"views", "carts"},
@@ -92,12 +98,15 @@ def test_the_night_is_published(made):
 
 def test_a_shelf_is_empty_only_where_nothing_can_lie_on_it_and_readiness_says_so(made):
     empty = {shelf for shelf in SHELVES if not made.shelf(shelf, "item_id")}
-    assert empty == EMPTY.get(made.shop.name, set())
+    assert empty == EMPTY.get(made.shop.name, set()) | NEWS
     assert all(made.readiness.of(shelf).may_be_empty for shelf in empty)
 
 
 def test_what_readiness_says_is_published_instead_is_what_lies_there(made):
-    own = {"rec_similar_items": {"item_knn"}, "rec_bought_together": {"baskets"}}
+    own = {
+        "rec_similar_items": {"item_knn", "content"}, "rec_bought_together": {"baskets"},
+        "rec_cart": {"pairs", "triples"}, "rec_cold_start": {"onboarding"},
+    }  # fmt: skip
     for told in map(made.readiness.of, SHELVES):
         if told.is_ready:
             assert "category" not in made.sources(told.placement)
@@ -151,7 +160,7 @@ def test_everybody_who_took_something_has_a_profile_and_what_was_not_learnt_is_t
 def test_a_list_by_category_offers_items_of_the_context_s_own_category(made):
     with duckdb.connect(str(made.run.attempt.database), read_only=True) as db:
         of = dict(db.execute("select item_id, category from marts.dim_items").fetchall())
-    for shelf in ("rec_similar_items", "rec_bought_together"):
+    for shelf in ("rec_similar_items", "rec_bought_together", "rec_cart"):
         for source, context, item in made.shelf(shelf, "source, context_id, item_id"):
             assert source != "category" or of[context] == of[item] is not None
 

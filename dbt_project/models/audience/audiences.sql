@@ -79,6 +79,64 @@ interests as (
     from {{ source('ml', 'interest_tags') }}
 ),
 
+-- The cheapest tenth of who can be told: half a dozen lines say nothing of a habit.
+thrifty as (
+    select
+        'price sensitive' as audience,
+        'price' as kind,
+        null as subject,
+        user_id,
+        null::double as probability,
+        format('pays more than {:.0f} % of others do in the same categories', 100 * price_level) as why
+    from profiles
+    where price_level is not null
+        and n_lines >= 10
+    qualify price_level <= quantile_disc(price_level, 0.1) over ()
+),
+
+-- What a shop writes letters about: what is new, and what is cheaper. Whom it suits best says the
+-- ranking of rec_for_you and rec_discover.
+news as (
+    select item_id, 'is new' as what from {{ ref('rec_new_arrivals') }} where context_type = 'all'
+    union
+    select item_id, 'is on sale' from {{ ref('rec_on_sale') }} where context_type = 'all'
+),
+
+suited as (
+    select user_id, item_id from {{ source('ml', 'for_you') }}
+    union
+    select user_id, item_id from {{ source('ml', 'discover') }}
+),
+
+of_items as (
+    select
+        'item: ' || item_id as audience,
+        'item' as kind,
+        item_id as subject,
+        user_id,
+        null::double as probability,
+        string_agg(distinct what, ', ' order by what) || ', and among what suits the user best' as why
+    from news
+    join suited using (item_id)
+    group by item_id, user_id
+),
+
+of_sales as (
+    select
+        'sale: ' || items.category as audience,
+        'sale' as kind,
+        items.category as subject,
+        sales.context_id as user_id,
+        null::double as probability,
+        format('{} cheaper, up to {:.0f} %, in a category of the user''s',
+            case when count(*) = 1 then '1 item is' else count(*) || ' items are' end, 100 * max(prices.discount)) as why
+    from {{ ref('rec_on_sale') }} as sales
+    join {{ ref('dim_items') }} as items using (item_id)
+    join {{ ref('feat_item_price') }} as prices using (item_id)
+    where sales.context_type = 'user'
+    group by items.category, sales.context_id
+),
+
 gathered as (
     from lapses
     union all by name
@@ -89,6 +147,12 @@ gathered as (
     from newcomers
     union all by name
     from interests
+    union all by name
+    from thrifty
+    union all by name
+    from of_items
+    union all by name
+    from of_sales
 )
 
 select
@@ -102,4 +166,6 @@ select
     probability,
     why
 from gathered
+-- A list of a few points at persons.
+qualify count(*) over (partition by audience) >= {{ var('min_audience') }}
 order by audience, user_id

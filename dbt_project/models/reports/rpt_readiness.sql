@@ -37,6 +37,42 @@ with placements as (
     select 6, 'rec_popular', 'items that somebody took and that may be offered', n_popular, 1, true, null
     from {{ ref('feat_shop') }}
     union all
+    -- As for bought together; a pair that has too few baskets for a third item has its items' lists.
+    select
+        7, 'rec_cart', 'baskets of two or more items', n_baskets, 1000,
+        n_baskets_of_strongest_pair >= {{ var('min_baskets') }}, case when has_categories then 'category' end
+    from {{ ref('feat_shop') }}
+    union all
+    -- Fifty users make some hundreds of steps from a visit to the next, a handful for each category.
+    select
+        8, 'rec_next_category', 'users who took something of a known category on two dates', n_returning, 50,
+        has_categories, case when has_categories then 'category' end
+    from {{ ref('feat_shop') }} cross join {{ ref('feat_placements') }}
+    union all
+    -- Of fewer users' week, what rises is what one of them gave a party with.
+    select
+        9, 'rec_trending', 'users who took something in the last {{ var("trend_days") }} days', n_lately, 20,
+        has_before and n_popular > 0, case when n_popular > 0 then 'popularity' end
+    from {{ ref('feat_shop') }} cross join {{ ref('feat_placements') }}
+    union all
+    -- One arrival makes a list.
+    select
+        10, 'rec_new_arrivals', 'items that arrived in the last {{ var("arrival_days") }} days', n_arrivals, 1,
+        true, null
+    from {{ ref('feat_placements') }}
+    union all
+    -- One item that is cheaper than it was makes a list.
+    select
+        11, 'rec_on_sale', 'items whose price now and one to three months ago are known', n_priced, 1,
+        n_on_sale > 0, null
+    from {{ ref('feat_placements') }}
+    union all
+    -- Fifty first baskets: below, the shop's own pace says more than they do.
+    select
+        12, 'rec_cold_start', 'users who came for the first time in the last 91 days', n_newcomers, 50,
+        n_popular > 0, case when n_popular > 0 then 'popularity' end
+    from {{ ref('feat_shop') }} cross join {{ ref('feat_placements') }}
+    union all
     select 101, 'user_profiles', 'users who took something', n_users, 1, true, null
     from {{ ref('audience_counts') }}
     union all
@@ -66,8 +102,9 @@ with placements as (
 judged as (
     select
         * exclude (is_enough, instead),
-        has >= wanted and is_enough as is_ready,
-        case when not (has >= wanted and is_enough) then coalesce(instead, 'nothing') end as published_instead
+        placement in ({% for name in var('off') %}'rec_{{ name }}', {% endfor %}'') as is_off,
+        has >= wanted and is_enough and not is_off as is_ready,
+        case when is_off then 'nothing' when not is_ready then coalesce(instead, 'nothing') end as published_instead
     from placements
 )
 
@@ -80,7 +117,7 @@ select
     wanted::bigint as wanted,
     -- verdict
     is_ready,
-    case when is_ready then 'ready' when published_instead = 'nothing' then 'may be empty' else 'falls short' end
+    case when is_off then 'off' when is_ready then 'ready' when published_instead = 'nothing' then 'may be empty' else 'falls short' end
         as verdict,
     published_instead,
     format(
@@ -88,14 +125,17 @@ select
         case when has = 1 then regexp_replace(needs, '^(\w+)s ', '\1 ') else needs end, wanted
     )
         || case
+            when is_off then 'switched off in the shop file'
             when is_ready then 'ready'
             when published_instead = 'popularity' then 'popular items will be used'
             when published_instead = 'last_month' then 'the shares of last month will be used'
+            when published_instead = 'category' and placement = 'rec_next_category' then 'shares of what was taken will be used'
             when published_instead = 'category' and has >= wanted
                 then 'no two items share {{ var("min_baskets") }} of them; categories will be used'
             when published_instead = 'category' then 'categories will be used where pairs are lacking'
             when has >= wanted and placement = 'rec_discover' then 'everybody took everything: nothing is left to discover'
-            when has > 0 and placement in ('rec_similar_items', 'rec_bought_together')
+            when has >= wanted and placement = 'rec_on_sale' then 'none is {{ (100 * var("sale_share")) | round | int }} % cheaper than it was: nothing will be published'
+            when has > 0 and placement in ('rec_similar_items', 'rec_bought_together', 'rec_cart')
                 then 'without categories the few pairs there are will be all'
             else 'nothing will be published'
         end as told

@@ -1,7 +1,7 @@
 {{ config(tags=['shelve']) }}
 
 -- What lies on tonight's shelves.
-{% for shelf in ['rec_for_you', 'rec_discover', 'rec_buy_again', 'rec_similar_items', 'rec_bought_together', 'rec_popular'] -%}
+{% for shelf in shelves() -%}
 select
     '{{ shelf }}' as shelf,
     count(*) as n_rows,

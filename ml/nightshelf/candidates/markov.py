@@ -108,6 +108,27 @@ class Markov(CandidateModel):
         scores[scores <= 0] = NO
         return scores
 
+    def group_chances(self, groups: csr_matrix) -> tuple[csr_matrix, csr_matrix, np.ndarray]:
+        """What is needed to say of which group an item of the next visit is: items × groups, categories
+        × groups and (n_groups,) of what is popular, each the share that falls to a group.
+
+        `groups`: items × groups of ones. `chances_of_groups` puts them together for some users.
+        """
+        popular = np.asarray(self.popular @ groups).ravel()
+        return (self.by_item @ groups).tocsr(), (self.by_category @ groups).tocsr(), popular
+
+    def chances_of_groups(
+        self, rows: np.ndarray, parts: tuple[csr_matrix, csr_matrix, np.ndarray]
+    ) -> np.ndarray:
+        """(len(rows), n_groups) float32: P(group | the user's last visits), for positions in `users`. A
+        row sums to 1, or to 0 where nothing of any group is expected."""
+        by_item, by_category, popular = parts
+        chances = (self.of_items[rows] @ by_item).toarray()
+        chances += (self.of_categories[rows] @ by_category).toarray()
+        chances += self.of_popular[rows, None] * popular
+        totals = chances.sum(axis=1, keepdims=True)
+        return np.divide(chances, totals, out=np.zeros_like(chances), where=totals > 0)
+
     def _arrays(self) -> dict[str, np.ndarray]:
         matrices = {name: getattr(self, name) for name in _MATRICES}
         arrays = {"popular": self.popular, "of_popular": self.of_popular}

@@ -1,0 +1,39 @@
+{# Every shelf, for what looks at all of them; the names of columns.SHELVES. #}
+{% macro shelves() -%}
+    {{ return([
+        'rec_for_you', 'rec_discover', 'rec_buy_again', 'rec_similar_items', 'rec_bought_together', 'rec_popular',
+        'rec_cart', 'rec_next_category', 'rec_trending', 'rec_new_arrivals', 'rec_on_sale', 'rec_cold_start',
+    ]) }}
+{%- endmacro %}
+
+{# Whether a placement has what it is meant to be made of. #}
+{% macro is_ready(placement) -%}
+    (select is_ready from {{ ref('rpt_readiness') }} where placement = 'rec_{{ placement }}')
+{%- endmacro %}
+
+{# Every item that somebody took, with its buyers of the last four weeks: what a list falls back on. #}
+{% macro sold_lately() -%}
+    select items.item_id, items.category, items.is_offerable, {{ buyers_lately() }} as n_buyers
+    from {{ ref('feat_item') }} as feat_item
+    join {{ ref('dim_items') }} as items using (item_id)
+    where feat_item.as_of = date '{{ var("night") }}'
+{%- endmacro %}
+
+{# Below every score of the placement itself, and nearer to 0 the more buyers there are. #}
+{% macro score_of_fallback(n_buyers='n_buyers') -%}
+    -1.0::double / (1 + {{ n_buyers }})
+{%- endmacro %}
+
+{# Each row of `offered` (item_id, category and more) for everybody, and again for its category. #}
+{% macro for_all_and_by_category(offered) -%}
+    select 'all' as context_type, 'all' as context_id, * from {{ offered }}
+    union all
+    select 'category', category, * from {{ offered }} where category is not null
+{%- endmacro %}
+
+{# The best k rows of each context of `rows`, ranked by score; ties by item. #}
+{% macro best_of_each_context(rows, k) -%}
+    select *, row_number() over (partition by context_type, context_id order by score desc, item_id) as rank
+    from {{ rows }}
+    qualify rank <= {{ k }}
+{%- endmacro %}
