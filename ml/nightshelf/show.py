@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SHOWN_USERS = 3
 SHOWN_ITEMS = 5
+OF_A_USER = ("for_you", "discover", "buy_again", "next_category", "on_sale")
+"""Shelves with lists for users, without `rec_`."""
 
 
 def show_night(run: Run) -> None:
@@ -283,7 +285,7 @@ def _show_user(shop: ShopHome, night: PublishedNight, user: str, titles: dict[st
     )
     for name in ("shelf", "rank", "item", "title", "reason"):
         table.add_column(name, justify="right" if name == "rank" else "left")
-    for name in ("for_you", "discover", "buy_again"):
+    for name in OF_A_USER:
         rows = _shelf_rows(shop, night, name, user, SHOWN_ITEMS)
         for rank, item, reason, evidence in rows:
             title = _clean(titles.get(item, item), 40)
@@ -297,18 +299,24 @@ def _show_user(shop: ShopHome, night: PublishedNight, user: str, titles: dict[st
 def _shelf_rows(
     shop: ShopHome, night: PublishedNight, name: str, user: str, k: int
 ) -> list[tuple[int, str, str, list[str]]]:
+    path = night.path / f"rec_{name}.parquet"
+    if path.name not in night.manifest["tables"]:
+        return []  # an older night, which had no such shelf
     with in_memory(shop) as db:
         return db.execute(
             "select rank, item_id, reason_code, evidence from read_parquet(?)"
             " where context_type = 'user' and context_id = ? and rank <= ? order by rank",
-            [str(night.path / f"rec_{name}.parquet"), user, k],
+            [str(path), user, k],
         ).fetchall()
 
 
 def _reason(code: str, evidence: list[str], titles: dict[str, str]) -> str:
     if code == "because_you_bought":
         return f"because you bought {_clean(titles.get(evidence[0], evidence[0]), 32)}"
+    if code == "next_category":
+        return f"next: {_clean(evidence[0], 32)}"
     return {
+        "on_sale": "cheaper than usual",
         "due_again": "due again",
         "bought_before": "bought before",
         "popular_now": "popular now",

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from nightshelf.candidates import Markov, MarkovParams
 from nightshelf.errors import SettingsError
@@ -120,6 +121,17 @@ def test_who_has_any_event_has_a_list():
     model = Markov().fit(shop)
     found = model.recommend(shop.users, 10)
     assert np.bincount(found.users).tolist() == [10] * len(shop.users)
+
+
+def test_the_chance_of_a_group_is_the_sum_of_its_items_chances():
+    model = fitted([*after_a(), ("x", 2, "d")])
+    told = scores(model, "w")
+    groups = csr_matrix(np.array([[1, 0], [0, 1], [0, 1], [0, 0]], dtype=np.float32))
+    (found,) = model.chances_of_groups(
+        np.flatnonzero(model.users == "w"), model.group_chances(groups)
+    )
+    sums = np.array([told["a"], told["b"] + told["c"]])
+    assert found == pytest.approx(sums / sums.sum(), rel=1e-6)
 
 
 def test_the_number_of_cores_changes_nothing(monkeypatch):

@@ -3,9 +3,6 @@
 import duckdb
 
 from nightshelf.columns import SHELF, SHELVES
-from nightshelf.dataset.catalogue import load_catalogue
-from nightshelf.dataset.interactions import load_log
-from nightshelf.pinned import pinned
 from nightshelf.publishing.nights import damage, published
 from nightshelf.readiness import read_readiness
 from tests.support import trap_shop
@@ -198,21 +195,6 @@ def test_the_evidence_of_every_row_is_in_the_mart_before_the_night_and_a_user_s_
             else:
                 assert evidence in items, shelf
                 assert context_type not in ("item", "pair") or evidence in context
-
-
-def test_arrivals_are_those_that_the_source_of_arrivals_offers_to_users(night):
-    """The rule stands in SQL and in Python."""
-    run = night.run
-    with duckdb.connect(str(run.attempt.database), read_only=True) as db:
-        types = [t for t, w in run.shop.events.weights.items() if w > 0]
-        catalogue = load_catalogue(db, NIGHT)
-        seen = load_log(db, run.shop.events.target).as_of(NIGHT, types, catalogue)
-        found = db.execute(
-            "select item_id from features.feat_arrivals join marts.dim_items using (item_id)"
-            " where is_offerable order by item_id"
-        ).fetchall()
-    model = pinned(run.attempt).settings.model("new_arrivals").fit(seen)
-    assert [item for (item,) in found] == list(model.items[model.columns])
 
 
 def test_the_published_files_are_whole(night):

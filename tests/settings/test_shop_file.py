@@ -37,6 +37,7 @@ WRONG = {
     "unknown key in cleaning": (GOOD + "[cleaning]\nmin_price = 1", "cleaning.min_price: unknown key"),
     "unknown key in doors": (GOOD + "[doors]\nopen = true", "doors.open: unknown key"),
     "unknown key in placements": (GOOD + "[placements]\nn = 1", "placements.n: unknown key; known here: k"),
+    "an unknown shelf that is off": (GOOD + '[placements]\noff = ["basket"]', "placements.off: 'basket' is no shelf; known: for_you, discover"),
     "no name": (GOOD.replace('name = "shop"', ""), "name: missing"),
     "no zone": (GOOD.replace('time_zone = "Europe/London"', ""), "time_zone: missing"),
     "no sources": (BARE, "sources: missing"),
