@@ -78,11 +78,13 @@ LEARNT_FROM = tuple(
 ALIKE = {
     "audience.audience_counts.n_interested_twice",
     "audience.audience_counts.n_outcomes",
+    "features.feat_placements.has_before",
+    "features.feat_placements.n_on_sale",
     "features.feat_shop.has_categories",
     "features.feat_shop.is_something_new",
 }
 """Columns that say the same as of the night, with and without all that was added: they count what
-there was in older windows, or say yes either way."""
+there was in older windows, or say yes either way; and nothing is on sale."""
 
 NOT_OF_NEW_ITEMS = (
     "near_top_own_history", "pair_days", "pair_days_28d", "pair_days_91d", "pair_days_since_last",
