@@ -356,8 +356,9 @@ def quarantine(
 @app.command()
 def ope(
     log: Annotated[
-        Path, typer.Argument(help="Impressions: context_id, item_id, position, propensity, reward.")
-    ],
+        Path | None,
+        typer.Argument(help="Impressions: context_id, item_id, position, propensity, reward."),
+    ] = None,
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -376,13 +377,30 @@ def ope(
     allow_uncovered: Annotated[
         float, typer.Option(min=0, max=1, help="The policy's share on items never shown.")
     ] = 0.01,
+    shop: Annotated[
+        Path | None,
+        typer.Option(help="Instead of a log: this shop's own impressions, of --placement."),
+    ] = None,
+    placement: Annotated[str | None, typer.Option(help="With --shop: the shelf.")] = None,
+    reward: Annotated[str, typer.Option(help="With --shop: click or purchase.")] = "click",
+    home: HomeDir = None,
 ) -> None:
     """Estimate what another policy would have earned, from logged impressions."""
     from nightshelf.ope import Options, Sampling
     from nightshelf.ope.command import run
 
     options = Options(clip=clip, allow_uncovered=allow_uncovered, sampling=Sampling(intervals))
-    run(log, policy, uniform, options)
+    if (log is None) == (shop is None) or (shop is None) != (placement is None):
+        raise SettingsError(
+            "One log is to be weighed.", "Pass a file, or --shop with --placement, and not both."
+        )
+    if shop is None:
+        run(log, policy, uniform, options)
+        return
+    from nightshelf.ope.shop import logged
+
+    with logged(_home(home), shop, placement, reward) as own:
+        run(own, policy, uniform, options)
 
 
 @app.command()

@@ -22,7 +22,8 @@ COUNTING = (
     "fct_interactions", "fct_basket_items", "feat_item", "feat_item_bursts", "feat_user_item", "fct_active_days",
     "feat_audience_cuts", "feat_user_rhythm", "feat_user_interest", "label_returned", "label_interest",
     "audience_counts", "user_profiles", "user_interest_history", "user_interest_forecast",
-    "user_churn_risk", "audiences",
+    "user_churn_risk", "audiences", "int_list_events", "fct_impressions", "int_shelves_replayed",
+    "rpt_online_quality", "rpt_impressions",
 )  # fmt: skip
 """Models that count days, windows or ties, and cleaning rules: each has a unit test."""
 LOOKING_BACK = ("user_profiles", "user_interest_history", "label_returned", "label_interest")
