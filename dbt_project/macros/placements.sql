@@ -1,7 +1,7 @@
 {# Every shelf, for what looks at all of them; the names of columns.SHELVES. #}
 {% macro shelves() -%}
     {{ return([
-        'rec_for_you', 'rec_discover', 'rec_buy_again', 'rec_similar_items', 'rec_bought_together', 'rec_popular',
+        'rec_for_you', 'rec_discover', 'rec_similar_items', 'rec_bought_together', 'rec_buy_again', 'rec_popular',
         'rec_cart', 'rec_next_category', 'rec_trending', 'rec_new_arrivals', 'rec_on_sale', 'rec_cold_start',
     ]) }}
 {%- endmacro %}

@@ -69,7 +69,7 @@ def _home(path: Path | None):
     return Home(root)
 
 
-def _date(text: str) -> date:
+def _date(text: str, option: str = "--as-of") -> date:
     try:
         found = date.fromisoformat(text)
         if found.isoformat() != text:
@@ -77,7 +77,7 @@ def _date(text: str) -> date:
         return found
     except ValueError:
         raise SettingsError(
-            f"--as-of '{text}' is no date.", "Write it as year-month-day, such as 2017-12-01."
+            f"{option} '{text}' is no date.", "Write it as year-month-day, such as 2017-12-01."
         ) from None
 
 
@@ -267,14 +267,44 @@ def readiness(
     )
 
 
+PublishedOf = Annotated[
+    str,
+    typer.Option("--night", metavar="YYYY-MM-DD", help="A published night. Default: the current."),
+]
+
+
 @app.command()
 def shelf(
-    user: Annotated[str, typer.Argument(help="A user id.")], shop: ShopFile, home: HomeDir = None
+    user: Annotated[str, typer.Argument(help="A user id.")],
+    shop: ShopFile,
+    home: HomeDir = None,
+    night: PublishedOf = "",
+    placement: Annotated[str | None, typer.Option(help="Only this shelf, such as for_you.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="So many slots of each list.")] = 10,
 ) -> None:
-    """Print a user's shelves of the current night, with titles and reasons."""
-    from nightshelf.show import show_shelf
+    """Print a user's published shelves, with titles, reasons, scores and propensities."""
+    from nightshelf.tracing.shelf import show_shelf
 
-    show_shelf(_home(home), shop, user)
+    of = _date(night, "--night") if night else None
+    show_shelf(_home(home), shop, user, of, placement, top)
+
+
+@app.command()
+def explain(
+    shop: ShopFile,
+    user: Annotated[str, typer.Option(help="A user id.")],
+    item: Annotated[str, typer.Option(help="An item id.")],
+    placement: Annotated[
+        str | None, typer.Option(help="Why it is on this shelf, or why not. Default: where it is.")
+    ] = None,
+    night: PublishedOf = "",
+    home: HomeDir = None,
+) -> None:
+    """Walk back from a shelf row to its score, its sources, and the lines of the log behind it."""
+    from nightshelf.tracing.explain import show_explained
+
+    of = _date(night, "--night") if night else None
+    show_explained(_home(home), shop, user, item, placement, of)
 
 
 @app.command()
@@ -356,8 +386,9 @@ def quarantine(
 @app.command()
 def ope(
     log: Annotated[
-        Path, typer.Argument(help="Impressions: context_id, item_id, position, propensity, reward.")
-    ],
+        Path | None,
+        typer.Argument(help="Impressions: context_id, item_id, position, propensity, reward."),
+    ] = None,
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -376,13 +407,30 @@ def ope(
     allow_uncovered: Annotated[
         float, typer.Option(min=0, max=1, help="The policy's share on items never shown.")
     ] = 0.01,
+    shop: Annotated[
+        Path | None,
+        typer.Option(help="Instead of a log: this shop's own impressions, of --placement."),
+    ] = None,
+    placement: Annotated[str | None, typer.Option(help="With --shop: the shelf.")] = None,
+    reward: Annotated[str, typer.Option(help="With --shop: click or purchase.")] = "click",
+    home: HomeDir = None,
 ) -> None:
     """Estimate what another policy would have earned, from logged impressions."""
     from nightshelf.ope import Options, Sampling
     from nightshelf.ope.command import run
 
     options = Options(clip=clip, allow_uncovered=allow_uncovered, sampling=Sampling(intervals))
-    run(log, policy, uniform, options)
+    if (log is None) == (shop is None) or (shop is None) != (placement is None):
+        raise SettingsError(
+            "One log is to be weighed.", "Pass a file, or --shop with --placement, and not both."
+        )
+    if shop is None:
+        run(log, policy, uniform, options)
+        return
+    from nightshelf.ope.shop import logged
+
+    with logged(_home(home), shop, placement, reward) as own:
+        run(own, policy, uniform, options)
 
 
 @app.command()

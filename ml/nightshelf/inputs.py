@@ -1,4 +1,5 @@
-"""Pins what a night reads: views in the attempt's file over the parts that the ledger names now.
+"""Pins what a night reads: views in the attempt's file over the parts that the ledger names now, and
+over what earlier nights published.
 
 Files that land later do not reach a night that has begun, and a part that the ledger does not name
 does not exist.
@@ -14,6 +15,7 @@ import duckdb
 
 from nightshelf.columns import CONTRACTS, PROVENANCE
 from nightshelf.errors import InputError, StorageError
+from nightshelf.following import pin_published
 from nightshelf.ingest.adapters import adapters
 from nightshelf.ingest.adapters.base import literal, quoted
 from nightshelf.ingest.ledger import Ledger, Part
@@ -35,6 +37,7 @@ def pin(attempt: Attempt, night: Night) -> None:
             _view(db, kind, contract, of_kind, attempt.shop, ledger.replaced_ids())
         _pin_files(db, ledger)
         _pin_days(db, ledger, night, _pin_facts(db, night))
+        pin_published(db, attempt.shop, night)
         _check_reach(db, night)
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 
-from nightshelf.errors import InputError, SettingsError, StorageError
+from nightshelf.errors import SettingsError, StorageError
 from nightshelf.paths import Home, ShopHome
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import console, progress
@@ -19,13 +18,14 @@ from nightshelf.publishing.nights import (
     current,
     damage,
     published,
-    require_whole,
 )
 from nightshelf.publishing.withdrawn import withdrawn
 from nightshelf.readiness import Placement, Readiness, read_readiness
 from nightshelf.settings import load_shop
 from nightshelf.steps import Run, stage_records
 from nightshelf.storage import read_json
+from nightshelf.terminal import clean as _clean
+from nightshelf.terminal import reason_told
 from nightshelf.warehouse import connect, in_memory
 
 if TYPE_CHECKING:
@@ -51,12 +51,6 @@ def show_night(run: Run) -> None:
     for user in _typical_users(run):
         _show_user(run.attempt.shop, night, user, titles)
     _show_whereabouts(run, night)
-
-
-def _clean(text: object, width: int = 60) -> str:
-    """Text of the shop's for a terminal: no escape codes, no markup, no novels."""
-    shown = "".join(c if c.isprintable() else "·" for c in str(text))
-    return escape(shown if len(shown) <= width else shown[: width - 1] + "…")
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -290,7 +284,11 @@ def _show_user(shop: ShopHome, night: PublishedNight, user: str, titles: dict[st
         for rank, item, reason, evidence in rows:
             title = _clean(titles.get(item, item), 40)
             table.add_row(
-                name, str(rank), _clean(item, 20), title, _reason(reason, evidence, titles)
+                name,
+                str(rank),
+                _clean(item, 20),
+                title,
+                reason_told(reason, evidence, item, titles),
             )
         table.add_section()
     console.print(table)
@@ -310,20 +308,6 @@ def _shelf_rows(
         ).fetchall()
 
 
-def _reason(code: str, evidence: list[str], titles: dict[str, str]) -> str:
-    if code == "because_you_bought":
-        return f"because you bought {_clean(titles.get(evidence[0], evidence[0]), 32)}"
-    if code == "next_category":
-        return f"next: {_clean(evidence[0], 32)}"
-    return {
-        "on_sale": "cheaper than usual",
-        "due_again": "due again",
-        "bought_before": "bought before",
-        "popular_now": "popular now",
-        "similar_shoppers": "similar shoppers take it",
-    }.get(code, _clean(code))
-
-
 def _show_whereabouts(run: Run, night: PublishedNight) -> None:
     tables = night.manifest["tables"]
     table = _table(f"Published tables in {night.path}", "table", "rows")
@@ -341,38 +325,6 @@ def _show_whereabouts(run: Run, night: PublishedNight) -> None:
         f"  your own shop       docs/data-contract.md goes from a CSV export to a first night",
         markup=False,
     )
-
-
-def show_shelf(home: Home, shop_file: Path, user: str) -> None:
-    shop = load_shop(shop_file)
-    where = home.shop(shop.name)
-    night = _current_or_raise(where, shop.name)
-    require_whole(night)
-    titles = _titles_of_night(where, night)
-    rows = _shelf_rows(where, night, "for_you", user, 1)
-    if not rows:
-        raise InputError(
-            f"User '{_clean(user)}' has no shelf in the night of {night.night}.",
-            "Look for the id in rec_for_you; unknown visitors get rec_popular.",
-        )
-    _show_user(where, night, user, titles)
-
-
-def _titles_of_night(where: ShopHome, night: PublishedNight) -> dict[str, str]:
-    database = where.attempt(night.night, night.attempt).database
-    if not database.exists():
-        return {}
-    with connect(database) as db:
-        return dict(db.execute("select item_id, title from marts.dim_items").fetchall())
-
-
-def _current_or_raise(where: ShopHome, name: str) -> PublishedNight:
-    night = current(where)
-    if night is None:
-        raise InputError(
-            f"Shop '{name}' has no published night yet.", "Run `nightshelf night` first."
-        )
-    return night
 
 
 def show_nights(home: Home, shop_file: Path) -> None:

@@ -50,12 +50,13 @@ def arrays(attempt: Attempt, name: str) -> dict[str, np.ndarray] | None:
     return load_npz(path, sha256) if sha256 else None
 
 
-def pool(attempt: Attempt, role: str, view: str) -> Pool:
-    """What was proposed for "serve"; for "evaluate", where that cut left labels."""
+def pool(attempt: Attempt, role: str, view: str, user: str | None = None) -> Pool:
+    """What was proposed for "serve"; for "evaluate", where that cut left labels. With `user`, for
+    them alone."""
     path = attempt.candidates / f"{role}_{view}.parquet"
     for part in ("users", "items"):
         _needed(attempt, path.with_suffix(f".{part}.parquet"))
-    return Pool.read(_needed(attempt, path))
+    return Pool.read(_needed(attempt, path), user)
 
 
 def _needed(attempt: Attempt, path: Path) -> Path:

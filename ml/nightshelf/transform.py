@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nightshelf.errors import TransformError
+from nightshelf.following import FOLLOWED_DAYS
 from nightshelf.ingest.adapters import adapter_for
 from nightshelf.model_settings import ModelSettings
 from nightshelf.night import ROLES, Night
@@ -65,6 +66,7 @@ def _variables(shop: Shop, night: Night, settings: ModelSettings) -> dict:
         "internal_ids": shop.cleaning.internal_ids,
         "max_views_per_day": shop.cleaning.max_views_per_day,
         "max_views_per_minute": shop.cleaning.max_views_per_minute,
+        "followed_days": FOLLOWED_DAYS,
         **shop.placements.model_dump(),
     }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 import pytest
 
-from nightshelf.columns import CONTRACTS, PROVENANCE
+from nightshelf.columns import CONTRACTS, PROVENANCE, SHELF
 from nightshelf.inputs import FILES
 from nightshelf.transform import DBT_PROJECT
 
@@ -60,6 +60,9 @@ def _raw(path) -> None:
         db.execute(f"create table raw.files ({files})")
         db.execute("create table raw.facts (sessions_are_visitors boolean)")
         db.execute("create table raw.days (occurred_on date, fingerprint varchar)")
+        shelf = ", ".join(f"{c} {kind}" for c, kind in SHELF.items())
+        db.execute(f"create table raw.published ({shelf})")
+        db.execute("create table raw.published_nights (night date, attempt integer)")
         db.execute(ML)
 
 

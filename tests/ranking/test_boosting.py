@@ -1,10 +1,13 @@
 """Trees by two libraries, kept as one text."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from nightshelf.errors import ModelError
+from nightshelf.ranking import logistic
 from nightshelf.ranking.boosting import (
     Boosted,
     BoostingParams,
@@ -12,6 +15,7 @@ from nightshelf.ranking.boosting import (
     fit_lightgbm,
     fit_sklearn,
 )
+from nightshelf.ranking.ranker import Ranker
 from nightshelf.ranking.rows import TrainingRows
 
 PARAMS = BoostingParams(rounds=30, min_rows_in_leaf=20, feature_share=1.0)
@@ -86,3 +90,25 @@ def test_importances_name_the_features_that_were_planted():
 def test_text_that_holds_no_trees_is_refused():
     with pytest.raises(ModelError, match="trees cannot be read"):
         Boosted("no trees").raw(rows().matrix)
+
+
+@pytest.mark.parametrize("fit", [fit_sklearn, partial(fit_lightgbm, objective="binary")])
+def test_contributions_sum_to_the_raw_score_and_a_feature_that_says_nothing_has_little(fit):
+    learnt = rows()
+    model = fit(learnt, params=PARAMS, seed=SEED)
+    found = model.contributions(learnt.matrix)
+    assert np.allclose(found.sum(axis=1), model.raw(learnt.matrix))
+    size = np.abs(found[:, :-1]).mean(axis=0)
+    assert size.argmax() == 0
+    assert size[3:].max() < size[0] / 5
+
+
+def test_a_ranker_s_contributions_are_the_log_odds_of_its_score():
+    learnt = rows()
+    trees = fit_sklearn(learnt, PARAMS, SEED)
+    line = logistic.fit(learnt, logistic.LogisticParams())
+    names, kinds = tuple("abcdef"), ("logistic", "sklearn_gb")
+    blend = Ranker(names, kinds, (line, trees), (0.7, 1.2), slope=0.8, offset=-0.3)
+    chances = blend.score(learnt.matrix)
+    odds = np.log(chances / (1 - chances))
+    assert np.allclose(blend.contributions(learnt.matrix).sum(axis=1), odds)

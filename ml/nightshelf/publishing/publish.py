@@ -29,7 +29,10 @@ from nightshelf.settings import Keep
 from nightshelf.storage import read_left, sha256_of, sync_directory, sync_file, write_json
 from nightshelf.warehouse import connect
 
-REPORTS = ("rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves")
+REPORTS = (
+    "rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves", "rpt_online_quality",
+    "rpt_impressions",
+)  # fmt: skip
 TABLES = (*SHELVES, *AUDIENCE, *REPORTS)
 """What is published: the shelves, the tables about users, and the reports on what both are made of."""
 PUBLISH_LOCK_SECONDS = 120

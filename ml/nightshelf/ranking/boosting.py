@@ -74,6 +74,11 @@ class Boosted:
             return np.zeros(0)
         return self.booster.predict(matrix, raw_score=True, num_threads=cores())
 
+    def contributions(self, matrix: np.ndarray) -> np.ndarray:
+        """(n_rows, n_features + 1) float64: each feature's Shapley value over the trees (Lundberg et al.
+        2020, TreeSHAP), and last the mean. A row's sum is its `raw`. About 1 ms a row."""
+        return self.booster.predict(matrix, pred_contrib=True, num_threads=cores())
+
     def n_trees(self) -> int:
         return self.booster.num_trees()
 

@@ -42,6 +42,13 @@ class Logistic:
             found += np.clip(matrix[:, column], self.low[column], self.high[column]) * weight
         return found
 
+    def contributions(self, matrix: np.ndarray) -> np.ndarray:
+        """(n_rows, n_features + 1) float64: what each feature adds to `raw` beyond its mean, and last
+        what every row has. A row's sum is its `raw`."""
+        held = np.clip(matrix.astype(np.float64), self.low, self.high)
+        terms = (held - self.mean) / self.scale * self.coefficients
+        return np.column_stack([terms, np.full(len(matrix), self.intercept)])
+
     def importances(self) -> np.ndarray:
         """(n_features,) the size of a standardised coefficient."""
         return np.abs(self.coefficients)

@@ -95,14 +95,17 @@ class Pool:
         pq.write_table(table, path, compression="zstd")
 
     @classmethod
-    def read(cls, path: Path) -> Pool:
+    def read(cls, path: Path, user: str | None = None) -> Pool:
+        """All users' rows; with `user` only theirs, under the same codes."""
         users, items = (
             np.array(
                 pq.read_table(path.with_suffix(f".{n}.parquet"))["id"].to_pylist(), dtype=object
             )
             for n in ("users", "items")
         )
-        columns = {n: c.to_numpy() for n, c in zip(*_named_columns(path), strict=True)}
+        code = next(iter(np.flatnonzero(users == user).tolist()), -1)
+        only = None if user is None else [("user_code", "=", code)]
+        columns = {n: c.to_numpy() for n, c in zip(*_named_columns(path, only), strict=True)}
         of = {
             kind: {n.removeprefix(kind): c for n, c in columns.items() if n.startswith(kind)}
             for kind in ("score_", "rank_")
@@ -116,8 +119,8 @@ class Pool:
         return scores | {f"rank_{n}": pa.array(v) for n, v in self.ranks.items()}
 
 
-def _named_columns(path: Path) -> tuple[list[str], list[pa.ChunkedArray]]:
-    table = pq.read_table(path)
+def _named_columns(path: Path, only: list | None) -> tuple[list[str], list[pa.ChunkedArray]]:
+    table = pq.read_table(path, filters=only)
     return table.column_names, table.columns
 
 

@@ -49,6 +49,16 @@ class Ranker:
         """(n_rows,) float64 in 0..1: the chance that the user takes the item in the window."""
         return 1 / (1 + np.exp(-(self.offset + self.slope * self.raw(matrix))))
 
+    def contributions(self, matrix: np.ndarray) -> np.ndarray:
+        """(n_rows, n_features + 1) float64, log odds: what each feature adds to a row's score, and last
+        what every row has. A row's sum is the log odds of its `score`."""
+        found = np.zeros((len(matrix), len(self.features) + 1))
+        for member, weight in zip(self.members, self.weights, strict=True):
+            found += weight * member.contributions(matrix)
+        found *= self.slope
+        found[:, -1] += self.offset
+        return found
+
     def importances(self) -> dict[str, float]:
         """Feature → its share of what the members make of all features, the largest first."""
         total = np.zeros(len(self.features))

@@ -1,0 +1,38 @@
+"""Text of the shop's, and reasons, as a terminal may show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.markup import escape
+
+WORDS = {
+    "because_you_bought": "because you bought",
+    "bought_before": "bought before",
+    "bought_together": "often bought with",
+    "due_again": "due again",
+    "next_category": "next:",
+    "on_sale": "cheaper than usual",
+    "exploring": "exploring",
+    "popular_now": "popular now",
+    "same_category": "sells best in the category of",
+    "similar_item": "similar to",
+    "similar_shoppers": "similar shoppers take it",
+}
+"""Reason code → words; a code that is not here is read out as it is."""
+
+
+def clean(text: object, width: int = 60) -> str:
+    """No escape codes, no markup, no novels."""
+    shown = "".join(c if c.isprintable() else "·" for c in str(text))
+    return escape(shown if len(shown) <= width else shown[: width - 1] + "…")
+
+
+def reason_told(
+    code: str, evidence: Sequence[str], item: str, titles: Mapping[str, str], most: int = 2
+) -> str:
+    """The reason in words, with the titles of its evidence where that is another item."""
+    words = WORDS.get(code) or clean(code.replace("_", " "), 32)
+    others = [clean(titles.get(e, e), 32) for e in evidence if e != item]
+    more = f" and {len(others) - most} more" if len(others) > most else ""
+    return " ".join([words, ", ".join(others[:most])]).strip() + more

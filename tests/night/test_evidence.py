@@ -1,0 +1,58 @@
+"""Evidence is what was known before the night, and on a user's shelf it is that user's."""
+
+import duckdb
+
+from nightshelf.columns import SHELVES
+from tests.support.trap_shop import NIGHT
+
+OWN = ("due_again", "bought_before", "because_you_bought")
+"""Reasons that say "you bought": their evidence must have been bought by the user."""
+
+
+def pairs(night):
+    """(shelf, context_type, context_id, reason_code, evidence item) of every published row."""
+    return [
+        (shelf, *row)
+        for shelf in SHELVES
+        for row in night.rows(shelf, "context_type, context_id, reason_code, unnest(evidence)")
+    ]
+
+
+def seen(night, what):
+    """Distinct values of the mart's columns, of what was known as of the night and not undone."""
+    with duckdb.connect(str(night.run.attempt.database), read_only=True) as db:
+        return set(
+            db.execute(
+                f"""select distinct {what} from marts.fct_interactions
+                where interaction_date < $night
+                    and (cancelled_on is null or cancelled_on >= $night)
+                    and (joined_on is null or joined_on < $night)
+                    and (left_on is null or left_on >= $night)""",
+                {"night": NIGHT},
+            ).fetchall()
+        )
+
+
+def test_every_item_of_evidence_is_in_the_mart_before_the_night(night):
+    known = {item for (item,) in seen(night, "item_id")}
+    found = pairs(night)
+    assert {shelf for shelf, *_ in found} >= {"rec_for_you", "rec_discover", "rec_similar_items"}
+    assert [row for row in found if row[-1] not in known] == []
+
+
+def test_evidence_on_a_user_s_shelf_is_what_that_user_bought(night):
+    own = seen(night, "user_id, item_id")
+    of_users = [row for row in pairs(night) if row[1] == "user"]
+    assert {reason for *_, reason, _ in of_users} >= set(OWN)
+    strangers = [row for row in of_users if (row[2], row[4]) not in own]
+    assert strangers == []
+
+
+def test_a_reason_that_says_you_bought_has_evidence_and_each_other_reason_names_no_item(night):
+    for shelf in ("rec_for_you", "rec_discover", "rec_buy_again"):
+        counts = dict(
+            night.rows(
+                shelf, "reason_code, list_sort(list(distinct len(evidence)))", "true group by 1"
+            )
+        )
+        assert counts == {code: [1] if code in OWN else [0] for code in counts}
