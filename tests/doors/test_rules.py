@@ -415,6 +415,9 @@ def test_what_was_bought_and_refunded_may_be_discovered_again(attempt, context, 
         "UPDATE marts.fct_interactions SET cancelled_on = DATE '2026-05-30'"
         " WHERE user_id = 'u1' AND item_id = 'i1'"
     )
+    # What was refunded is nobody's evidence either.
+    for shelf in ("for_you", "discover", "buy_again", "on_sale"):
+        spoil(f"UPDATE recommendations.rec_{shelf} SET evidence = [] WHERE context_id = 'u1'")
     check("shelves", attempt, context)
 
 

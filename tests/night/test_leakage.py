@@ -78,13 +78,18 @@ LEARNT_FROM = tuple(
 ALIKE = {
     "audience.audience_counts.n_interested_twice",
     "audience.audience_counts.n_outcomes",
+    "features.feat_item_bursts.days_ago",
+    "features.feat_item_bursts.item_id",
+    "features.feat_item_bursts.n_counted",
+    "features.feat_item_bursts.n_users",
     "features.feat_placements.has_before",
     "features.feat_placements.n_on_sale",
     "features.feat_shop.has_categories",
     "features.feat_shop.is_something_new",
 }
 """Columns that say the same as of the night, with and without all that was added: they count what
-there was in older windows, or say yes either way; and nothing is on sale."""
+there was in older windows, or say yes either way; nothing is on sale, and no item has a burst: what
+feat_item_bursts reads, feat_user_item, is told apart."""
 
 NOT_OF_NEW_ITEMS = (
     "near_top_own_history", "pair_days", "pair_days_28d", "pair_days_91d", "pair_days_since_last",
@@ -225,6 +230,7 @@ def test_every_column_takes_several_values(first):
     assert {name for name, n in values.items() if n == 1} == set()
     assert {name.split(".")[1] for name, n in values.items() if not n} == {
         "audience_counts",
+        "feat_item_bursts",
         "feat_placements",
         "feat_shop",
     }

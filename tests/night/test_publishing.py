@@ -80,11 +80,11 @@ def test_a_damaged_night_is_found(shop, night, spoil, told):
     spoil(shop.attempt(NIGHT, 1).published / "rec_popular.parquet")
     (found,) = published(shop)
     assert told in " ".join(damage(found))
-    assert " whole " not in listed(shop, night)
+    assert "whole" not in listed(shop, night)
 
 
 def test_a_whole_night_is_called_whole(shop, night):
-    assert " whole " in listed(shop, night)
+    assert "whole" in listed(shop, night)
 
 
 def test_a_damaged_night_is_not_called_published_again(shop):

@@ -36,7 +36,7 @@ dated as (
     join {{ source('raw', 'files') }} as files using (file_id)
     where not files.is_claim
         and items.price is not null
-        and items.updated_at is not null
+        and {{ local_date('items.updated_at') }} < {{ night }}
 ),
 
 spans as (
