@@ -9,6 +9,7 @@ import errno
 import os
 import sys
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -308,11 +309,14 @@ def roll_back(
     """Show readers an older night again, and let the models that made it reign."""
     from nightshelf.publishing.roll_back import models_of
     from nightshelf.publishing.roll_back import roll_back as go_back
+    from nightshelf.publishing.sinks import deliver
     from nightshelf.settings import load_shop
     from nightshelf.show import show_rolled_back
 
-    where, name = _home(home), load_shop(shop).name
-    show_rolled_back(go_back(where.shop(name), to or None, models_of(where, name)))
+    where, loaded = _home(home), load_shop(shop)
+    at = where.shop(loaded.name)
+    sinks = partial(deliver, at, loaded.sink, shop)
+    show_rolled_back(go_back(at, to or None, models_of(where, loaded.name), sinks))
 
 
 @app.command()

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 import nightshelf
-from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, SHELF, SHELVES
+from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, SHELF, SHELVES, TABLES
 from nightshelf.errors import StaleAttempt, StorageError, WarehouseLocked
 from nightshelf.paths import PROJECT, Attempt, ShopHome
 from nightshelf.publishing.nights import PublishedNight, current, damage, published
@@ -29,9 +29,6 @@ from nightshelf.settings import Keep
 from nightshelf.storage import read_left, sha256_of, sync_directory, sync_file, write_json
 from nightshelf.warehouse import connect
 
-REPORTS = ("rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves")
-TABLES = (*SHELVES, *AUDIENCE, *REPORTS)
-"""What is published: the shelves, the tables about users, and the reports on what both are made of."""
 PUBLISH_LOCK_SECONDS = 120
 
 
