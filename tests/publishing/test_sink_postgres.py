@@ -25,6 +25,7 @@ from tests.support.published import furnish  # noqa: E402
 URL = "NIGHTSHELF_TEST_POSTGRES"
 POINTS = 20 if os.environ.get("NIGHTSHELF_SOAK") else 5
 SWAPS = 500 if os.environ.get("NIGHTSHELF_SOAK") else 50
+BETWEEN_READS = 0.01  # two readers in a row without a pause leave the loader no processor
 
 
 @pytest.fixture(scope="module")
@@ -256,10 +257,13 @@ def test_a_delivery_that_readers_of_the_files_have_overtaken_does_nothing(shop, 
 # ------------------------------------------------------------------ readers
 
 
-@pytest.mark.parametrize("level", ["repeatable read", "read committed"])
-def test_a_transaction_sees_one_night_during_many_swaps(shop, db, server, tmp_path, level):
+@pytest.mark.parametrize(
+    ("level", "swaps"), [("repeatable read", SWAPS), ("read committed", SWAPS // 5)]
+)
+def test_a_transaction_sees_one_night_during_many_swaps(shop, db, server, tmp_path, level, swaps):
+    read_by = ("current_night", "rec_for_you", "audiences", "rpt_gaps", "rec_popular")
     nights = [furnish(shop, f"2017-12-{day:02}/1", 6) for day in (1, 2)]
-    bring(shop, tmp_path)
+    bring(shop, tmp_path, tables=list(read_by[1:]))
     ended, mixed, reads, failed = threading.Event(), [], [], []
 
     def read(prepare):
@@ -268,13 +272,7 @@ def test_a_transaction_sees_one_night_during_many_swaps(shop, db, server, tmp_pa
                 try:
                     mine.execute(f"set transaction isolation level {level}")
                     seen = set()
-                    for table in (
-                        "current_night",
-                        "rec_for_you",
-                        "audiences",
-                        "rpt_gaps",
-                        "rec_popular",
-                    ):
+                    for table in read_by:
                         found = mine.execute(
                             f"select night::text from nightshelf.{table}", prepare=prepare
                         )
@@ -283,6 +281,7 @@ def test_a_transaction_sees_one_night_during_many_swaps(shop, db, server, tmp_pa
                 except psycopg.Error as error:
                     failed.append(repr(error))
                     mine.rollback()
+                time.sleep(BETWEEN_READS)
                 reads.append(seen)
                 if len(seen) != 1:
                     mixed.append(seen)
@@ -290,14 +289,14 @@ def test_a_transaction_sees_one_night_during_many_swaps(shop, db, server, tmp_pa
     readers = [threading.Thread(target=read, args=(prepare,)) for prepare in (True, False)]
     for reader in readers:
         reader.start()
-    for swap in range(SWAPS):
+    for swap in range(swaps):
         # Back and forth: as if each night were taken back and shown again.
         wanted = nights[swap % 2]
         point_at(shop, wanted)
         (shop.nights / "withdrawn.json").write_text(
             '{"nights": ["%s"]}' % nights[1 - swap % 2].name
         )
-        assert bring(shop, tmp_path).startswith(f"night {wanted.name}")
+        assert bring(shop, tmp_path, tables=list(read_by[1:])).startswith(f"night {wanted.name}")
     ended.set()
     for reader in readers:
         reader.join()
@@ -436,4 +435,3 @@ def test_a_server_that_is_not_there_is_told_and_the_password_is_not(shop, tmp_pa
         ) as caught:
             bring(shop, tmp_path)
         assert "hunter2" not in str(caught.value) and "hun%ter2" not in str(caught.value)
-    assert time.monotonic()

@@ -36,7 +36,7 @@ VALUES = {
     "BIGINT": "i::bigint",
     "DOUBLE": "case i % 11 when 0 then 'nan'::double when 1 then null else (i + {c}) / 7.0 end",
     "BOOLEAN": "i % 2 = 0",
-    "DATE": "$night::date",
+    "DATE": "getvariable('night')::date",
 }
 """Type → a value for row i of column c."""
 
@@ -50,12 +50,17 @@ def furnish(shop: ShopHome, name: str, n: int = 24, ids: tuple[str, ...] = HOSTI
     queries = {t: _rows(t, SHELF, n) for t in SHELVES}
     queries |= {t: _rows(t, columns, n) for t, columns in AUDIENCE.items()}
     queries |= {
-        t: f"select i as n_rows, $night::date as night from range({n}) t(i)" for t in REPORTS
+        t: f"select i as n_rows, getvariable('night')::date as night from range({n}) t(i)"
+        for t in REPORTS
     }
-    tables = {
-        f"{table}.parquet": _write(attempt.published / f"{table}.parquet", sql, night, ids)
-        for table, sql in (queries | more).items()
-    }
+    with duckdb.connect(config={"threads": 1}) as db:
+        db.execute("set variable ids = $ids", {"ids": list(ids)})
+        db.execute("create macro ids() as getvariable('ids')")
+        db.execute("set variable night = $night", {"night": night})
+        tables = {
+            f"{table}.parquet": _write(db, attempt.published / f"{table}.parquet", sql)
+            for table, sql in (queries | more).items()
+        }
     told = {"night": night, "attempt": int(number), "tables": tables, "models": {}}
     write_json(attempt.published / "manifest.json", told)
     made = PublishedNight(attempt.night, attempt.number, attempt.published)
@@ -71,15 +76,8 @@ def _rows(table: str, schema: dict[str, str], n: int) -> str:
     return f"select {', '.join(columns)} from range({n}) t(i) order by {', '.join(key)}"
 
 
-def _write(path: Path, sql: str, night: str, ids: tuple[str, ...]) -> dict:
-    with duckdb.connect() as db:
-        db.execute("set threads = 1")
-        given = {"night": night} if "$night" in sql else {}
-        db.execute("set variable ids = $ids", {"ids": list(ids)})
-        db.execute("create macro ids() as getvariable('ids')")
-        db.execute(f"create table made as {sql}", given)
-        rows = db.execute("select count(*) from made").fetchall()[0][0]
-        db.execute(
-            f"copy made to '{path}' (format parquet, compression zstd, row_group_size 10000)"
-        )
+def _write(db: duckdb.DuckDBPyConnection, path: Path, sql: str) -> dict:
+    rows = db.execute(
+        f"copy ({sql}) to '{path}' (format parquet, compression zstd, row_group_size 10000)"
+    ).fetchall()[0][0]
     return {"rows": rows, "sha256": sha256_of(path)}

@@ -68,9 +68,10 @@ def _made(
 
 
 def _to_postgres(shop: ShopHome, sink: Postgres, night: PublishedNight) -> str:
+    address = url(sink.url_env)
     from nightshelf.publishing.sinks import postgres
 
-    return postgres.deliver(shop, sink, url(sink.url_env), night)
+    return postgres.deliver(shop, sink, address, night)
 
 
 def _to_duckdb(shop: ShopHome, sink: DuckDBFile, path: Path, night: PublishedNight) -> str:
