@@ -456,12 +456,14 @@ def _end(message: str, code: int) -> NoReturn:
 
 
 def _of_the_machine(error: BaseException) -> NightshelfError | None:
-    """No space, no permission, no memory: said in words, whichever library met it."""
+    """No space, a failing disk, no permission, no memory: said in words, whichever library met it."""
     seen: BaseException | None = error
     while seen is not None:
         text = str(seen)
         if getattr(seen, "errno", None) == errno.ENOSPC or any(f in text for f in _FULL):
             return StorageError(f"No space left on the disk: {_first(text)}", _FREE)
+        if getattr(seen, "errno", None) == errno.EIO or "Input/output error" in text:
+            return StorageError(f"The disk failed: {_first(text)}", _DISK)
         if "Conflicting lock is held" in text:
             return WarehouseLocked(f"Another process is writing: {_first(text)}", _WAIT)
         if isinstance(seen, NotADirectoryError):
@@ -479,6 +481,7 @@ def _of_the_machine(error: BaseException) -> NightshelfError | None:
 _MAY_BE_THE_MACHINE = (DoorBroken.exit_code, TransformError.exit_code)
 _FULL = ("No space left on device", "database or disk is full")
 _FREE = "Free space there (old folders in attempts/ may go), then rerun; yesterday's shelves stand."
+_DISK = "Check the disk (dmesg, SMART), then rerun; yesterday's shelves stand."
 _PERMIT = "Let this user write there, or choose another --home, then rerun."
 _WAIT = "Let that process finish, or end it, then rerun this step."
 _MEMORY = "Set NIGHTSHELF_MEMORY lower (DuckDB then spills to disk), or give the machine more."

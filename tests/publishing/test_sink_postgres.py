@@ -19,6 +19,7 @@ from nightshelf.publishing.roll_back import roll_back  # noqa: E402
 from nightshelf.publishing.sinks import deliver  # noqa: E402
 from nightshelf.publishing.sinks import postgres as sink  # noqa: E402
 from nightshelf.settings import Sinks  # noqa: E402
+from nightshelf.storage import write_json  # noqa: E402
 from tests.support.postgres import Server  # noqa: E402
 from tests.support.published import furnish  # noqa: E402
 
@@ -293,9 +294,7 @@ def test_a_transaction_sees_one_night_during_many_swaps(shop, db, server, tmp_pa
         # Back and forth: as if each night were taken back and shown again.
         wanted = nights[swap % 2]
         point_at(shop, wanted)
-        (shop.nights / "withdrawn.json").write_text(
-            '{"nights": ["%s"]}' % nights[1 - swap % 2].name
-        )
+        write_json(shop.nights / "withdrawn.json", {"nights": [nights[1 - swap % 2].name]})
         assert bring(shop, tmp_path, tables=list(read_by[1:])).startswith(f"night {wanted.name}")
     ended.set()
     for reader in readers:

@@ -8,10 +8,10 @@ from pathlib import Path
 import duckdb
 
 from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, REPORTS, SHELF, SHELVES
-from nightshelf.paths import ShopHome
-from nightshelf.publishing.nights import PublishedNight
-from nightshelf.publishing.publish import point_at
-from nightshelf.storage import sha256_of, write_json
+from nightshelf.paths import Attempt, ShopHome
+from nightshelf.publishing.nights import PublishedNight, write_manifest
+from nightshelf.publishing.publish import _place, point_at
+from nightshelf.storage import sha256_of
 
 HOSTILE = (
     "'; drop table rec_for_you; --",
@@ -47,25 +47,42 @@ def furnish(shop: ShopHome, name: str, n: int = 24, ids: tuple[str, ...] = HOSTI
     night, number = name.split("/")
     attempt = shop.attempt(date.fromisoformat(night), int(number))
     attempt.published.mkdir(parents=True)
-    queries = {t: _rows(t, SHELF, n) for t in SHELVES}
-    queries |= {t: _rows(t, columns, n) for t, columns in AUDIENCE.items()}
-    queries |= {
-        t: f"select i as n_rows, getvariable('night')::date as night from range({n}) t(i)"
-        for t in REPORTS
-    }
     with duckdb.connect(config={"threads": 1}) as db:
-        db.execute("set variable ids = $ids", {"ids": list(ids)})
-        db.execute("create macro ids() as getvariable('ids')")
-        db.execute("set variable night = $night", {"night": night})
+        _set(db, night, ids)
         tables = {
             f"{table}.parquet": _write(db, attempt.published / f"{table}.parquet", sql)
-            for table, sql in (queries | more).items()
+            for table, sql in (_queries(n) | more).items()
         }
     told = {"night": night, "attempt": int(number), "tables": tables, "models": {}}
-    write_json(attempt.published / "manifest.json", told)
+    write_manifest(attempt.published / "manifest.json", told)
     made = PublishedNight(attempt.night, attempt.number, attempt.published)
     point_at(shop, made)
     return made
+
+
+def shelve(attempt: Attempt, n: int = 24, ids: tuple[str, ...] = HOSTILE) -> Attempt:
+    """The attempt's file as the step `shelve` leaves it, ready to be published."""
+    attempt.root.mkdir(parents=True)
+    with duckdb.connect(str(attempt.database), config={"threads": 1}) as db:
+        _set(db, attempt.night.isoformat(), ids)
+        for schema in ("recommendations", "audience", "reports"):
+            db.execute(f"create schema {schema}")
+        for table, sql in _queries(n).items():
+            db.execute(f"create table {_place(table)[0]}.{table} as {sql}")
+    return attempt
+
+
+def _queries(n: int) -> dict[str, str]:
+    queries = {t: _rows(t, SHELF, n) for t in SHELVES}
+    queries |= {t: _rows(t, columns, n) for t, columns in AUDIENCE.items()}
+    report = f"select i as n_rows, getvariable('night')::date as night from range({n}) t(i)"
+    return queries | dict.fromkeys(REPORTS, report)
+
+
+def _set(db: duckdb.DuckDBPyConnection, night: str, ids: tuple[str, ...]) -> None:
+    db.execute("set variable ids = $ids", {"ids": list(ids)})
+    db.execute("set variable night = $night", {"night": night})
+    db.execute("create temp macro ids() as getvariable('ids')")
 
 
 def _rows(table: str, schema: dict[str, str], n: int) -> str:
