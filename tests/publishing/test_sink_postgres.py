@@ -169,6 +169,20 @@ def test_other_columns_than_last_night_s_are_taken(shop, db, tmp_path):
     assert shown(db) == {"2017-12-02"}
 
 
+def test_a_view_of_the_shop_that_forbids_other_columns_is_named(shop, db, tmp_path):
+    furnish(shop, "2017-12-01/1", rpt_gaps="select date '2017-12-01' as night, 'x' as gap")
+    bring(shop, tmp_path)
+    db.execute("create view nightshelf.mine as select gap from nightshelf.rpt_gaps")
+    furnish(shop, "2017-12-02/1")
+    with pytest.raises(
+        StorageError, match="view nightshelf.mine depends on view nightshelf.rpt_gaps"
+    ):
+        bring(shop, tmp_path)
+    assert "2017-12-01" in str(
+        db.execute("select night from nightshelf.current_night").fetchone()[0]
+    )
+
+
 def test_a_table_in_a_view_s_place_is_told_and_left(shop, db, tmp_path):
     furnish(shop, "2017-12-01/1")
     db.execute("create schema nightshelf; create table nightshelf.rec_for_you (mine text)")

@@ -116,8 +116,10 @@ def _told(sink: Postgres) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
+        detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         raise StorageError(
-            f"PostgreSQL, schema {sink.in_schema}: {said[0]}; no half night is shown.", AGAIN
+            f"PostgreSQL, schema {sink.in_schema}: {said[0]}{detail}; no half night is shown.",
+            AGAIN,
         ) from None
 
 
