@@ -13,7 +13,7 @@ READY := .venv/ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup night test fuzz bench lint up clean
+.PHONY: help setup night test fuzz bench soak lint up clean
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -31,6 +31,9 @@ fuzz: $(READY) ## Read a million fuzzed lines of each kind: none may be lost (mi
 
 bench: $(READY) ## Measure ingest of 10 million lines of each kind beside a bare scan (minutes, 6 GB of disk)
 	@$(PY) benchmarks/ingest.py
+
+soak: $(READY) ## Try every fault at every point: deaths, failing calls, full disks, thousands of readers (an hour)
+	@NIGHTSHELF_SOAK=1 $(PY) -m pytest tests/faults tests/publishing/test_sink_postgres.py -s
 
 lint: $(READY) ## Check style: ruff's rules and its formatting
 	@$(PY) -m ruff check .

@@ -12,7 +12,7 @@ import pytest
 
 from nightshelf.paths import PROJECT
 
-VERBS = {"help", "setup", "night", "test", "lint", "up", "clean", "fuzz", "bench"}
+VERBS = {"help", "setup", "night", "test", "lint", "up", "clean", "fuzz", "bench", "soak"}
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

@@ -9,6 +9,7 @@ import errno
 import os
 import sys
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -338,11 +339,14 @@ def roll_back(
     """Show readers an older night again, and let the models that made it reign."""
     from nightshelf.publishing.roll_back import models_of
     from nightshelf.publishing.roll_back import roll_back as go_back
+    from nightshelf.publishing.sinks import deliver
     from nightshelf.settings import load_shop
     from nightshelf.show import show_rolled_back
 
-    where, name = _home(home), load_shop(shop).name
-    show_rolled_back(go_back(where.shop(name), to or None, models_of(where, name)))
+    where, loaded = _home(home), load_shop(shop)
+    at = where.shop(loaded.name)
+    sinks = partial(deliver, at, loaded.sink, shop)
+    show_rolled_back(go_back(at, to or None, models_of(where, loaded.name), sinks))
 
 
 @app.command()
@@ -500,12 +504,14 @@ def _end(message: str, code: int) -> NoReturn:
 
 
 def _of_the_machine(error: BaseException) -> NightshelfError | None:
-    """No space, no permission, no memory: said in words, whichever library met it."""
+    """No space, a failing disk, no permission, no memory: said in words, whichever library met it."""
     seen: BaseException | None = error
     while seen is not None:
         text = str(seen)
         if getattr(seen, "errno", None) == errno.ENOSPC or any(f in text for f in _FULL):
             return StorageError(f"No space left on the disk: {_first(text)}", _FREE)
+        if getattr(seen, "errno", None) == errno.EIO or "Input/output error" in text:
+            return StorageError(f"The disk failed: {_first(text)}", _DISK)
         if "Conflicting lock is held" in text:
             return WarehouseLocked(f"Another process is writing: {_first(text)}", _WAIT)
         if isinstance(seen, NotADirectoryError):
@@ -523,6 +529,7 @@ def _of_the_machine(error: BaseException) -> NightshelfError | None:
 _MAY_BE_THE_MACHINE = (DoorBroken.exit_code, TransformError.exit_code)
 _FULL = ("No space left on device", "database or disk is full")
 _FREE = "Free space there (old folders in attempts/ may go), then rerun; yesterday's shelves stand."
+_DISK = "Check the disk (dmesg, SMART), then rerun; yesterday's shelves stand."
 _PERMIT = "Let this user write there, or choose another --home, then rerun."
 _WAIT = "Let that process finish, or end it, then rerun this step."
 _MEMORY = "Set NIGHTSHELF_MEMORY lower (DuckDB then spills to disk), or give the machine more."

@@ -209,3 +209,11 @@ AUDIENCE_KEYS = {
 }
 """Their grain: the columns of which no two rows share all values; also the order in which they are
 published."""
+
+REPORTS = (
+    "rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves", "rpt_online_quality",
+    "rpt_impressions",
+)  # fmt: skip
+
+TABLES = (*SHELVES, *AUDIENCE, *REPORTS)
+"""What is published: the shelves, the tables about users, and the reports on what both are made of."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from nightshelf.columns import CONTRACTS, EVENT_TYPES, PROVENANCE, SHELVES
+from nightshelf.columns import CONTRACTS, EVENT_TYPES, PROVENANCE, SHELVES, TABLES
 from nightshelf.errors import SettingsError
 from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.paths import Home
@@ -298,6 +298,56 @@ class Keep(Strict):
     not touched."""
 
 
+class Chosen(Strict):
+    tables: list[str] | None = None
+    """Published tables that the sink gets; none given: all."""
+
+    @field_validator("tables")
+    @classmethod
+    def _published(cls, tables: list[str] | None) -> list[str] | None:
+        unknown = sorted(set(tables or ()) - set(TABLES))
+        if unknown:
+            raise ValueError(f"'{unknown[0]}' is not published; known: {', '.join(TABLES)}")
+        return tables
+
+
+class Postgres(Chosen):
+    url_env: str
+    """The environment variable that holds the connection's URL. Never the URL: it has a password."""
+    in_schema: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "nightshelf"
+    """The schema in the database; made where it is not there. One for each shop."""
+    wait_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
+    """How long a delivery waits for readers' open transactions, and for another delivery."""
+
+    @field_validator("url_env")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if (
+            not name.isascii() or not name.isidentifier()
+        ):  # said without the value: it may be a secret
+            raise ValueError("name an environment variable here, and set the URL there")
+        return name
+
+
+class DuckDBFile(Chosen):
+    path: Annotated[str, Field(min_length=1)]
+    """The file, relative to the shop file; replaced whole."""
+
+    @field_validator("path")
+    @classmethod
+    def _printable(cls, path: str) -> str:
+        if not path.isprintable():
+            raise ValueError("holds a character that no path should")
+        return path
+
+
+class Sinks(Strict):
+    """Where the night that readers see is delivered, beside its files."""
+
+    postgres: Postgres | None = None
+    duckdb: DuckDBFile | None = None
+
+
 NO_PLACE = {"localtime", "Factory", "posixrules"}
 """Zone files that say nothing of where the shop is."""
 
@@ -319,6 +369,7 @@ class Shop(Strict):
     doors: Doors = Doors()
     placements: Placements = Placements()
     keep: Keep = Keep()
+    sink: Sinks = Sinks()
 
     @field_validator("landing")
     @classmethod
@@ -396,7 +447,8 @@ def _told(error: dict) -> str:
 def _known_keys(location: tuple) -> list[str]:
     model: type[BaseModel] = Shop
     children = {"sources": Source, "events": Events, "cleaning": Cleaning, "doors": Doors,
-                "placements": Placements, "keep": Keep}  # fmt: skip
+                "placements": Placements, "keep": Keep, "sink": Sinks,
+                "postgres": Postgres, "duckdb": DuckDBFile}  # fmt: skip
     for part in location[:-1]:
         model = children.get(part, model)
     return list(model.model_fields)

@@ -45,8 +45,10 @@ def open_night(home: Home, shop_file: Path, night: date) -> Run:
     """Begins a new attempt: the first free number, taken by making its directory. The settings that its
     models will go by are chosen here."""
     from nightshelf.pinned import pin
+    from nightshelf.publishing.sinks import refuse_without_url
 
     shop = load_shop(shop_file)
+    refuse_without_url(shop.sink)
     attempts = home.shop(shop.name).attempts / night.isoformat()
     attempts.mkdir(parents=True, exist_ok=True)
     number = max((int(p.name) for p in attempts.iterdir() if p.name.isdigit()), default=0)
@@ -289,6 +291,7 @@ def publish(run: Run) -> None:
     from nightshelf import audience
     from nightshelf.doors.before import catalogue_of
     from nightshelf.pinned import pinned
+    from nightshelf.publishing import sinks
     from nightshelf.publishing.publish import inputs_of
     from nightshelf.publishing.publish import publish as put_out
     from nightshelf.transform import manifest_hash
@@ -305,7 +308,8 @@ def publish(run: Run) -> None:
         }
         done = put_out(run.attempt, more, run.shop.keep)
         record["rows"] = done.rows
-        record["told"] = _told(run, done)
+        told = sinks.deliver(run.attempt.shop, run.shop.sink, run.shop_file, "nightshelf publish")
+        record["told"] = "; ".join([_told(run, done), *told])
 
 
 def _told(run: Run, done: Any) -> str:

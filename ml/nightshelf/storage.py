@@ -35,8 +35,12 @@ def write_atomically(path: Path, text: str) -> None:
     sync_directory(path.parent)
 
 
+def json_text(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=True, default=str) + "\n"
+
+
 def write_json(path: Path, value: object) -> None:
-    write_atomically(path, json.dumps(value, indent=1, ensure_ascii=True, default=str) + "\n")
+    write_atomically(path, json_text(value))
 
 
 def read_json(path: Path) -> dict:

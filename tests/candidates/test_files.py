@@ -1,9 +1,10 @@
 import hashlib
+import os
 
 import numpy as np
 import pytest
 
-from nightshelf.candidates import fingerprint, load_npz, save_npz
+from nightshelf.candidates import files, fingerprint, load_npz, save_npz
 from nightshelf.errors import ModelError, StorageError
 
 ARRAYS = {"a": np.arange(6, dtype=np.int32).reshape(2, 3), "b": np.ones(2, dtype=np.float32)}
@@ -89,3 +90,19 @@ def test_objects_are_not_saved(tmp_path):
 def test_an_unwritable_place_is_named(tmp_path):
     with pytest.raises(StorageError, match="absent"):
         save_npz(tmp_path / "absent" / "m.npz", ARRAYS)
+
+
+def test_a_file_larger_than_its_bound_is_not_read(tmp_path, monkeypatch):
+    sha256 = save_npz(tmp_path / "m.npz", ARRAYS)
+    monkeypatch.setattr(files, "MAX_BYTES", 100)
+    with pytest.raises(ModelError, match="is larger than 100 bytes"):
+        load_npz(tmp_path / "m.npz", sha256)
+
+
+def test_a_symlink_and_a_pipe_are_no_models(tmp_path):
+    sha256 = save_npz(tmp_path / "m.npz", ARRAYS)
+    (tmp_path / "link.npz").symlink_to(tmp_path / "m.npz")
+    os.mkfifo(tmp_path / "pipe.npz")
+    for name in ("link.npz", "pipe.npz"):
+        with pytest.raises(ModelError, match=name):
+            load_npz(tmp_path / name, sha256)

@@ -7,6 +7,7 @@ import json
 import re
 import textwrap
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,13 @@ from nightshelf.ingest.contract import REASONS
 from nightshelf.settings import (
     Cleaning,
     Doors,
+    DuckDBFile,
     Events,
     Keep,
     Placements,
+    Postgres,
     Shop,
+    Sinks,
     Source,
     load_shop,
 )
@@ -105,12 +109,15 @@ def keys_of_a_shop_file() -> dict[str, str]:
     """Key → default as the page writes it."""
     tables = {"sources": Source, "events": Events, "cleaning": Cleaning, "doors": Doors}
     tables |= {"placements": Placements, "keep": Keep}
-    found = {}
-    for key, field in Shop.model_fields.items():
-        found[key] = _written(field.default)
-        for below, inner in tables[key].model_fields.items() if key in tables else ():
-            found[f"{key}.{below}"] = _written(inner.default)
-    return found
+    tables |= {"sink": Sinks, "sink.postgres": Postgres, "sink.duckdb": DuckDBFile}
+    return dict(_keys(Shop, "", tables))
+
+
+def _keys(model: type[BaseModel], above: str, tables: dict) -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        yield f"{above}{name}", _written(field.default)
+        if f"{above}{name}" in tables:
+            yield from _keys(tables[f"{above}{name}"], f"{above}{name}.", tables)
 
 
 def _written(default: object) -> str:

@@ -256,3 +256,101 @@ def test_arrays_that_are_no_ranker_are_refused(written, tmp_path, change):
     sha256 = with_arrays(written[0], (tmp_path / "strange.npz").read_bytes())
     with pytest.raises(ModelError, match="holds no ranker"):
         read_recipe(written[0], sha256)
+
+
+# ------------------------------------------------------------------ what other loaders would run
+
+
+class Bomb:
+    """Runs when it is unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (self.marker.touch, ())
+
+
+def pickled(marker) -> bytes:
+    import pickle
+
+    return pickle.dumps(Bomb(marker))
+
+
+def cloudpickled(marker) -> bytes:
+    import cloudpickle
+
+    return cloudpickle.dumps(lambda: Bomb(marker)) + cloudpickle.dumps(Bomb(marker))
+
+
+def as_skops(marker) -> bytes:
+    """skops' format: a zip with a schema.json that names a class, and a pickle in it."""
+    schema = {
+        "__class__": "Path",
+        "__module__": "pathlib",
+        "__loader__": "ReduceNode",
+        "content": {},
+    }
+    hold = io.BytesIO()
+    with zipfile.ZipFile(hold, "w") as archive:
+        archive.writestr("schema.json", json.dumps(schema))
+        archive.writestr("0.pkl", pickled(marker))
+    return hold.getvalue()
+
+
+def as_npz_of_objects(marker) -> bytes:
+    hold = io.BytesIO()
+    np.savez(hold, mean=np.array([Bomb(marker)], dtype=object), allow_pickle=True)
+    return hold.getvalue()
+
+
+def as_overlapping_zip(marker) -> bytes:
+    """Many entries of the directory over one stored array: a zip bomb without compression."""
+    one = zipped(mean=npy(ZEROS, bytes(8_000_000)))
+    start = one.rindex(b"PK\x01\x02")
+    end = one.rindex(b"PK\x05\x06")
+    entry = one[start:end]
+    directory = b"".join(entry.replace(b"mean", f"m{n:03}".encode()) for n in range(500))
+    tail = bytearray(one[end:])
+    tail[8:12] = (500).to_bytes(2, "little") * 2
+    tail[12:16] = len(directory).to_bytes(4, "little")
+    return one[:start] + directory + bytes(tail)
+
+
+EVIL = [pickled, cloudpickled, as_skops, as_npz_of_objects, as_overlapping_zip]
+
+
+@pytest.mark.parametrize("make", EVIL, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("name", ["ranker.npz", "recipe.json"])
+def test_an_artefact_of_another_kind_neither_runs_nor_loads(written, tmp_path, make, name):
+    """Known by its sha256, as somebody who may write the registry could have it."""
+    marker = tmp_path / "ran"
+    content = make(marker)
+    if name == "ranker.npz":
+        sha256 = with_arrays(written[0], content)
+    else:
+        (written[0] / name).write_bytes(content)
+        sha256 = sha256_of(written[0] / name)
+    with pytest.raises(ModelError):
+        read_recipe(written[0], sha256)
+    assert not marker.exists()
+
+
+def test_files_beside_a_recipe_are_not_looked_at(written, tmp_path):
+    """An MLmodel that names its own loader, the code for it, and pickles where MLflow looks for them."""
+    marker, folder = tmp_path / "ran", written[0]
+    code = f"open({str(marker)!r}, 'w')\n"
+    (folder / "MLmodel").write_text(
+        "flavors:\n  python_function:\n    loader_module: evil\n    code: code\n    python_version: 3.11\n"
+    )
+    (folder / "code").mkdir()
+    for path in ("evil.py", "code/evil.py", "code/__init__.py", "sitecustomize.py"):
+        (folder / path).write_text(code)
+    for path, make in (
+        ("model.pkl", pickled),
+        ("python_model.pkl", cloudpickled),
+        ("model.skops", as_skops),
+    ):
+        (folder / path).write_bytes(make(marker))
+    assert read_recipe(*written).fingerprint() == RECIPE.fingerprint()
+    assert not marker.exists()

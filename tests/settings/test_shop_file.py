@@ -82,6 +82,10 @@ WRONG = {
     "a column called like ours": (GOOD.replace('"sku"', '"row_number"'), "a file's column cannot be called 'row_number' here"),
     "a pattern that is none": (GOOD + "[cleaning]\nproduct_id_pattern = '('", "cleaning.product_id_pattern: no regular expression of RE2's: missing )"),
     "a pattern that RE2 lacks": (GOOD + "[cleaning]\nproduct_id_pattern = '(?=a)'", "no regular expression of RE2's: invalid perl operator"),
+    "unknown key in a sink": (GOOD + '[sink.postgres]\nurl_env = "A"\nurl = "x"', "sink.postgres.url: unknown key; known here: tables, url_env"),
+    "a sink of another kind": (GOOD + "[sink.mysql]\n", "sink.mysql: unknown key; known here: postgres, duckdb"),
+    "a table that is not published": (GOOD + '[sink.duckdb]\npath = "x"\ntables = ["fct_events"]', "sink.duckdb.tables: 'fct_events' is not published; known: rec_for_you"),
+    "a schema that needs quotes": (GOOD + '[sink.postgres]\nurl_env = "A"\nin_schema = "Shop"', "sink.postgres.in_schema: String should match pattern"),
     "a name with a slash": (GOOD.replace('name = "shop"', 'name = "../shop"'), "name: String should match pattern"),
 }  # fmt: skip
 
@@ -167,3 +171,22 @@ def test_without_weights_the_target_alone_counts(tmp_path):
     assert load_shop(path).events.weights == {"view": 1.0}
     path.write_text(GOOD, encoding="utf-8")
     assert load_shop(path).events.weights == {"purchase": 1.0}
+
+
+def test_a_password_in_place_of_a_variable_s_name_is_not_repeated(tmp_path):
+    path = tmp_path / "shop.toml"
+    path.write_text(GOOD + '[sink.postgres]\nurl_env = "postgresql://shop:hunter2@db/shop"')
+    error = refused(path)
+    assert "sink.postgres.url_env: name an environment variable here" in error.what
+    assert "hunter2" not in str(error)
+
+
+def test_a_sink_may_be_named_by_little(tmp_path):
+    path = tmp_path / "shop.toml"
+    path.write_text(GOOD + '[sink.postgres]\nurl_env = "SHOP_DB"\n[sink.duckdb]\npath = "x.duckdb"')
+    sink = load_shop(path).sink
+    assert (sink.postgres.in_schema, sink.postgres.tables, sink.duckdb.path) == (
+        "nightshelf",
+        None,
+        "x.duckdb",
+    )

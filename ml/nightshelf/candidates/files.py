@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,9 @@ from nightshelf.errors import ModelError, StorageError
 
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest a zip can hold: a clock in the file would make two equal models differ."""
+
+MAX_BYTES = 4_000_000_000
+"""EASE at its bound of 20 thousand items is 1.6 GB; nothing else comes near."""
 
 
 def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
@@ -50,14 +54,29 @@ def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
 def load_npz(path: Path, sha256: str) -> dict[str, np.ndarray]:
     """The arrays of a file whose sha256 is as expected. Raises ModelError for anything else."""
     again = "restore the file, fit the model again, or roll back to another night"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: {error}", again) from error
+    content = read_bounded(path, MAX_BYTES, again)
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise ModelError(f"{path}: sha256 is {found}, expected {sha256}", again)
     return parse_npz(content, path)
+
+
+def read_bounded(path: Path, limit: int, again: str) -> bytes:
+    """A plain file's bytes. Raises ModelError, with `again` as the next step, for a symlink, a pipe, a
+    folder, and for more than `limit` bytes, of which no more are read."""
+    try:
+        # Not through a symlink; and opening a pipe would wait for its writer.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(handle, "rb") as file:
+            told = os.fstat(handle)
+            if not stat.S_ISREG(told.st_mode):
+                raise ModelError(f"{path} is no plain file.", again)
+            content = file.read(limit + 1) if told.st_size <= limit else None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error}", again) from None
+    if content is None or len(content) > limit:
+        raise ModelError(f"{path} is larger than {limit:,} bytes.", again)
+    return content
 
 
 def parse_npz(content: bytes, path: Path) -> dict[str, np.ndarray]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from nightshelf.errors import StorageError
 from nightshelf.paths import ShopHome
-from nightshelf.storage import read_json, sha256_of
+from nightshelf.storage import json_text, read_json, sha256_of, write_atomically
 
 
 @dataclass(frozen=True, order=True)
@@ -78,12 +79,40 @@ def current(shop: ShopHome) -> PublishedNight | None:
     return night
 
 
+def write_manifest(path: Path, told: dict) -> None:
+    """With a seal, so that a flipped bit in the manifest itself is found: sha256 over the file's bytes
+    with zeros in the seal's place. `sealed_by` tells a lost seal from a manifest that never had one."""
+    told = {**told, "sealed_by": "sha256", "seal": NO_SEAL}
+    text = json_text(told)
+    write_atomically(path, text.replace(NO_SEAL, hashlib.sha256(text.encode()).hexdigest()))
+
+
+NO_SEAL = "0" * 64
+
+
+def _is_sealed(night: PublishedNight) -> bool:
+    """Also for a manifest that never had a seal."""
+    told = night.manifest
+    seal = told.get("seal")
+    if seal is None:
+        return "sealed_by" not in told
+    unsealed = (
+        (night.path / "manifest.json").read_bytes().replace(str(seal).encode(), NO_SEAL.encode())
+    )
+    return hashlib.sha256(unsealed).hexdigest() == seal
+
+
 def damage(night: PublishedNight) -> list[str]:
-    """What differs from the manifest: missing, changed and surplus files. Empty for a whole night."""
+    """What differs from the manifest: missing, changed and surplus files, and a manifest that is not the
+    one written. Empty for a whole night."""
     try:
         promised = night.manifest["tables"]
+        if not _is_sealed(night):
+            return ["manifest.json: not as it was written"]
     except StorageError as error:
         return [error.what]
+    except (KeyError, TypeError, AttributeError):
+        return ["manifest.json: not as it was written"]
     wrong = [
         f"{name}: {_state(night.path / name, entry['sha256'])}"
         for name, entry in promised.items()

@@ -19,22 +19,22 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 import nightshelf
-from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, SHELF, SHELVES
+from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, SHELF, SHELVES, TABLES
 from nightshelf.errors import StaleAttempt, StorageError, WarehouseLocked
 from nightshelf.paths import PROJECT, Attempt, ShopHome
-from nightshelf.publishing.nights import PublishedNight, current, damage, published
+from nightshelf.publishing.nights import (
+    PublishedNight,
+    current,
+    damage,
+    published,
+    write_manifest,
+)
 from nightshelf.publishing.retention import LEAVING, prune
 from nightshelf.publishing.withdrawn import is_withdrawn
 from nightshelf.settings import Keep
-from nightshelf.storage import read_left, sha256_of, sync_directory, sync_file, write_json
+from nightshelf.storage import read_left, sha256_of, sync_directory, sync_file
 from nightshelf.warehouse import connect
 
-REPORTS = (
-    "rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves", "rpt_online_quality",
-    "rpt_impressions",
-)  # fmt: skip
-TABLES = (*SHELVES, *AUDIENCE, *REPORTS)
-"""What is published: the shelves, the tables about users, and the reports on what both are made of."""
 PUBLISH_LOCK_SECONDS = 120
 
 
@@ -124,7 +124,7 @@ def _write_night(attempt: Attempt, more: dict) -> None:
     incoming = attempt.shop.nights / f".incoming-{attempt.night}-{attempt.number}"
     incoming.mkdir()
     tables = _write_tables(attempt, incoming)
-    write_json(incoming / "manifest.json", _manifest(attempt, tables, more))
+    write_manifest(incoming / "manifest.json", _manifest(attempt, tables, more))
     for path in incoming.iterdir():
         sync_file(path)
     sync_directory(incoming)

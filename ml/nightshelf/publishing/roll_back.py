@@ -1,15 +1,15 @@
 """Going back: readers see an older night, and the models that made it reign again.
 
 Everything is checked before anything moves. Then the nights after the target are withdrawn, the
-pointer is moved by one rename, and the aliases follow. Each step can be done twice: a roll-back that
-was killed is run again.
+pointer is moved by one rename, the aliases follow, and then the sinks. Each step can be done twice: a
+roll-back that was killed is run again.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ LIST = "`nightshelf nights` lists what there is."
 
 Aliases = Callable[[], list[str]]
 """Moves the aliases, and says in words where each stands now."""
+Sinks = Callable[[str], list[str]]
+"""Brings the sinks to what readers see, and says so; given the command that does it again."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,34 @@ class RolledBack:
     """What readers saw; None where the pointer led nowhere."""
     withdrawn: list[PublishedNight]
     told: list[str] = field(default_factory=list)
-    """Where each alias stands now."""
+    """Where each alias stands now, and what each sink shows."""
     seconds: float = 0.0
-    """From the first move to the last; the checks before are not in it."""
+    """From the first move of files and aliases to the last; neither the checks before nor the sinks are
+    in it."""
 
 
 def roll_back(
-    shop: ShopHome, to: str | None, prepared: Callable[[PublishedNight], Aliases]
+    shop: ShopHome,
+    to: str | None,
+    prepared: Callable[[PublishedNight], Aliases],
+    deliver: Sinks = lambda again: [],
 ) -> RolledBack:
     """`to` is a night or night/attempt; None is the newest published before the current one.
 
     `prepared` checks that the models of the target can reign, and returns what moves their aliases.
-    Raises SettingsError where there is no such night, StorageError where its files are not whole.
+    Raises SettingsError where there is no such night, StorageError where its files are not whole, and a
+    sink's error: files and aliases have moved then.
     """
+    done = _moved(shop, to, prepared)
+    # Not under the lock: loading a sink takes longer than a publication would wait.
+    return replace(
+        done, told=[*done.told, *deliver(f"nightshelf roll-back --to {done.target.name}")]
+    )
+
+
+def _moved(
+    shop: ShopHome, to: str | None, prepared: Callable[[PublishedNight], Aliases]
+) -> RolledBack:
     with alone(shop):
         before = _seen(shop)
         target = _target(shop, to, before)

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
 from nightshelf.candidates import save_npz
-from nightshelf.candidates.files import parse_npz
+from nightshelf.candidates.files import parse_npz, read_bounded
 from nightshelf.errors import ModelError
 from nightshelf.evaluation import View
 from nightshelf.ranking.ranker import Ranker
@@ -62,27 +60,12 @@ def read_recipe(folder: Path, sha256: str) -> Recipe:
 
 def whole(path: Path, sha256: str, limit: int) -> bytes:
     """The file's bytes, if their sha256 is as expected."""
-    content = _bytes(path, limit)
+    content = read_bounded(path, limit, AGAIN)
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise ModelError(
             f"{path}: sha256 is {found}, the registry says {sha256 or 'nothing'}.", AGAIN
         )
-    return content
-
-
-def _bytes(path: Path, limit: int) -> bytes:
-    try:
-        # Not through a symlink; and opening a pipe would wait for its writer.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise ModelError(f"{path} is no plain file.", AGAIN)
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error}", AGAIN) from None
-    if len(content) > limit:
-        raise ModelError(f"{path} is larger than {limit:,} bytes.", AGAIN)
     return content
 
 
