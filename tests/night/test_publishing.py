@@ -205,3 +205,35 @@ def test_a_full_disk_leaves_the_old_night_and_says_so(shop, night, small_disk):
     (small_disk / "filler").unlink()
     publish(attempt, {})
     assert (current(full).attempt, damage(current(full))) == (2, [])
+
+
+# ------------------------------------------------------------------ sinks
+
+
+def published_with(shop, night, folder, sink):
+    """`nightshelf publish` by a shop file that names a sink."""
+    folder.mkdir()
+    shop_file = folder / "shop.toml"
+    shop_file.write_text(f"{night.shop_file.read_text()}\n{sink}")
+    home = str(shop.root.parent.parent)
+    given = ["--shop", str(shop_file), "--as-of", str(NIGHT), "--home", home, "--attempt", "1"]
+    return CliRunner().invoke(cli.app, ["publish", *given])
+
+
+def test_a_night_is_delivered_to_its_sink_after_readers_of_the_files_see_it(shop, night, tmp_path):
+    sink = '[sink.duckdb]\npath = "night.duckdb"'
+    done = published_with(shop, night, tmp_path / "shop", sink)
+    assert "sink.duckdb: night 2015-04-01/1, 17 tables" in " ".join(done.output.split())
+    with duckdb.connect(str(tmp_path / "shop" / "night.duckdb"), read_only=True) as db:
+        ours = db.execute("from rec_for_you").fetchall()
+    assert sorted(map(repr, ours)) == sorted(map(repr, night.rows("rec_for_you")))
+
+
+def test_a_sink_that_fails_ends_the_step_and_leaves_the_files_published(shop, night, tmp_path):
+    (tmp_path / "mine.duckdb").write_text("no database of ours")
+    sink = '[sink.duckdb]\npath = "../mine.duckdb"'
+    done = published_with(shop, night, tmp_path / "shop", sink)
+    assert isinstance(done.exception, StorageError)
+    assert "sink.duckdb" in done.exception.what
+    assert "Then run `nightshelf publish` again" in done.exception.next_step
+    assert damage(current(shop)) == []
