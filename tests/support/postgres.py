@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import shutil
@@ -20,6 +21,7 @@ SEARCHED = os.pathsep.join([os.environ.get("PATH", ""), *map(str, FOLDERS)])
 QUICK = ("fsync=off", "shared_buffers=32MB", "listen_addresses=", "max_wal_size=256MB")
 """A test kills processes, not the machine."""
 USER = "shop"
+PRCTL = getattr(ctypes.CDLL(None), "prctl", lambda *_: 0)  # looked up before the fork
 
 
 def binaries() -> Path:
@@ -45,6 +47,11 @@ def _known(name: str) -> bool:
     with suppress(KeyError):
         return bool(pwd.getpwnam(name).pw_uid)
     return False
+
+
+def _die_with_the_tests() -> None:
+    """In the server's process: SIGQUIT, PostgreSQL's immediate end, when the tests' process is gone."""
+    PRCTL(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG
 
 
 class Server:
@@ -76,7 +83,8 @@ class Server:
         with (self.root.parent / f"{self.root.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [str(self.bin / "postgres"), "-D", str(self.data), "-k", str(self.root), *options],
-                stdout=log, stderr=log, cwd="/", start_new_session=True, **self.run_as,
+                stdout=log, stderr=log, cwd="/", start_new_session=True,
+                preexec_fn=_die_with_the_tests, **self.run_as,
             )  # fmt: skip
         self._wait()
 
