@@ -7,7 +7,7 @@ import sys
 import duckdb
 import pytest
 
-from nightshelf.columns import TABLES
+from nightshelf.columns import AUDIENCE, SHELVES, TABLES
 from nightshelf.errors import SettingsError, StaleAttempt, StorageError
 from nightshelf.paths import PROJECT, Home
 from nightshelf.publishing.nights import current
@@ -47,7 +47,7 @@ def test_every_table_arrives_with_equal_rows_keys_and_an_index(shop, file, tmp_p
     keys = asked(
         file, "select table_name from duckdb_constraints() where constraint_type = 'PRIMARY KEY'"
     )
-    assert len(keys) == 12
+    assert len(keys) == len(SHELVES) + len(AUDIENCE)
     assert ("rec_for_you_by_context_id",) in asked(file, "select index_name from duckdb_indexes()")
 
 
