@@ -57,6 +57,7 @@ ITEMS = {
     "brand": "VARCHAR",
     "price": "DECIMAL(18,4)",
     "list_price": "DECIMAL(18,4)",
+    "cost": "DECIMAL(18,4)",
     "currency": "VARCHAR",
     "in_stock": "BOOLEAN",
     "stock_qty": "BIGINT",

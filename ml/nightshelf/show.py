@@ -304,6 +304,7 @@ def _reason(code: str, evidence: list[str], titles: dict[str, str]) -> str:
         "bought_before": "bought before",
         "popular_now": "popular now",
         "similar_shoppers": "similar shoppers take it",
+        "pinned": "pinned by the shop",
     }.get(code, _clean(code))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from nightshelf.columns import CONTRACTS, PROVENANCE
 from nightshelf.inputs import FILES
+from nightshelf.rules import LINES
 from nightshelf.transform import DBT_PROJECT
 
 ML = """
@@ -55,6 +56,8 @@ def _raw(path) -> None:
         db.execute(f"create table raw.files ({files})")
         db.execute("create table raw.facts (sessions_are_visitors boolean)")
         db.execute("create table raw.days (occurred_on date, fingerprint varchar)")
+        lines = ", ".join(f"{name} {kind}" for name, kind in LINES.items())
+        db.execute(f"create table raw.rules ({lines})")
         db.execute(ML)
 
 

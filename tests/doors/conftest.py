@@ -56,7 +56,8 @@ CREATE VIEW raw.events AS SELECT * FROM landed.events;
 CREATE TABLE landed.items AS
 SELECT 'i' || n AS item_id, NULL::VARCHAR AS parent_id, 'Item ' || n AS title,
     '' AS description, 'Home > Tea' AS category_path, 'Acme' AS brand,
-    9.9::DECIMAL(18, 4) AS price, 9.9::DECIMAL(18, 4) AS list_price, 'EUR' AS currency,
+    9.9::DECIMAL(18, 4) AS price, 9.9::DECIMAL(18, 4) AS list_price,
+    NULL::DECIMAL(18, 4) AS cost, 'EUR' AS currency,
     true AS in_stock, 5::BIGINT AS stock_qty, NULL::TIMESTAMP AS available_from,
     NULL::TIMESTAMP AS available_until, '' AS tags, '' AS url, '' AS image_url,
     TIMESTAMP '2026-01-01' AS updated_at, 'f2' AS file_id, n::BIGINT AS row_number,

@@ -1,1 +1,1 @@
-{{ item_shelf('similar_items', 'similar_item_id', var('k_similar'), 'item_knn', 'similar_item') }}
+{{ ruled_shelf('similar_items', "'item'") }}

@@ -23,7 +23,14 @@ from nightshelf.publishing.nights import PublishedNight, current, damage, publis
 from nightshelf.storage import read_left, sha256_of, sync_directory, sync_file, write_json
 from nightshelf.warehouse import connect
 
-REPORTS = ("rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves")
+REPORTS = (
+    "rpt_events",
+    "rpt_cleaning",
+    "rpt_readiness",
+    "rpt_gaps",
+    "rpt_shelves",
+    "rpt_rule_cost",
+)
 TABLES = (*SHELVES, *AUDIENCE, *REPORTS)
 """What is published: the shelves, the tables about users, and the reports on what both are made of."""
 PUBLISH_LOCK_SECONDS = 120
@@ -132,7 +139,7 @@ def _place(name: str) -> tuple[str, str]:
         return "recommendations", "context_type, context_id, rank"
     if name in AUDIENCE:
         return "audience", ", ".join(AUDIENCE_KEYS[name])
-    return "reports", "1"
+    return "reports", "all"
 
 
 def _check_schema(tables: dict[str, dict]) -> None:
