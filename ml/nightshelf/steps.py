@@ -184,6 +184,7 @@ def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorCon
         previous=before.path if before else None,
         shelves=due_shelves(run.attempt) if at_the_end else SHELVES,
         is_personal=is_personal(run.attempt) if at_the_end else True,
+        rules=run.shop.rules.model_copy(update={"lines": run.shop.rules.lines_on(run.night.date)}),
         new_files=new_files(run.attempt, before) if before else None,
         catalogue_before=catalogues(run.attempt.shop, run.night.date, learn_from),
         quiet_days=tuple(doors.quiet_days),
