@@ -18,7 +18,7 @@ from nightshelf.transform import build
 from tests.support.trap_shop import HOSTILE, NIGHT
 
 BLOCKED = f"item {HOSTILE[7]}"
-PINNED = "item 30"
+PINNED = "item 20"
 RULES = Rules(
     withhold_bought=True, min_margin=0.1, margin_weight=0.5, max_per_brand=4, max_per_category=4,
     max_per_price_band=6, calibration=0.8,
@@ -34,9 +34,9 @@ RULES = Rules(
 ITEMS = """
 create or replace table raw.items_before as from raw.items;
 create or replace view raw.items as select * replace (
-    'maker ' || hash(item_id) % 4 as brand,
-    case when hash(item_id) % 3 = 0 then 'product ' || hash(item_id) % 5 end as parent_id,
-    price * (hash(item_id) % 10) / 9 as cost
+    'maker ' || (length(item_id) + ascii(right(item_id, 1))) % 4 as brand,
+    case when item_id between 'item 10' and 'item 16' then 'product' end as parent_id,
+    case when item_id < 'item 03' then price else price / 2 end as cost
 ) from raw.items_before
 """
 
