@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightshelf.columns import SHELVES
+from nightshelf.settings_rules import Rules
 
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
@@ -39,6 +40,8 @@ class DoorContext:
     is_personal: bool = True
     """False where popular items, the same for all, stand in for personal lists."""
     now_utc: datetime = field(default_factory=_now)
+    rules: Rules = field(default_factory=Rules)
+    """The shop's own, with the lines that hold on the night: each is looked for in every list."""
 
     zone: tzinfo = UTC
     """The shop's: its days and hours are judged by its own clock."""

@@ -57,6 +57,7 @@ ITEMS = {
     "brand": "VARCHAR",
     "price": "DECIMAL(18,4)",
     "list_price": "DECIMAL(18,4)",
+    "cost": "DECIMAL(18,4)",
     "currency": "VARCHAR",
     "in_stock": "BOOLEAN",
     "stock_qty": "BIGINT",
@@ -211,8 +212,8 @@ AUDIENCE_KEYS = {
 published."""
 
 REPORTS = (
-    "rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves", "rpt_online_quality",
-    "rpt_impressions",
+    "rpt_events", "rpt_cleaning", "rpt_readiness", "rpt_gaps", "rpt_shelves", "rpt_rule_cost",
+    "rpt_online_quality", "rpt_impressions",
 )  # fmt: skip
 
 TABLES = (*SHELVES, *AUDIENCE, *REPORTS)

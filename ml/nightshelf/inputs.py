@@ -77,10 +77,13 @@ def _view(
     files = ", ".join(map(literal, sorted(replaced)))
     where = f" where file_id not in ({files})" if replaced else ""
     names = ", ".join(map(quoted, columns))
-    db.execute(
-        f"create or replace view raw.{name} as"
-        f" select {names} from read_parquet([{paths}], hive_partitioning = false){where}"
-    )
+    # Parts of before a column came into the contract lack it; a catalogue has few parts to look into.
+    by_name = "union_by_name = true, " if name != "events" else ""
+    read = f"read_parquet([{paths}], {by_name}hive_partitioning = false)"
+    if by_name:
+        empty = ", ".join(f"null::{kind} as {quoted(c)}" for c, kind in columns.items())
+        read = f"(from {read} union all by name select {empty} where false)"
+    db.execute(f"create or replace view raw.{name} as select {names} from {read}{where}")
 
 
 FILES = {

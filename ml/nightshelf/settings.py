@@ -8,21 +8,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from nightshelf.columns import CONTRACTS, EVENT_TYPES, PROVENANCE, SHELVES, TABLES
 from nightshelf.errors import SettingsError
 from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.paths import Home
+from nightshelf.settings_rules import Line, Rules, with_files
+from nightshelf.strict import Share, Strict
 
 OUR_COLUMNS = (*PROVENANCE, "line", "is_object", "is_aside", "reason", "*")
 """Names that the reader gives to columns of its own."""
-Share = Annotated[float, Field(ge=0, le=1)]
 Day = Annotated[str, Field(pattern=r"^(\d{4}-)?\d{2}-\d{2}$")]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Source(Strict):
@@ -370,6 +367,7 @@ class Shop(Strict):
     placements: Placements = Placements()
     keep: Keep = Keep()
     sink: Sinks = Sinks()
+    rules: Rules = Rules()
 
     @field_validator("landing")
     @classmethod
@@ -405,7 +403,10 @@ class Shop(Strict):
 
 
 def load_shop(path: Path) -> Shop:
-    """Reads and checks a shop's TOML. Raises SettingsError naming the key, what is wrong, and what is known."""
+    """Reads and checks a shop's TOML, and the files of rules that it names.
+
+    Raises SettingsError naming the key, or the file and line, what is wrong, and what is known.
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -424,12 +425,13 @@ def load_shop(path: Path) -> Shop:
             f"{path} is not valid TOML: {error}.", "Mend the line it names."
         ) from None
     try:
-        return Shop.model_validate(document)
+        shop = Shop.model_validate(document)
     except ValidationError as error:
         raise SettingsError(
             f"{path} cannot be used:\n" + "\n".join(_told(e) for e in error.errors()),
             "Mend these keys; docs/data-contract.md lists every key of a shop file.",
         ) from None
+    return shop.model_copy(update={"rules": with_files(shop.rules, path.parent)})
 
 
 def _told(error: dict) -> str:
@@ -448,7 +450,7 @@ def _known_keys(location: tuple) -> list[str]:
     model: type[BaseModel] = Shop
     children = {"sources": Source, "events": Events, "cleaning": Cleaning, "doors": Doors,
                 "placements": Placements, "keep": Keep, "sink": Sinks,
-                "postgres": Postgres, "duckdb": DuckDBFile}  # fmt: skip
+                "postgres": Postgres, "duckdb": DuckDBFile, "rules": Rules, "lines": Line}  # fmt: skip
     for part in location[:-1]:
         model = children.get(part, model)
     return list(model.model_fields)

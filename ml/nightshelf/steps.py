@@ -186,6 +186,7 @@ def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorCon
         previous=before.path if before else None,
         shelves=due_shelves(run.attempt) if at_the_end else SHELVES,
         is_personal=is_personal(run.attempt) if at_the_end else True,
+        rules=run.shop.rules.model_copy(update={"lines": run.shop.rules.lines_on(run.night.date)}),
         new_files=new_files(run.attempt, before) if before else None,
         catalogue_before=catalogues(run.attempt.shop, run.night.date, learn_from),
         quiet_days=tuple(doors.quiet_days),
@@ -226,6 +227,7 @@ def is_personal(attempt: Attempt) -> bool:
 
 def features(run: Run) -> None:
     from nightshelf.readiness import read_readiness, refuse_without_target
+    from nightshelf.rules import lines_about_nothing, refuse_without_column
     from nightshelf.transform import build
     from nightshelf.warehouse import connect, writer
 
@@ -237,6 +239,11 @@ def features(run: Run) -> None:
                 "select count(*), count(distinct user_id) from marts.fct_interactions"
             ).fetchall()[0]
         refuse_without_target(run.shop, run.night, run.attempt)
+        refuse_without_column(run.shop, run.shop_file, run.night.date, run.attempt)
+        for origin, rule, subject, value in lines_about_nothing(run.attempt):
+            shown.say(
+                f"Warning: {origin}: {rule} is about {subject} '{value}', and no item is of it."
+            )
         for placement in read_readiness(run.attempt).placements:
             if not placement.is_ready:
                 shown.say(placement.told[0].upper() + placement.told[1:])

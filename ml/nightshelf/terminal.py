@@ -13,6 +13,7 @@ WORDS = {
     "due_again": "due again",
     "next_category": "next:",
     "on_sale": "cheaper than usual",
+    "pinned": "pinned by the shop",
     "exploring": "exploring",
     "popular_now": "popular now",
     "same_category": "sells best in the category of",

@@ -18,6 +18,7 @@ from nightshelf.night import ROLES, Night
 from nightshelf.paths import PROJECT, Attempt
 from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
+from nightshelf.rules import offer_lines
 from nightshelf.settings import Shop
 from nightshelf.warehouse import cores
 
@@ -37,6 +38,7 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
         "--log-path", str(_target(attempt, visit)),
         "--vars", json.dumps(_variables(shop, night, pinned(attempt).settings)), "--fail-fast", "--quiet",
     ]  # fmt: skip
+    offer_lines(attempt, shop.rules, night.date)
     _hand_over_parse(attempt, visit)
     with _environment(attempt), _closed_afterwards():
         result = _invoke(arguments, progress)
@@ -68,6 +70,7 @@ def _variables(shop: Shop, night: Night, settings: ModelSettings) -> dict:
         "max_views_per_minute": shop.cleaning.max_views_per_minute,
         "followed_days": FOLLOWED_DAYS,
         **shop.placements.model_dump(),
+        "rules": shop.rules.for_sql(night.date),
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from nightshelf.columns import CONTRACTS, PROVENANCE, SHELF
 from nightshelf.inputs import FILES
+from nightshelf.rules import LINES
 from nightshelf.transform import DBT_PROJECT
 
 ML = """
@@ -63,6 +64,8 @@ def _raw(path) -> None:
         shelf = ", ".join(f"{c} {kind}" for c, kind in SHELF.items())
         db.execute(f"create table raw.published ({shelf})")
         db.execute("create table raw.published_nights (night date, attempt integer)")
+        lines = ", ".join(f"{name} {kind}" for name, kind in LINES.items())
+        db.execute(f"create table raw.rules ({lines})")
         db.execute(ML)
 
 

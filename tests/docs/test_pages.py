@@ -43,6 +43,7 @@ from nightshelf.settings import (
     Source,
     load_shop,
 )
+from nightshelf.settings_rules import Line, Rules
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
@@ -108,7 +109,7 @@ def test_every_event_type_is_documented():
 def keys_of_a_shop_file() -> dict[str, str]:
     """Key → default as the page writes it."""
     tables = {"sources": Source, "events": Events, "cleaning": Cleaning, "doors": Doors}
-    tables |= {"placements": Placements, "keep": Keep}
+    tables |= {"placements": Placements, "keep": Keep, "rules": Rules}
     tables |= {"sink": Sinks, "sink.postgres": Postgres, "sink.duckdb": DuckDBFile}
     return dict(_keys(Shop, "", tables))
 
@@ -125,6 +126,8 @@ def _written(default: object) -> str:
         return "needed"
     if isinstance(default, BaseModel):
         return "a table"
+    if isinstance(default, bool):
+        return f"`{json.dumps(default)}`"
     if isinstance(default, list):
         return f"`{json.dumps(default)}`"
     if isinstance(default, dict):
@@ -142,6 +145,12 @@ def _written(default: object) -> str:
 def test_every_key_of_a_shop_file_is_documented_with_its_default():
     told = named(section(page("data-contract.md"), "## The shop file"))
     assert {key: cells[0] for key, cells in told.items()} == keys_of_a_shop_file()
+
+
+def test_every_rule_and_every_column_of_a_line_is_documented():
+    text = page("rules.md")
+    assert set(named(section(text, "## The rules"))) == set(Rules.model_fields)
+    assert set(named(section(text, "## Lines"))) == set(Line.model_fields) - {"origin"}
 
 
 def test_every_adapter_stands_in_the_table_of_inputs_once():
@@ -259,7 +268,7 @@ def test_every_exit_code_is_in_the_runbook():
 def test_the_runbook_names_only_rules_that_a_door_has():
     folder = PROJECT / "expectations"
     suites = {door: (folder / f"{door}.py").read_text() for door in DOORS}
-    suites["shelves"] += (folder / "audience.py").read_text()
+    suites["shelves"] += "".join((folder / f"{n}.py").read_text() for n in ("audience", "rules"))
     suites["raw"] += "".join((folder / f"{n}.py").read_text() for n in ("learnt", "catalogue"))
     for door, suite in suites.items():
         told = named(section(page("runbook.md"), f"### door_{door}"))

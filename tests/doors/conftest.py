@@ -16,6 +16,7 @@ import pytest
 
 from nightshelf.doors import DoorContext
 from nightshelf.paths import Attempt, Home
+from nightshelf.settings_rules import Line, Rules
 
 NIGHT = date(2026, 5, 31)
 AS_OF = datetime(2026, 5, 30, 22, tzinfo=UTC)
@@ -56,7 +57,8 @@ CREATE VIEW raw.events AS SELECT * FROM landed.events;
 CREATE TABLE landed.items AS
 SELECT 'i' || n AS item_id, NULL::VARCHAR AS parent_id, 'Item ' || n AS title,
     '' AS description, 'Home > Tea' AS category_path, 'Acme' AS brand,
-    9.9::DECIMAL(18, 4) AS price, 9.9::DECIMAL(18, 4) AS list_price, 'EUR' AS currency,
+    9.9::DECIMAL(18, 4) AS price, 9.9::DECIMAL(18, 4) AS list_price,
+    NULL::DECIMAL(18, 4) AS cost, 'EUR' AS currency,
     true AS in_stock, 5::BIGINT AS stock_qty, NULL::TIMESTAMP AS available_from,
     NULL::TIMESTAMP AS available_until, '' AS tags, '' AS url, '' AS image_url,
     TIMESTAMP '2026-01-01' AS updated_at, 'f2' AS file_id, n::BIGINT AS row_number,
@@ -74,7 +76,9 @@ INSERT INTO raw.files VALUES ('f1', 'events.csv', 'columns', 'events', false, 'a
     ('f2', 'items.csv', 'columns', 'items', false, 'b', 12, 12, 0, 0);
 
 CREATE TABLE marts.dim_items AS
-SELECT item_id, title, 'Home > Tea' AS category, brand, price, in_stock, true AS is_product
+SELECT item_id, item_id AS product_id, title, 'Home > Tea' AS category,
+    ['Acme', 'Bolt'][row_number % 2 + 1] AS brand, price, (row_number % 4 + 1)::INTEGER AS price_band,
+    in_stock, true AS is_product, true AS is_offerable, []::VARCHAR[] AS withheld_by
 FROM landed.items;
 CREATE TABLE marts.dim_users AS
 SELECT 'u' || n AS user_id, DATE '2026-04-20' AS first_seen_on, DATE '2026-05-30' AS last_seen_on,
@@ -86,6 +90,12 @@ SELECT 'u' || n AS user_id, 'i' || n % 12 AS item_id, 'purchase' AS event_type,
     9.9::DECIMAL(18, 4) AS revenue, 1::DECIMAL(9, 4) AS weight, NULL::DATE AS cancelled_on,
     NULL::DATE AS joined_on, NULL::DATE AS left_on
 FROM range(24) AS numbers(n);
+
+CREATE TABLE raw.rules (line INTEGER, rule VARCHAR, subject VARCHAR, value VARCHAR, placement VARCHAR,
+    factor DOUBLE, rank INTEGER, campaign VARCHAR, origin VARCHAR);
+INSERT INTO raw.rules VALUES
+    (1, 'block', 'brand', 'Crook', NULL, NULL, NULL, '', 'rules.csv, line 2'),
+    (2, 'pin', 'item', 'i1', 'popular', NULL, 1, '', 'rules.csv, line 3');
 
 CREATE TEMP TABLE dates AS
 SELECT as_of FROM (VALUES (DATE '2026-05-03'), ('2026-05-17'), ('2026-05-31')) AS d(as_of);
@@ -110,6 +120,9 @@ FROM dates, marts.dim_users, (VALUES ('Home > Tea'), ('Home > Pots')) AS c(categ
 CREATE TABLE features.feat_user_brand AS
 SELECT as_of, user_id, 'Kettle & Co' AS brand, 2 AS n_days, 1::DOUBLE AS share
 FROM dates, marts.dim_users;
+CREATE TABLE features.feat_replenishment AS
+SELECT DATE '2026-05-31' AS as_of, 'Home > Tea' AS category, 3.0::DOUBLE AS replenished_after_days,
+    false AS is_once_only;
 CREATE TABLE features.feat_catalogue AS
 SELECT as_of, item_id, title, category, brand, price, true AS is_offerable
 FROM dates, marts.dim_items;
@@ -132,7 +145,8 @@ FROM recommendations.rec_for_you WHERE substr(context_id, 2)::INTEGER < 12;
 CREATE TABLE recommendations.rec_bought_together AS
 SELECT * REPLACE ('bought_together' AS placement) FROM recommendations.rec_similar_items;
 CREATE TABLE recommendations.rec_popular AS
-SELECT * REPLACE ('popular' AS placement, 'all' AS context_type, 'all' AS context_id)
+SELECT * REPLACE ('popular' AS placement, 'all' AS context_type, 'all' AS context_id,
+    CASE WHEN rank = 1 THEN 'rules' ELSE source END AS source)
 FROM recommendations.rec_for_you WHERE context_id = 'u0';
 CREATE TABLE recommendations.rec_cart AS
 SELECT * REPLACE ('cart' AS placement) FROM recommendations.rec_similar_items
@@ -220,7 +234,12 @@ def context(healthy: Path) -> DoorContext:
         previous=healthy / "previous",
         now_utc=NOW,
         catalogue_before=(SMALL_CATALOGUE,),
-    )
+        rules=Rules(
+            withhold_bought=True, max_per_brand=2, max_per_category=4, max_per_price_band=1,
+            lines=[Line(rule="block", subject="brand", value="Crook"),
+                   Line(rule="pin", value="i1", placement="popular", rank=1)],
+        ),
+    )  # fmt: skip
 
 
 @pytest.fixture

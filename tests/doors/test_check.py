@@ -18,6 +18,7 @@ from expectations import SHELVES
 from expectations.declare import literal
 from nightshelf.doors import check
 from nightshelf.errors import DoorBroken, DoorClosed, SettingsError, StorageError, WarehouseLocked
+from nightshelf.settings_rules import Rules
 
 HOSTILE = "<script>alert('1')</script>\x1b[31m\nNext: all is well\u202e{batch} :x"
 
@@ -96,7 +97,7 @@ def test_all_failing_rules_are_named_with_table_count_samples_reason_and_step(
     with pytest.raises(DoorClosed) as closed:
         check("shelves", attempt, context)
     message = str(closed.value)
-    assert "Door shelves, night 2026-05-31, is closed by 2 of 27 rules." in message
+    assert "Door shelves, night 2026-05-31, is closed by 2 of 35 rules." in message
     assert "scores_are_finite on recommendations.rec_*: 1 row refused" in message
     assert "propensities_are_probabilities on recommendations.rec_*: 4 rows refused" in message
     assert message.count("shelf='rec_popular'") == 4  # one, and three of four
@@ -154,7 +155,8 @@ def test_of_a_handful_of_items_one_may_lead_for_everybody(attempt, context, spoi
     spoil("""
         DELETE FROM recommendations.rec_for_you WHERE rank > 1;
         UPDATE recommendations.rec_for_you SET item_id = 'i0'""")
-    assert check("shelves", attempt, replace(context, previous=None)).success
+    first_night = replace(context, previous=None, rules=Rules())
+    assert check("shelves", attempt, first_night).success
 
 
 def test_a_first_night_has_nothing_to_be_compared_with(attempt, context):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 
 import pytest
 
@@ -334,7 +335,8 @@ FAULTS = [
     (
         "shelves",
         "no_single_item_leads_for_everybody",
-        "INSERT INTO marts.dim_items SELECT * REPLACE ('star' AS item_id) "
+        "INSERT INTO marts.dim_items SELECT * REPLACE ('star' AS item_id, 'star' AS product_id,"
+        " NULL AS brand, NULL AS price_band) "
         "FROM marts.dim_items LIMIT 1; UPDATE recommendations.rec_for_you SET item_id = 'star' "
         "WHERE rank = 1 AND context_id <= 'u4'",
     ),
@@ -357,6 +359,51 @@ FAULTS = [
         "shelves",
         "shelves_are_not_last_nights",
         "UPDATE recommendations.rec_for_you SET score = 0.99 * score",
+    ),
+    (
+        "shelves",
+        "no_withheld_item_is_offered",
+        "UPDATE marts.dim_items SET withheld_by = ['min_margin'] WHERE item_id = 'i5'",
+    ),
+    (
+        "shelves",
+        "no_blocked_item_is_offered",
+        "UPDATE raw.rules SET subject = 'category', value = 'Home' WHERE rule = 'block'",
+    ),
+    (
+        "shelves",
+        "variants_stand_once_in_a_list",
+        "UPDATE marts.dim_items SET product_id = 'p' WHERE item_id IN ('i5', 'i6')",
+    ),
+    (
+        "shelves",
+        "no_list_has_too_many_of_a_brand",
+        "UPDATE marts.dim_items SET brand = 'Acme' WHERE item_id = 'i5'",
+    ),
+    (
+        "shelves",
+        "no_list_has_too_many_of_a_category",
+        "INSERT INTO marts.dim_items SELECT * REPLACE ('other' AS item_id, 'other' AS product_id,"
+        " NULL AS brand, NULL AS price_band) FROM marts.dim_items LIMIT 1;"
+        " INSERT INTO recommendations.rec_discover SELECT * REPLACE (5 AS rank, 'other' AS item_id,"
+        " 0.01 AS score) FROM recommendations.rec_discover WHERE rank = 4 AND context_id = 'u3'",
+    ),
+    (
+        "shelves",
+        "no_list_has_too_many_of_a_price_band",
+        "UPDATE marts.dim_items SET price_band = 1 WHERE item_id = 'i5'",
+    ),
+    (
+        "shelves",
+        "what_is_pinned_stands_at_its_rank",
+        "UPDATE raw.rules SET rank = 2 WHERE rule = 'pin'",
+    ),
+    (
+        "shelves",
+        "what_was_bought_waits_for_its_time",
+        "INSERT INTO marts.fct_interactions BY NAME SELECT 'u3' AS user_id, 'i4' AS item_id,"
+        " 'purchase' AS event_type, DATE '2026-05-29' AS interaction_date;"
+        " DELETE FROM recommendations.rec_discover WHERE context_id = 'u3'",
     ),
     (
         "shelves",
@@ -419,6 +466,25 @@ def test_what_was_bought_and_refunded_may_be_discovered_again(attempt, context, 
     for shelf in ("for_you", "discover", "buy_again", "on_sale"):
         spoil(f"UPDATE recommendations.rec_{shelf} SET evidence = [] WHERE context_id = 'u1'")
     check("shelves", attempt, context)
+
+
+def test_pins_may_be_more_than_a_cap_and_end_a_list_that_is_too_short(attempt, context, spoil):
+    spoil("UPDATE raw.rules SET rank = 2 WHERE rule = 'pin'")
+    spoil("DELETE FROM recommendations.rec_popular WHERE rank > 1")
+    spoil("UPDATE marts.dim_items SET brand = 'Acme' WHERE item_id = 'i5'")
+    spoil("UPDATE recommendations.rec_for_you SET source = 'rules'")
+    spoil("UPDATE recommendations.rec_discover SET source = 'rules'")
+    result = check("shelves", attempt, replace(context, previous=None))
+    assert "no_list_has_too_many_of_a_brand" in {rule.name for rule in result.rules}
+
+
+def test_whoever_bought_it_need_not_see_a_pin_on_discover(attempt, context, spoil):
+    """User 0 bought item 0; the others lack it, and only they are named."""
+    spoil("INSERT INTO raw.rules VALUES (3, 'pin', 'item', 'i0', 'discover', NULL, 1, '', 'here')")
+    with pytest.raises(DoorClosed) as closed:
+        check("shelves", attempt, context)
+    assert "context_id='u1'" in str(closed.value)
+    assert "context_id='u0'" not in str(closed.value)
 
 
 FAMILIES = ("_key_is_given", "_key_is_unique", "_sees_strictly_before")

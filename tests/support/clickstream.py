@@ -59,7 +59,7 @@ SELECT 'sku-' || lpad(n::VARCHAR, 4, '0') AS item_id, NULL::VARCHAR AS parent_id
     ['Tea', 'Pots', 'Cups', 'Books', 'Lamps', 'Toys', 'Tools', 'Garden'][n % 8 + 1] || ' > All'
         AS category_path,
     'Acme' AS brand, round(exp(1.5 + 2.4 * u('price', n, 0)), 2)::DECIMAL(18, 4) AS price,
-    NULL::DECIMAL(18, 4) AS list_price, 'EUR' AS currency, u('stock', n, 0) < 0.9 AS in_stock,
+    NULL::DECIMAL(18, 4) AS list_price, NULL::DECIMAL(18, 4) AS cost, 'EUR' AS currency, u('stock', n, 0) < 0.9 AS in_stock,
     5::BIGINT AS stock_qty, NULL::TIMESTAMP AS available_from, NULL::TIMESTAMP AS available_until,
     '' AS tags, '' AS url, '' AS image_url, NULL::TIMESTAMP AS updated_at, 'f-items' AS file_id,
     n::BIGINT AS row_number, 1::INTEGER AS element

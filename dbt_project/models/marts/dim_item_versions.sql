@@ -40,6 +40,7 @@ carried as (
             {{ last_word('price', 'not is_claim and price is not null') }},
             {{ last_word('price', 'is_claim and price is not null') }}
         ) as price,
+        {{ last_word('cost', 'cost is not null') }} as cost,
         {{ last_word('in_stock', 'in_stock is not null') }} as in_stock,
         {{ last_word("{'from': available_from, 'until': available_until}",
             'available_from is not null or available_until is not null') }} as span,
@@ -68,7 +69,7 @@ versions as (
     select
         *,
         {{ two_levels('full_path') }} as category,
-        row(title, {{ two_levels('full_path') }}, kind.brand, parent_id, price, in_stock, span) as said
+        row(title, {{ two_levels('full_path') }}, kind.brand, parent_id, price, cost, in_stock, span) as said
     from placed
 ),
 
@@ -88,6 +89,7 @@ select
     changes.category,
     changes.kind.brand as brand,
     changes.price,
+    changes.cost,
     -- booleans
     changes.in_stock,
     -- when

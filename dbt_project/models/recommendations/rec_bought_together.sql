@@ -1,1 +1,1 @@
-{{ item_shelf('bought_together', 'companion_id', var('k_together'), "'baskets'", "'bought_together'") }}
+{{ ruled_shelf('bought_together', "'item'") }}

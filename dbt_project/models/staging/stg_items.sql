@@ -7,6 +7,7 @@ select
     nullif(trim(category_path), '') as category_path,
     nullif(trim(brand), '') as brand,
     price,
+    cost,
     coalesce(in_stock, stock_qty > 0) as in_stock,
     available_from,
     available_until,

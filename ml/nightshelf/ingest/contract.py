@@ -174,6 +174,7 @@ def _items(adapter: Adapter, source: str, time: str) -> str:
 select
     item_id, parent_id, title, description, category_path, brand,
     try_cast(price as decimal(18,4)) as price, try_cast(list_price as decimal(18,4)) as list_price,
+    try_cast(cost as decimal(18,4)) as cost,
     currency, try_cast(in_stock as boolean) as in_stock, try_cast(stock_qty as bigint) as stock_qty,
     {at("available_from")} as available_from, {at("available_until")} as available_until,
     tags, url, image_url, {at("updated_at")} as updated_at, file_id, row_number, element, line,
@@ -186,11 +187,12 @@ select
             or (available_until is not null and {at("available_until")} is null) then 'bad_time'
         when (price is not null and try_cast(price as decimal(18,4)) is null)
             or (list_price is not null and try_cast(list_price as decimal(18,4)) is null)
+            or (cost is not null and try_cast(cost as decimal(18,4)) is null)
             or (in_stock is not null and try_cast(in_stock as boolean) is null)
             or (stock_qty is not null and try_cast(stock_qty as bigint) is null) then 'bad_number'
     end as reason,
     case reason when 'bad_time' then concat_ws(', ', updated_at, available_from, available_until)
-        when 'bad_number' then concat_ws(', ', price, list_price, in_stock, stock_qty) end as value
+        when 'bad_number' then concat_ws(', ', price, list_price, cost, in_stock, stock_qty) end as value
 from texts"""
 
 

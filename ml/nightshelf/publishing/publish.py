@@ -162,7 +162,7 @@ def _place(name: str) -> tuple[str, str]:
         return "recommendations", "context_type, context_id, rank"
     if name in AUDIENCE:
         return "audience", ", ".join(AUDIENCE_KEYS[name])
-    return "reports", "1"
+    return "reports", "all"
 
 
 def _check_schema(tables: dict[str, dict]) -> None:

@@ -1,0 +1,128 @@
+{# What a placement's list is chosen from, before any rule: (context_type, context_id, item_id, score,
+   source), and reason_code and evidence where they do not hang on the list. rpt_rule_cost reads the same. #}
+{% macro candidates_of(placement) -%}
+{%- if placement in ['for_you', 'discover'] -%}
+select 'user' as context_type, user_id as context_id, item_id, score, source
+from {{ source('ml', placement) }}
+{%- elif placement == 'buy_again' -%}
+{{ habits_of_users() }}
+{%- elif placement == 'similar_items' -%}
+{{ pairs_of_items(
+    'similar_items', 'similar_item_id', var('k_similar'), 'source',
+    "case source when 'content' then 'looks_alike' else 'similar_item' end"
+) }}
+{%- elif placement == 'bought_together' -%}
+{{ pairs_of_items('bought_together', 'companion_id', var('k_together'), "'baskets'", "'bought_together'") }}
+{%- elif placement == 'popular' -%}
+{{ bestsellers() }}
+{%- endif -%}
+{%- endmacro %}
+
+{# The length of a placement's lists. #}
+{% macro length_of(placement) -%}
+{{ return(var({'similar_items': 'k_similar', 'bought_together': 'k_together', 'popular': 'k_popular'}.get(placement, 'k'))) }}
+{%- endmacro %}
+
+{# Buyers of the last four weeks, those of a burst for an ordinary day's: long enough to be steady, short
+   enough to follow the season. Where nobody bought anything in them, buyers of all time. #}
+{% macro buyers_lately() -%}
+case when max(usual_buyers_28d) over () > 0 then usual_buyers_28d else n_buyers end
+{%- endmacro %}
+
+{# Habit times dueness. Habit: decayed_count. Dueness: days since the last purchase over the user's own
+   mean gap for the item, 1 when due today, falling both before and after. #}
+{% macro habits_of_users() -%}
+select
+    'user' as context_type,
+    user_id as context_id,
+    item_id,
+    decayed_count * least(due, 1 / due) as score,
+    'rhythm' as source,
+    case when {{ is_due('days_since_last', 'mean_gap_days') }} then 'due_again' else 'bought_before' end
+        as reason_code,
+    [item_id] as evidence
+from (
+    select *, greatest(days_since_last, 1) / greatest(mean_gap_days, 1) as due
+    from {{ ref('feat_user_item') }}
+    where as_of = date '{{ var("night") }}'
+        and n_days >= 2
+)
+{%- endmacro %}
+
+{# First an item's pairs (item_id, other, score), best first; then, where readiness says that the placement
+   falls short, what sells best in the item's own category. `source_name` and `reason_code` are SQL over
+   the pairs. #}
+{% macro pairs_of_items(placement, other, k, source_name, reason_code) -%}
+with pairs as (
+    select
+        item_id as context_id,
+        {{ other }} as item_id,
+        score,
+        {{ source_name }} as source,
+        {{ reason_code }} as reason_code
+    from {{ source('ml', placement) }}
+),
+
+sold as (
+    select feat_item.item_id, items.category, items.is_offerable, {{ buyers_lately() }} as n_buyers
+    from {{ ref('feat_item') }} as feat_item
+    join {{ ref('dim_items') }} as items using (item_id)
+    where feat_item.as_of = date '{{ var("night") }}'
+        and items.category is not null
+        and exists (
+            from {{ ref('rpt_readiness') }} where placement = 'rec_{{ placement }}' and not is_ready
+        )
+),
+
+bestsellers as (
+    select *
+    from sold
+    where is_offerable
+    -- Twice the shelf and the item itself: some of them stand among the pairs already.
+    qualify row_number() over (partition by category order by n_buyers desc, item_id) <= 2 * {{ k }} + 1
+),
+
+of_category as (
+    select
+        context.item_id as context_id,
+        bestsellers.item_id,
+        -- Below every pair's score, and nearer to 0 the more buyers there are.
+        -1.0::double / (1 + bestsellers.n_buyers) as score,
+        'category' as source,
+        'same_category' as reason_code
+    from sold as context
+    join bestsellers
+        on bestsellers.category = context.category
+        and bestsellers.item_id <> context.item_id
+    anti join pairs
+        on pairs.context_id = context.item_id
+        and pairs.item_id = bestsellers.item_id
+)
+
+select 'item' as context_type, *, [context_id] as evidence
+from (
+    from pairs
+    union all
+    from of_category
+)
+{%- endmacro %}
+
+{# What sells now, overall and per category. #}
+{% macro bestsellers() -%}
+with sold as (
+    select items.item_id, items.category, {{ buyers_lately() }} as score
+    from {{ ref('feat_item') }} as feat_item
+    join {{ ref('dim_items') }} as items using (item_id)
+    where feat_item.as_of = date '{{ var("night") }}'
+    qualify score > 0
+),
+
+contexts as (
+    select 'all' as context_type, 'all' as context_id, item_id, score from sold
+    union all
+    select 'category', category, item_id, score from sold where category is not null
+)
+
+select *, 'popularity' as source, 'popular_now' as reason_code, []::varchar[] as evidence
+from contexts
+{%- endmacro %}

@@ -1,0 +1,390 @@
+{# The shop's rules on a placement's candidates. docs/rules.md says what each does, and
+   docs/decisions/0036-rules-in-one-order.md why in this order. A step whose rule is off hands its rows
+   on, which costs nothing: DuckDB drops it.
+
+   With `scenarios` the same lists are made once for each row of `scenarios(without)`: the name of a
+   rule to leave out, '' for none, 'every' for all. Only rpt_rule_cost asks for that. #}
+
+{# CTEs from `candidates` (context_type, context_id, item_id, score, source, …) to `ruled`: at most k rows
+   a list, with `rank`, `score` as it is published and `model_score` as it came. #}
+{% macro ruled(placement, k, scenarios=false) -%}
+{%- set here = {
+    'placement': placement,
+    'k': k,
+    'scenarios': scenarios,
+    'key': 'without, ' if scenarios else '',
+} -%}
+repeated as (
+    select * from candidates{% if scenarios %} cross join scenarios{% endif %}
+),
+
+{{ gathered(here) }},
+
+{{ offered(here) }},
+
+{{ awaited(here) }},
+
+{{ weighed(here) }},
+
+{{ folded(here) }},
+
+{% set step = namespace(before='folded') -%}
+{%- for column in ['brand', 'category', 'price_band'] -%}
+{{ capped(here, column, step.before) }},
+{%- set step.before = 'capped_by_' ~ column %}
+
+{% endfor -%}
+
+{{ calibrated(here, step.before) }},
+
+{{ placed(here) }}
+{%- endmacro %}
+
+{# What the shop file says of a rule; none where it is off. #}
+{% macro rule(name) -%}
+{{ return(var('rules').get(name)) }}
+{%- endmacro %}
+
+{# Begins the condition that a rule puts on a row: a scenario that leaves the rule out keeps the row. #}
+{% macro unless_left_out(here, name) -%}
+{% if here.scenarios %}without in ('every', '{{ name }}') or {% endif %}
+{%- endmacro %}
+
+{# What rpt_rule_cost counts a line under. #}
+{% macro name_of_line() -%}
+case when campaign <> '' then 'campaign ' || campaign else rule end
+{%- endmacro %}
+
+{# The shop's lines of a rule, with each item of `items` that a line is about. A category takes those
+   below it along. #}
+{% macro items_of_lines(name, items) -%}
+{%- set about = {
+    'item': 'items.item_id = lines.value',
+    'brand': 'items.brand = lines.value',
+    'category': "starts_with(items.category || ' > ', lines.value || ' > ')",
+} -%}
+{%- for subject, matches in about.items() %}
+    select lines.*, items.item_id
+    from {{ source('raw', 'rules') }} as lines
+    join {{ items }} as items on {{ matches }}
+    where lines.rule = '{{ name }}'
+        and lines.subject = '{{ subject }}'
+    {{ 'union all' if not loop.last }}
+{%- endfor %}
+{%- endmacro %}
+
+{# Pins join every list of the placement, whatever the models said; the rules that withhold come after. #}
+{% macro gathered(here) -%}
+{% if here.placement in (rule('pinned') or []) -%}
+pins as (
+    select {{ here.key }}value as item_id, rank as pin_rank
+    from {{ source('raw', 'rules') }}
+    {% if here.scenarios %}cross join scenarios{% endif %}
+    where rule = 'pin'
+        and placement = '{{ here.placement }}'
+        {% if here.scenarios %}and without not in ('every', {{ name_of_line() }}){% endif %}
+),
+
+pinned as (
+    select lists.*, pins.item_id, pins.pin_rank
+    from (
+        select distinct {{ here.key }}context_type, context_id
+        from repeated
+        where context_type in ('user', 'item', 'all')
+    ) as lists
+    {{ 'join pins using (without)' if here.scenarios else 'cross join pins' }}
+    where not (context_type = 'item' and context_id = pins.item_id)
+    {%- if here.placement == 'discover' %}
+        and (context_id, pins.item_id) not in (select (user_id, item_id) from ({{ bought_by_users() }}))
+    {%- endif %}
+),
+
+gathered as (
+    select repeated.*, null::integer as pin_rank
+    from repeated
+    anti join pinned using ({{ here.key }}context_type, context_id, item_id)
+    union all by name
+    select pinned.*, repeated.score, 'rules' as source
+    from pinned
+    left join repeated using ({{ here.key }}context_type, context_id, item_id)
+)
+{%- else -%}
+gathered as (
+    select *, null::integer as pin_rank from repeated
+)
+{%- endif %}
+{%- endmacro %}
+
+{# What may stand on a shelf at all, as dim_items says. Lists and items get numbers: the steps that follow
+   sort millions of rows by them, which takes half the time that text takes. #}
+{% macro offered(here) -%}
+numbered_lists as (
+    select *, row_number() over () as list_no
+    from (select distinct {{ here.key }}context_type, context_id from gathered)
+),
+
+numbered_items as (
+    select
+        *,
+        row_number() over (order by item_id) as item_no,
+        case when product_id is not null then dense_rank() over (order by product_id) end as product_no,
+        case when brand is not null then dense_rank() over (order by brand) end as brand_no,
+        case when category is not null then dense_rank() over (order by category) end as category_no,
+        price_band as price_band_no
+    from {{ ref('dim_items') }}
+),
+
+offered as (
+    select
+        gathered.*,
+        numbered_lists.list_no,
+        items.item_no,
+        items.product_id,
+        items.product_no,
+        items.brand_no,
+        items.category,
+        items.category_no,
+        items.price_band_no,
+        items.price,
+        items.margin
+    from gathered
+    join numbered_lists using ({{ here.key }}context_type, context_id)
+    join numbered_items as items using (item_id)
+    where items.is_offerable
+        {%- if here.scenarios %}
+        or items.withheld_by = [without]
+        or (without = 'every' and not list_contains(items.withheld_by, 'not_a_product'))
+        {%- endif %}
+)
+{%- endmacro %}
+
+{# rec_for_you waits with what its user bought until the category's usual time has passed; with the other
+   variants of the product, too. #}
+{% macro awaited(here) -%}
+{% if rule('withhold_bought') and here.placement == 'for_you' -%}
+waiting as (
+    select distinct bought.user_id as context_id, items.product_id
+    from ({{ bought_by_users() }}) as bought
+    join {{ ref('dim_items') }} as items using (item_id)
+    join {{ ref('feat_replenishment') }} as usual
+        on usual.as_of = date '{{ var("night") }}'
+        and usual.category is not distinct from items.category
+    where usual.is_once_only
+        or date '{{ var("night") }}' - bought.last_on < usual.replenished_after_days
+),
+
+awaited as (
+    select offered.*
+    from offered
+    left join waiting using (context_id, product_id)
+    where {{ unless_left_out(here, 'withhold_bought') }}waiting.product_id is null
+)
+{%- else -%}
+awaited as (
+    from offered
+)
+{%- endif %}
+{%- endmacro %}
+
+{# (user_id, item_id, last_on): what was bought and kept, as of the night. Looks are no purchases. #}
+{% macro bought_by_users() -%}
+select i.user_id, i.item_id, max(i.interaction_date) as last_on
+from {{ ref('fct_interactions') }} as i
+where i.event_type = 'purchase' and {{ seen_before("date '" ~ var("night") ~ "'") }}
+group by i.user_id, i.item_id
+{%- endmacro %}
+
+{# `weight` is what the list is ordered by: the score times boosts times what the margin adds. A score
+   below 0 is divided, so that a boost lifts it, too. #}
+{% macro weighed(here) -%}
+{%- set is_boosted = here.placement in (rule('boosted') or []) -%}
+{% if is_boosted -%}
+factors as (
+    select
+        {{ here.key }}item_id,
+        -- In the order of the lines: a product of doubles depends on it in the last digit.
+        list_reduce(list(factor order by line), lambda one, other: one * other) as factor
+    from ({{ items_of_lines('boost', ref('dim_items')) }}) as boosts
+    {% if here.scenarios %}cross join scenarios{% endif %}
+    where (placement is null or placement = '{{ here.placement }}')
+        {% if here.scenarios %}and without not in ('every', {{ name_of_line() }}){% endif %}
+    group by {{ here.key }}item_id
+),
+
+{% endif -%}
+weighed as (
+    select *, case when score >= 0 then score * factor else score / factor end as weight
+    from (
+        select
+            awaited.*,
+            {% if is_boosted %}coalesce(factors.factor, 1) * {% endif -%}
+            {% if rule('margin_weight') -%}
+            case
+                when {{ unless_left_out(here, 'margin_weight') }}margin is null then 1
+                else 1 + {{ rule('margin_weight') }} * least(greatest(margin, 0), 1)
+            end
+            {%- else -%}1::double{%- endif %} as factor
+        from awaited
+        {% if is_boosted %}left join factors using ({{ here.key }}item_id){% endif %}
+    )
+)
+{%- endmacro %}
+
+{# What goes first within a list. #}
+{% macro best_first() -%}
+pin_rank nulls last, weight desc, item_no
+{%- endmacro %}
+
+{# Of a product's variants the best alone. #}
+{% macro folded(here) -%}
+folded as (
+    from weighed
+    {% if rule('fold_variants') -%}
+    qualify {{ unless_left_out(here, 'fold_variants') }}product_no is null
+        or row_number() over (
+            partition by list_no, product_no
+            order by {{ best_first() }}
+        ) = 1
+    {%- endif %}
+)
+{%- endmacro %}
+
+{# At most so many of one value, counted among what the steps before have left. What is pinned stands,
+   and counts. An unknown value is no value. #}
+{% macro capped(here, column, before) -%}
+{%- set cap = rule('caps').get(column) if rule('caps') and here.placement in rule('placements') -%}
+capped_by_{{ column }} as (
+    from {{ before }}
+    {% if cap -%}
+    qualify {{ unless_left_out(here, 'max_per_' ~ column) }}{{ column }}_no is null
+        or pin_rank is not null
+        {%- if here.placement == 'popular' %}
+        or context_type <> 'all'
+        {%- endif %}
+        or row_number() over (
+            partition by list_no, {{ column }}_no
+            order by {{ best_first() }}
+        ) <= {{ cap }}
+    {%- endif %}
+)
+{%- endmacro %}
+
+{# A category's quota on a user's list of k is its share of the user's history, mixed with its share of the
+   shop's, rounded up; what is beyond it stands behind. Steck, Calibrated recommendations, RecSys 2018:
+   the target is his, formula 7; the quota stands for his greedy search. #}
+{% macro calibrated(here, before) -%}
+{% if rule('calibration') is not none and here.placement in rule('placements')
+    and here.placement in ['for_you', 'discover', 'buy_again'] -%}
+own_shares as (
+    select user_id as context_id, category, share
+    from {{ ref('feat_user_category') }}
+    where as_of = date '{{ var("night") }}'
+),
+
+shop_shares as (
+    select
+        category,
+        -- Decimals: sums of doubles differ with the thread count.
+        sum(share::decimal(18, 9))::double / (select count(distinct context_id) from own_shares) as share
+    from own_shares
+    group by category
+),
+
+known_users as (
+    select distinct context_id from own_shares
+),
+
+with_quotas as (
+    select
+        {{ before }}.*,
+        -- A billionth off: 0.15 of 20 is 3, whatever the last digit says.
+        ceil({{ here.k }} * (
+            {{ rule('calibration') }} * coalesce(own_shares.share, case when known_users.context_id is null then shop_shares.share end, 0)
+            + (1 - {{ rule('calibration') }}) * coalesce(shop_shares.share, 0)
+        ) - 1e-9) as quota
+    from {{ before }}
+    left join own_shares using (context_id, category)
+    left join known_users using (context_id)
+    left join shop_shares using (category)
+),
+
+calibrated as (
+    select
+        *,
+        {% if here.scenarios %}without not in ('every', 'calibration') and {% endif -%}
+        category is not null
+        and row_number() over (partition by list_no, category_no order by {{ best_first() }}) > quota
+            as is_behind
+    from with_quotas
+)
+{%- else -%}
+calibrated as (
+    select *, false as is_behind from {{ before }}
+)
+{%- endif %}
+{%- endmacro %}
+
+{# Ranks without holes. A pin takes its rank, or the last one of a shorter list. A row that a rule moved
+   up is published with the score below it, one that was moved back with the score above it. #}
+{% macro placed(here) -%}
+{%- set is_moved = here.placement in (rule('pinned') or []) or rule('calibration') is not none -%}
+{% if is_moved -%}
+queued as (
+    select
+        *,
+        row_number() over (
+            partition by list_no, pin_rank is null
+            order by pin_rank, is_behind, weight desc, item_no
+        ) as place
+    from calibrated
+),
+
+ordered as (
+    select
+        *,
+        -- The third pin, at rank 8, follows on the fifth of the others.
+        row_number() over (
+            partition by list_no
+            order by case when pin_rank is null then place else pin_rank - place + 0.5 end, pin_rank
+        ) as rank
+    from queued
+),
+
+lowered as (
+    select
+        *,
+        min(case when pin_rank is null then weight end) over (
+            partition by list_no order by rank rows unbounded preceding
+        ) as lowest
+    from ordered
+    where rank <= {{ here.k }}
+),
+
+ruled as (
+    select
+        * exclude (score),
+        score as model_score,
+        coalesce(
+            max(case when pin_rank is null then lowest end) over (
+                partition by list_no order by rank rows between current row and unbounded following
+            ),
+            lowest,
+            0
+        ) as score
+    from lowered
+)
+{%- else -%}
+ordered as (
+    select
+        *,
+        row_number() over (partition by list_no order by weight desc, item_no) as rank
+    from calibrated
+),
+
+ruled as (
+    select * exclude (score), score as model_score, weight as score
+    from ordered
+    where rank <= {{ here.k }}
+)
+{%- endif %}
+{%- endmacro %}

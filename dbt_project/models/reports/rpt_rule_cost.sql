@@ -1,0 +1,10 @@
+{{ config(tags=['shelve']) }}
+
+-- What the shop's rules cost tonight, by the models' own scores: each list as it is, and as it would be
+-- without one rule. 'every' is the list without any.
+{% for placement in ['for_you', 'discover', 'buy_again', 'similar_items', 'bought_together', 'popular'] -%}
+from (
+    {{ cost_of_rules(placement) }}
+)
+{{ 'union all' if not loop.last }}
+{% endfor %}

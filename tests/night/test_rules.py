@@ -1,0 +1,111 @@
+"""The trap shop's scored night, shelved again with every rule on: door 3 finds each of them kept."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import duckdb
+import pytest
+
+from expectations import DoorContext
+from nightshelf.columns import SHELVES
+from nightshelf.doors import check
+from nightshelf.progress import progress
+from nightshelf.scoring import offer_to_dbt
+from nightshelf.settings_rules import Line, Rules
+from nightshelf.transform import build
+from tests.support.trap_shop import HOSTILE, NIGHT
+
+BLOCKED = f"item {HOSTILE[7]}"
+PINNED = "item 20"
+RULES = Rules(
+    withhold_bought=True, min_margin=0.1, margin_weight=0.5, max_per_brand=4, max_per_category=4,
+    max_per_price_band=6, calibration=0.8,
+    lines=[
+        Line(rule="block", value=BLOCKED),
+        Line(rule="block", subject="category", value="Shelf 0 > Box 3"),
+        Line(rule="boost", subject="brand", value="maker 2", factor=3.0, campaign=HOSTILE[7]),
+        Line(rule="boost", subject="category", value="Shelf 1", factor=0.5, placement="popular"),
+        *(Line(rule="pin", value=PINNED, placement=p, rank=2)
+          for p in ("for_you", "discover", "similar_items", "popular")),
+    ],
+)  # fmt: skip
+ITEMS = """
+create or replace table raw.items_before as from raw.items;
+create or replace view raw.items as select * replace (
+    'maker ' || (length(item_id) + ascii(right(item_id, 1))) % 4 as brand,
+    case when item_id between 'item 10' and 'item 16' then 'product' end as parent_id,
+    case when item_id < 'item 03' then price else price / 2 end as cost
+) from raw.items_before
+"""
+
+
+@pytest.fixture(scope="module")
+def ruled(night):
+    """A further attempt, of the first one's events and scores, with makers, variants and costs."""
+    run = night.run
+    attempt = replace(run.attempt, number=77)
+    shutil.copytree(run.attempt.root, attempt.root)
+    with duckdb.connect(str(attempt.database)) as db:
+        db.execute(ITEMS)
+    shop = run.shop.model_copy(update={"rules": RULES})
+    with progress("rules") as shown:
+        build("prepare", shop, run.night, attempt, shown)
+        offer_to_dbt(attempt)
+        build("shelve", shop, run.night, attempt, shown)
+    yield attempt
+    shutil.rmtree(attempt.root)
+
+
+def rows(attempt, sql: str) -> list[tuple]:
+    with duckdb.connect(str(attempt.database), read_only=True) as db:
+        return db.execute(sql).fetchall()
+
+
+def test_door_3_finds_every_rule_kept(ruled, night):
+    context = DoorContext(night=NIGHT, as_of_utc=night.run.night.instant, rules=RULES)
+    # Rules that withhold most of a small shop leave some users less than a list.
+    result = check("shelves", ruled, replace(context, min_users_served=0.5))
+    names = {rule.name for rule in result.rules}
+    assert len([n for n in names if n.startswith("no_list_has_too_many")]) == 3
+
+
+def test_what_is_blocked_is_on_no_shelf(ruled):
+    for shelf in SHELVES:
+        offered = {item for (item,) in rows(ruled, f"select item_id from recommendations.{shelf}")}
+        assert offered
+        assert BLOCKED not in offered
+
+
+def test_what_is_pinned_stands_second(ruled):
+    (found,) = rows(
+        ruled,
+        "select list(distinct rank), count(*) > 0, count(*) filter (source <> 'rules')"
+        f" from recommendations.rec_popular where item_id = '{PINNED}' and context_type = 'all'",
+    )
+    assert found == ([2], True, 0)
+
+
+def test_the_cost_of_each_rule_is_told_for_each_shelf(ruled):
+    found = rows(
+        ruled,
+        "select placement, list(rule) from reports.rpt_rule_cost group by all order by all",
+    )
+    assert [placement for placement, _ in found] == sorted(SHELVES)
+    rules = dict(found)["rec_for_you"]
+    wanted = {
+        "every",
+        "pin",
+        f"campaign {HOSTILE[7]}",
+        "calibration",
+        "withhold_bought",
+        "max_per_brand",
+    }
+    assert wanted < set(rules)
+    ((ndcg, without),) = rows(
+        ruled,
+        "select ndcg, ndcg_without from reports.rpt_rule_cost"
+        " where placement = 'rec_for_you' and rule = 'every'",
+    )
+    assert 0 < ndcg < without == 1

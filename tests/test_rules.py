@@ -1,0 +1,101 @@
+"""What a rule needs of the catalogue, and how lines come into SQL."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from nightshelf.errors import SettingsError
+from nightshelf.paths import Home
+from nightshelf.rules import lines_about_nothing, offer_lines, refuse_without_column
+from nightshelf.settings import Shop
+from nightshelf.settings_rules import Line, Rules
+
+NIGHT = date(2017, 12, 1)
+SOURCE = {
+    "name": "orders", "adapter": "column_map", "path": "*.csv",
+    "columns": {"occurred_at": "when", "item_id": "sku", "user_id": "who"},
+    "constants": {"event_type": "purchase"},
+}  # fmt: skip
+HOSTILE = "x'; drop table marts.dim_items; -- {{ 7 * 7 }}"
+
+
+def shop(rules: Rules) -> Shop:
+    return Shop(name="s", time_zone="UTC", currency="EUR", sources=[SOURCE], rules=rules)
+
+
+@pytest.fixture
+def attempt(tmp_path):
+    """A catalogue with prices and categories, and neither brands nor costs; views, no purchases."""
+    attempt = Home(tmp_path).shop("s").attempt(NIGHT, 1)
+    attempt.root.mkdir(parents=True)
+    with duckdb.connect(str(attempt.database)) as db:
+        db.execute(
+            """create schema marts;
+            create table marts.dim_items as
+            select 'a' as item_id, true as is_product, 'Food > Tea' as category,
+                null::varchar as brand, 1.0 as price, null::double as cost
+            union all select 'POST', false, null, 'Post', 1.0, 1.0;
+            create table marts.fct_interactions as select 'view' as event_type"""
+        )
+    return attempt
+
+
+LACKING = {
+    "a cap on brands": (Rules(max_per_brand=2), "rules.max_per_brand needs the brand of items"),
+    "a margin": (Rules(min_margin=0.0), "rules.min_margin needs the cost of items"),
+    "a weight on the margin": (Rules(margin_weight=0.1), "rules.margin_weight needs the cost"),
+    "a blocked brand": (
+        Rules(lines=[Line(rule="block", subject="brand", value="Acme")]),
+        "rules.lines[0] needs the brand of items, and none of the 1 items of the night 2017-12-01",
+    ),
+    "purchases": (Rules(withhold_bought=True), "rules.withhold_bought needs purchases"),
+}
+
+
+@pytest.mark.parametrize(("rules", "told"), LACKING.values(), ids=LACKING)
+def test_a_rule_whose_column_nobody_fills_stops_the_night(attempt, rules, told):
+    with pytest.raises(SettingsError) as caught:
+        refuse_without_column(shop(rules), Path("shops/s.toml"), NIGHT, attempt)
+    assert told in caught.value.what
+    assert "shops/s.toml" in caught.value.what
+    assert caught.value.next_step
+
+
+def test_a_rule_that_has_its_column_and_a_line_of_another_night_stop_nothing(attempt):
+    later = Line(rule="block", subject="brand", value="Acme", since=date(2017, 12, 2))
+    rules = Rules(
+        max_per_category=2, max_per_price_band=2, calibration=0.5, lines=[later],
+        fold_variants=False,
+    )  # fmt: skip
+    refuse_without_column(shop(rules), Path("s.toml"), NIGHT, attempt)
+
+
+def test_only_the_night_s_lines_come_into_sql_and_as_they_are_written(attempt):
+    lines = [
+        Line(rule="block", value=HOSTILE),
+        Line(rule="block", value="gone", until=date(2017, 11, 30)),
+        Line(rule="boost", subject="category", value="Food", factor=2.0, campaign=HOSTILE),
+    ]
+    for _ in range(2):  # a second visit makes the same
+        offer_lines(attempt, Rules(lines=lines), NIGHT)
+    with duckdb.connect(str(attempt.database)) as db:
+        found = db.execute("select value, campaign from raw.rules order by line").fetchall()
+    assert found == [(HOSTILE, ""), ("Food", HOSTILE)]
+
+
+def test_a_line_that_no_item_is_of_is_told(attempt):
+    lines = [
+        Line(rule="block", value="a"),
+        Line(rule="block", subject="category", value="Food"),
+        Line(rule="block", subject="category", value="Foo"),
+        Line(rule="block", value="b"),
+    ]
+    offer_lines(attempt, Rules(lines=lines), NIGHT)
+    assert [(origin, value) for origin, _, _, value in lines_about_nothing(attempt)] == [
+        ("rules.lines[2]", "Foo"),
+        ("rules.lines[3]", "b"),
+    ]
