@@ -26,20 +26,28 @@ slots as (
     where rank <= 10
 ),
 
--- The list of everybody is every user's.
-lists as (
+own_lists as (
     select returned.user_id, slots.*
     from returned
     join slots
         on slots.night = returned.night
         and slots.context_type = 'user'
         and slots.context_id = returned.user_id
+),
+
+-- The list of everybody is that of each user who has none of their own.
+lists as (
+    from own_lists
     union all
     select returned.user_id, slots.*
     from returned
     join slots
         on slots.night = returned.night
         and slots.context_type = 'all'
+    anti join own_lists
+        on own_lists.night = returned.night
+        and own_lists.placement = slots.placement
+        and own_lists.user_id = returned.user_id
 )
 
 select

@@ -9,7 +9,7 @@ shelves as (
 ),
 
 placements as (
-    select placement, bool_or(context_type = 'user') as is_of_users
+    select placement, bool_and(context_type = 'user') as is_of_users
     from shelves
     group by placement
 ),
