@@ -55,7 +55,7 @@ def _nothing_blocked(stacked: str) -> Rule:
         "no_blocked_item_is_offered",
         ALL,
         """
-        SELECT shelf, context_id, offered.rank, item_id, origin FROM {batch} AS offered
+        SELECT shelf, context_id, offered.rank, item_id, origin FROM (SELECT * FROM {batch}) AS offered
         JOIN marts.dim_items AS items USING (item_id)
         JOIN raw.rules AS lines ON lines.rule = 'block' AND CASE subject
             WHEN 'item' THEN item_id = value WHEN 'brand' THEN brand = value

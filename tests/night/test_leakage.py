@@ -82,6 +82,7 @@ ALIKE = {
     "features.feat_item_bursts.item_id",
     "features.feat_item_bursts.n_counted",
     "features.feat_item_bursts.n_users",
+    "features.feat_replenishment.is_once_only",
     "features.feat_placements.has_before",
     "features.feat_placements.n_on_sale",
     "features.feat_shop.has_categories",
@@ -232,6 +233,7 @@ def test_every_column_takes_several_values(first):
         "audience_counts",
         "feat_item_bursts",
         "feat_placements",
+        "feat_replenishment",
         "feat_shop",
     }
 

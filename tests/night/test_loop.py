@@ -120,7 +120,8 @@ def test_clicks_and_purchases_are_those_of_the_slot_that_was_seen_before_them(la
 def test_what_was_shown_is_told_as_shown_and_the_other_shelves_are_replayed(later):
     methods = asked(later, "select distinct placement, method from reports.rpt_online_quality")
     assert dict(methods) == {
-        "for_you": "shown", "discover": "replayed", "buy_again": "replayed", "popular": "replayed"
+        "for_you": "shown", "discover": "replayed", "buy_again": "replayed", "popular": "replayed",
+        "cold_start": "replayed", "next_category": "replayed", "trending": "replayed",
     }  # fmt: skip
     ((slots, clicked, followed, bought),) = asked(
         later,

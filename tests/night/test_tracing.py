@@ -58,8 +58,8 @@ def test_a_shelf_shows_title_reason_source_and_propensity_of_each_slot(night):
 def test_an_unknown_visitor_is_shown_what_sells_and_told_so(night):
     shown = told(night, "shelf", "nobody")
     assert "User 'nobody' has no shelf in the night of 2015-04-01." in shown
-    assert "An unknown visitor is shown rec_popular:" in shown
-    assert "rec_popular of 2015-04-01" in shown
+    assert "An unknown visitor is shown rec_cold_start:" in shown
+    assert "rec_cold_start of 2015-04-01" in shown
 
 
 def test_a_placement_or_night_that_was_not_published_is_refused_with_those_that_were(night):
