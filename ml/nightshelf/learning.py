@@ -46,8 +46,8 @@ from nightshelf.paths import Attempt
 from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
 from nightshelf.ranking import choice, features
-from nightshelf.ranking.choice import Rehearsal, Trained
-from nightshelf.ranking.labelled import LabelledCut, labelled
+from nightshelf.ranking.choice import Lesson, Rehearsal, Trained
+from nightshelf.ranking.labelled import labelled
 from nightshelf.ranking.pool import PER_SOURCE, VIEWS, Pool, propose
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.recipe import RANKER, Recipe
@@ -87,7 +87,7 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
     going_by = pinned(attempt)
     tried, newest = Tried(going_by), {}
     n_candidates = n_cuts = 0
-    lessons: dict[str, list[LabelledCut]] = {view: [] for view in VIEWS}
+    lessons: dict[str, list[Lesson]] = {view: [] for view in VIEWS}
     for role in ROLES:
         cut = fit_cut(shop, night, role, log, attempt, progress)
         if cut is None:
@@ -97,8 +97,10 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
         pools = _pools(cut, attempt, max(PER_SOURCE, shop.placements.k))
         n_candidates += sum(len(pool) for pool in pools.values())
         if role in TRAIN_ROLES:
-            for view, pool in pools.items():
-                lessons[view].append(_lesson(cut, view, pool, night, attempt))
+            # Contenders are compared on the last of these cuts alone.
+            found = _lessons(cut, pools, night, attempt, compared=role == TRAIN_ROLES[-1])
+            for view, lesson in found.items():
+                lessons[view].append(lesson)
             continue
         for view, pool in pools.items():
             pool.write(attempt.candidates / f"{role}_{view}.parquet")
@@ -106,10 +108,11 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
             for view, wanted in cut.labels.items():
                 save_npz(attempt.models / f"labels_{view}.npz", _label_arrays(wanted))
             tried.sources(cut.models, cut.interactions, cut.labels, progress)
-            newest = {v: _lesson(cut, v, p, night, attempt) for v, p in pools.items()}
+            newest = _lessons(cut, pools, night, attempt, compared=tried.ranker_changed)
         else:
             _write_serving(cut, shop, night, attempt, progress)
-    names = features.names(list(cut.models))
+    names, n_sources = features.names(list(cut.models)), len(cut.models)
+    del cut, pools  # some hundred MB, while rankers need their own
     rankers = _train_rankers(lessons, newest, names, going_by.settings, progress)
     _save_rankers(rankers, attempt)
     if newest and tried.ranker_changed:
@@ -121,7 +124,7 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
         f"{view}: {t.ranker.kind if t.ranker else 'no ranker, too few labels'}"
         for view, t in rankers.items()
     )
-    return Learnt(n_candidates, f"{len(cut.models)} sources at {n_cuts} cuts; {told}")
+    return Learnt(n_candidates, f"{n_sources} sources at {n_cuts} cuts; {told}")
 
 
 def fit_cut(
@@ -194,16 +197,25 @@ def _bought(cut: Cut, users: np.ndarray) -> csr_matrix:
     return padded[np.where(rows < 0, bought.shape[0], rows)].astype(bool)
 
 
-def _lesson(cut: Cut, view: str, pool: Pool, night: Night, attempt: Attempt) -> LabelledCut:
-    params = pinned(attempt).settings.ranker.ranker
-    with connect(attempt.database) as db:
-        as_of, wanted = night.as_of(cut.role), cut.labels[view]
-        return labelled(db, pool, as_of, wanted, cut.known, params.burst)
+def _lessons(
+    cut: Cut, pools: Mapping[str, Pool], night: Night, attempt: Attempt, compared: bool
+) -> dict[str, Lesson]:
+    """One a view, side by side: joining features to a pool is mostly the work of one core."""
+    params, number = pinned(attempt).settings.ranker.ranker, ROLES.index(cut.role)
+
+    with connect(attempt.database) as db, ThreadPoolExecutor(cores()) as threads:
+
+        def lesson(view: str) -> Lesson:
+            as_of, wanted = night.as_of(cut.role), cut.labels[view]
+            found = labelled(db.cursor(), pools[view], as_of, wanted, cut.known, params.burst)
+            return choice.lesson(found, params, number, compared)
+
+        return dict(zip(pools, threads.map(lesson, pools), strict=True))
 
 
 def _train_rankers(
-    lessons: Mapping[str, list[LabelledCut]],
-    newest: Mapping[str, LabelledCut],
+    lessons: Mapping[str, list[Lesson]],
+    newest: Mapping[str, Lesson],
     names: list[str],
     settings: ModelSettings,
     progress: Progress,

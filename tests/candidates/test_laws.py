@@ -151,9 +151,8 @@ def test_lists_are_short_enough_ordered_and_without_holes(name, k, shop, fitted)
 def test_a_pair_s_score_is_the_one_that_the_list_ranks_by(name, shop, fitted):
     model = fitted[name]
     found = model.recommend(shop.users, 20)
-    assert model.scores_of(shop.users, found.users, found.item_codes).tobytes() == (
-        found.scores.tobytes()
-    )
+    everybody = model.opinion(shop.users)(np.arange(len(shop.users)))
+    assert everybody.of(found.users, found.item_codes).tobytes() == found.scores.tobytes()
 
 
 @every_model
@@ -161,7 +160,8 @@ def test_pairs_that_a_model_never_offers_score_nothing(name, shop, fitted):
     model, n_items = fitted[name], len(shop.items)
     users = ["nobody knows me", *shop.users[:5]]
     codes = np.repeat(np.arange(len(users)), n_items)
-    scores = model.scores_of(users, codes, np.tile(np.arange(n_items, dtype=np.int32), len(users)))
+    opinion = model.opinion(users)(np.arange(len(users)))
+    scores = opinion.of(codes, np.tile(np.arange(n_items, dtype=np.int32), len(users)))
     offered = np.zeros((len(users), n_items), dtype=bool)
     found = model.recommend(users, n_items)
     offered[found.users, found.item_codes] = True

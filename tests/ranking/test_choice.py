@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from nightshelf.evaluation.split import Labels
 from nightshelf.ranking import choice
 from nightshelf.ranking.boosting import BoostingParams
-from nightshelf.ranking.choice import RankerParams, RankerSettings, train
+from nightshelf.ranking.choice import RankerParams, RankerSettings, Trained
 from nightshelf.ranking.labelled import LabelledCut
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.ranker import Ranker
@@ -40,6 +40,12 @@ def cut(seed: int, unproposed: int = 0, taken_at_all: bool = True) -> LabelledCu
     return LabelledCut(
         Pool(*ids, users, items, {}, {}), matrix, taken, np.ones(n, dtype=bool), labels
     )
+
+
+def train(cuts, names, settings, newest=None) -> Trained:
+    lessons = [choice.lesson(each, settings.ranker, n) for n, each in enumerate(cuts)]
+    last = newest and choice.lesson(newest, settings.ranker, len(cuts), compared=False)
+    return choice.train(lessons, names, settings, last)
 
 
 def test_what_no_source_proposed_is_counted_over_all_cuts():

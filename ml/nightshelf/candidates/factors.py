@@ -59,8 +59,10 @@ class FactorModel(CandidateModel):
     def _columns(self) -> np.ndarray:
         return self.active
 
-    def _best(self, rows, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
-        users = self.user_factors[rows]
+    def _scored(self, rows: np.ndarray) -> np.ndarray:
+        return self.user_factors[rows]
+
+    def _best(self, users, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
         return [
             Recommendations(asked[at].astype(np.int32), codes, scores, ranks)
             for at, codes, scores, ranks in best_products(
@@ -68,8 +70,8 @@ class FactorModel(CandidateModel):
             )
         ]
 
-    def _scores_at(self, rows: np.ndarray, at: np.ndarray, places: np.ndarray) -> np.ndarray:
-        found = products_at(self.user_factors[rows], self._ordered, at, places)
+    def _at(self, users, at: np.ndarray, places: np.ndarray) -> np.ndarray:
+        found = products_at(users, self._ordered, at, places)
         return np.where(found >= self.floor, found, NO)
 
     def _arrays(self) -> dict[str, np.ndarray]:

@@ -22,14 +22,11 @@ class OneList(CandidateModel):
     def _rows(self, users: Sequence[str]) -> np.ndarray:
         return np.zeros(len(users), dtype=np.int32)
 
-    def _columns(self) -> np.ndarray:
-        return np.flatnonzero(self.scores > NO).astype(np.int32)
+    def _scored(self, rows: np.ndarray) -> np.ndarray:
+        return rows
 
-    def _score(self, rows: np.ndarray) -> np.ndarray:
-        return np.tile(self.scores[self.scores > NO], (len(rows), 1))
-
-    def _scores_at(self, rows: np.ndarray, at: np.ndarray, places: np.ndarray) -> np.ndarray:
-        return self.scores[self.scores > NO][places]
+    def _of(self, rows, at: np.ndarray, item_codes: np.ndarray) -> np.ndarray:
+        return self.scores[item_codes]
 
     def _best(self, rows, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
         most = max(

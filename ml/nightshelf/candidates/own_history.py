@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nightshelf.candidates.base import CandidateModel, Recommendations, cut
+from nightshelf.candidates.base import NO, CandidateModel, Recommendations, cut
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.rhythm import Rhythm, Rows, learn
 from nightshelf.dataset.interactions import Interactions
@@ -64,34 +64,28 @@ class OwnHistory(CandidateModel):
         np.cumsum(lengths, out=self.indptr[1:])
         self.codes, self.scores = pairs.items[order].astype(np.int32), scores[order]
 
-    def _best(self, rows, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
-        return [self._listed(rows, exclude, k, asked) for exclude in excludes]
-
-    def _listed(self, rows, exclude, k: int, asked: np.ndarray) -> Recommendations:
+    def _scored(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lengths of the users' lists, their codes and scores one list after the other."""
         lengths = self.indptr[rows + 1] - self.indptr[rows]
-        at = np.repeat(np.arange(len(rows)), lengths)
-        entries = np.arange(len(at)) + np.repeat(
-            self.indptr[rows] - (np.cumsum(lengths) - lengths), lengths
-        )
-        codes, scores = self.codes[entries], self.scores[entries]
-        if exclude is not None:
-            kept = ~_listed(at, codes, exclude)
-            at, codes, scores = at[kept], codes[kept], scores[kept]
-        at, codes, scores, ranks = cut(at, codes, scores, len(rows), k)
-        return Recommendations(asked[at].astype(np.int32), codes, scores, ranks)
+        starts = np.repeat(self.indptr[rows] - (np.cumsum(lengths) - lengths), lengths)
+        entries = np.arange(len(starts)) + starts
+        return lengths, self.codes[entries], self.scores[entries]
 
-    def scores_of(self, users, user_codes, item_codes, block: int = 64) -> np.ndarray:
-        width = np.int64(max(len(self.items), 1))
-        owners = np.repeat(np.arange(len(self.users), dtype=np.int64), np.diff(self.indptr))
-        keys = owners * width + self.codes
-        order = np.argsort(keys)
-        rows = self._rows(users)[user_codes].astype(np.int64)
-        asked = rows * width + item_codes
-        at = np.minimum(np.searchsorted(keys, asked, sorter=order), max(len(keys) - 1, 0))
-        if not len(keys):
-            return np.zeros(len(asked), dtype=np.float32)
-        at = order[at]
-        return np.where((keys[at] == asked) & (rows >= 0), self.scores[at], 0).astype(np.float32)
+    def _best(self, lists, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
+        return [_listed(*lists, exclude, k, asked) for exclude in excludes]
+
+    def _of(self, lists, at: np.ndarray, item_codes: np.ndarray) -> np.ndarray:
+        lengths, codes, scores = lists
+        found = np.full(len(at), NO, dtype=np.float32)
+        if len(codes):
+            keys = _keys(np.repeat(np.arange(len(lengths)), lengths), codes, len(self.items))
+            order = np.argsort(keys)
+            asked = _keys(at, item_codes, len(self.items))
+            places = np.searchsorted(keys, asked, sorter=order)
+            places = order[np.minimum(places, len(keys) - 1)]
+            here = keys[places] == asked
+            found[here] = scores[places[here]]
+        return found
 
     def _arrays(self) -> dict[str, np.ndarray]:
         lists = {"indptr": self.indptr, "codes": self.codes, "scores": self.scores}
@@ -102,8 +96,21 @@ class OwnHistory(CandidateModel):
         self.scores, self.rhythm = arrays["scores"], Rhythm.from_arrays(arrays)
 
 
-def _listed(at: np.ndarray, codes: np.ndarray, exclude) -> np.ndarray:
+def _listed(lengths, codes, scores, exclude, k: int, asked: np.ndarray) -> Recommendations:
+    at = np.repeat(np.arange(len(lengths)), lengths)
+    if exclude is not None:
+        kept = ~_excluded(at, codes, exclude)
+        at, codes, scores = at[kept], codes[kept], scores[kept]
+    at, codes, scores, ranks = cut(at, codes, scores, len(lengths), k)
+    return Recommendations(asked[at].astype(np.int32), codes, scores, ranks)
+
+
+def _excluded(at: np.ndarray, codes: np.ndarray, exclude) -> np.ndarray:
     """Which of the (row, item) pairs stand in `exclude`."""
-    marks = np.zeros(exclude.shape, dtype=bool)
-    marks[np.repeat(np.arange(exclude.shape[0]), np.diff(exclude.indptr)), exclude.indices] = True
-    return marks[at, codes]
+    rows = np.repeat(np.arange(exclude.shape[0]), np.diff(exclude.indptr))
+    width = exclude.shape[1]
+    return np.isin(_keys(at, codes, width), _keys(rows, exclude.indices, width))
+
+
+def _keys(rows: np.ndarray, codes: np.ndarray, width: int) -> np.ndarray:
+    return rows.astype(np.int64) * width + codes

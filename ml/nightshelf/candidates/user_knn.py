@@ -91,7 +91,8 @@ class UserKnn(CandidateModel):
         return self._candidates
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
-        scores = (self.neighbours[rows] @ self._recent + self._own[rows]).toarray()
+        scores, own = (self.neighbours[rows] @ self._recent).toarray(), self._own[rows]
+        scores[np.repeat(np.arange(len(rows)), np.diff(own.indptr)), own.indices] += own.data
         scores[scores <= 0] = NO
         return scores
 

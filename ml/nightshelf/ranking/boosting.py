@@ -132,7 +132,9 @@ def fit_lightgbm(
         "max_bin": params.bins,
         "seed": seed,
         "deterministic": True,
-        "force_row_wise": True,
+        # A share of the features alone is looked at: half the time of rows, to the same trees.
+        "force_col_wise": True,
+        "enable_bundle": False,
         "num_threads": 1,
         "verbosity": -1,
     }

@@ -96,46 +96,69 @@ class Trained:
         return f"{self.ranker.kind} ({figures})" if figures else self.ranker.kind
 
 
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What a cut teaches."""
+
+    rows: TrainingRows
+    unproposed: tuple[int, int]
+    """Taken items that no source proposed, taken items."""
+    cut: LabelledCut | None
+    """All its rows, to compare contenders on: a gigabyte for a million rows and a hundred features, so
+    none where that is not wanted."""
+
+
+def lesson(cut: LabelledCut, params: RankerParams, number: int, compared: bool = True) -> Lesson:
+    """`number` of a night's cuts, from 0: each is thinned out by chances of its own."""
+    rows = sampled(
+        cut.pool,
+        cut.matrix,
+        cut.taken,
+        cut.teaches,
+        params.negatives_per_positive,
+        params.max_rows,
+        params.seed + number,
+    )
+    return Lesson(rows, cut.unproposed(), cut if compared else None)
+
+
 def train(
-    cuts: Sequence[LabelledCut],
+    lessons: Sequence[Lesson],
     names: Sequence[str],
     settings: RankerSettings,
-    newest: LabelledCut | None = None,
+    newest: Lesson | None = None,
 ) -> Trained:
-    """`cuts` oldest first. With one cut there is nothing to compare on: the logistic ranker.
+    """`lessons` oldest first. With one there is nothing to compare on: the logistic ranker.
 
     `newest` is the cut that the ranker is examined on. It takes no part in the choice; what serves
-    learns from it and from the youngest of `cuts`: labels of the season, and as many of them.
+    learns from it and from the youngest of `lessons`: labels of the season, and as many of them.
     """
-    trained, parts = _train(cuts, tuple(names), settings)
-    if trained.ranker is None or newest is None:
-        return replace(trained, renewed=trained.ranker)
-    youngest = [parts[-1], _sample(newest, settings.ranker, len(cuts))]
-    rows = joined([part for part in youngest if part.n_positives])
-    return replace(trained, renewed=_learnt_again(trained.ranker, rows, settings))
-
-
-def _train(
-    cuts: Sequence[LabelledCut], names: tuple[str, ...], settings: RankerSettings
-) -> tuple[Trained, list[TrainingRows]]:
-    """What was chosen, and the rows that it learnt from, cut by cut."""
-    unproposed = [cut.unproposed() for cut in cuts]
-    counted = (sum(u[0] for u in unproposed), sum(u[1] for u in unproposed))
-    parts = [_sample(cut, settings.ranker, n) for n, cut in enumerate(cuts)]
+    counted = tuple(sum(each.unproposed[n] for each in lessons) for n in range(2))
     # A cut without labels has nothing to teach and nothing to compare on.
-    usable = [n for n, part in enumerate(parts) if part.n_positives]
-    cuts, parts = [cuts[n] for n in usable], [parts[n] for n in usable]
+    lessons = [each for each in lessons if each.rows.n_positives]
+    parts = [each.rows for each in lessons]
     if not parts or not joined(parts).suffice(settings.ranker.min_positives):
-        return Trained(None, {}, counted), parts
-    earlier = joined(parts[:-1]) if len(parts) > 1 else None
-    if earlier is None or not earlier.suffice(settings.ranker.min_positives_to_boost):
-        model = logistic.fit(joined(parts), settings.logistic)
-        return Trained(Ranker(names, ("logistic",), (model,), (1.0,)), {}, counted), parts
-    ranker, per_user = _chosen(earlier, parts[-1], cuts[-1], names, settings)
-    compared = {kind: _mean(values) for kind, values in per_user.items()}
-    rehearsal = Rehearsal(cuts[-1].labels.users, per_user[ranker.kind], _sources(cuts[-1]))
-    learnt = _learnt_again(ranker, joined(parts), settings)
-    return Trained(learnt, compared, counted, rehearsal), parts
+        return Trained(None, {}, counted)
+    subjects = [parts]
+    if newest is not None:
+        subjects.append([parts[-1]] + [newest.rows] * bool(newest.rows.n_positives))
+    chosen, compared, rehearsal = _compared(lessons, tuple(names), settings)
+    rankers = _learnt(chosen, [joined(subject) for subject in subjects], settings)
+    return Trained(rankers[0], compared, counted, rehearsal, rankers[-1])
+
+
+def _compared(
+    lessons: Sequence[Lesson], names: tuple[str, ...], settings: RankerSettings
+) -> tuple[Ranker, dict[str, float], Rehearsal | None]:
+    """The best contender on the last lesson's cut; the logistic one where nothing can be compared."""
+    *before, last = lessons
+    earlier = joined([each.rows for each in before]) if before else None
+    enough = earlier is not None and earlier.suffice(settings.ranker.min_positives_to_boost)
+    if last.cut is None or not enough:
+        return Ranker(names, ("logistic",), (None,), (1.0,)), {}, None
+    ranker, per_user = _chosen(earlier, last.rows, last.cut, names, settings)
+    rehearsal = Rehearsal(last.cut.labels.users, per_user[ranker.kind], _sources(last.cut))
+    return ranker, {kind: _mean(values) for kind, values in per_user.items()}, rehearsal
 
 
 def _sources(cut: LabelledCut) -> dict[str, np.ndarray]:
@@ -146,18 +169,6 @@ def _sources(cut: LabelledCut) -> dict[str, np.ndarray]:
         for name in ranks
         if ranks[name].any()
     }
-
-
-def _sample(cut: LabelledCut, params: RankerParams, number: int) -> TrainingRows:
-    return sampled(
-        cut.pool,
-        cut.matrix,
-        cut.taken,
-        cut.teaches,
-        params.negatives_per_positive,
-        params.max_rows,
-        params.seed + number,
-    )
 
 
 def _chosen(
@@ -227,14 +238,18 @@ def _platt(raw: np.ndarray, taken: np.ndarray) -> tuple[float, float]:
     return slope, float(model.intercept_[0]) - slope * centre
 
 
-def _learnt_again(ranker: Ranker, rows: TrainingRows, settings: RankerSettings) -> Ranker:
-    """The same kinds, each again on other rows; trees as many as were best."""
+def _learnt(
+    ranker: Ranker, subjects: Sequence[TrainingRows], settings: RankerSettings
+) -> list[Ranker]:
+    """The same kinds, each again from each of `subjects`, side by side; trees as many as were best."""
 
-    def again(kind: str, model: Logistic | Boosted) -> Logistic | Boosted:
-        if isinstance(model, Logistic):
-            return logistic.fit(rows, settings.logistic)
-        rounds = replace(settings.boosting, rounds=model.n_trees())
-        return _fits(replace(settings, boosting=rounds))[kind](rows)
+    def fit(kind: str, member: Logistic | Boosted | None) -> Callable:
+        if not isinstance(member, Boosted):
+            return _fits(settings)[kind]
+        rounds = replace(settings.boosting, rounds=member.n_trees())
+        return _fits(replace(settings, boosting=rounds))[kind]
 
-    members = tuple(again(k, m) for k, m in zip(ranker.kinds, ranker.members, strict=True))
-    return replace(ranker, members=members)
+    fits = [fit(kind, member) for kind, member in zip(ranker.kinds, ranker.members, strict=True)]
+    with ThreadPoolExecutor(cores()) as pool:
+        of_subjects = [[pool.submit(again, rows) for again in fits] for rows in subjects]
+        return [replace(ranker, members=tuple(f.result() for f in of)) for of in of_subjects]

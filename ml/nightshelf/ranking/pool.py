@@ -12,10 +12,15 @@ import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 
 from nightshelf.candidates import CandidateModel, Recommendations
+from nightshelf.candidates.base import Opinion, each_block
 
 PER_SOURCE = 60
 """Candidates a source may propose for a user. Three shelves deep: enough for rules to take some
 away; beyond it the ranker's gain was below its interval on both shops measured."""
+
+USERS_AT_ONCE = 128
+"""Users whose scores by every source a core holds at once: 50 MB a source, were it to score all of a
+hundred thousand items. Larger blocks take no less time."""
 
 VIEWS = ("all", "new")
 """all: repeats are welcome (rec_for_you). new: never bought by the user (rec_discover)."""
@@ -129,66 +134,78 @@ def propose(
     users: Sequence[str],
     bought: csr_matrix,
     k: int,
+    block: int = USERS_AT_ONCE,
 ) -> dict[str, Pool]:
     """Asks every source once for both views, and lays their answers over each other.
 
     `bought` is len(users) × n_items; the view `new` leaves it out. All sources know the same items.
+    Memory: the pools twice, and for each core a block of users' scores; `block` changes nothing else.
     """
     items = next(iter(models.values())).items
-    answers = {n: m.recommend_each(users, k, [None, bought]) for n, m in models.items()}
-    unions = [_union(items, [both[v] for both in answers.values()]) for v in range(len(VIEWS))]
-    scores = _scores(models, users, items, unions)
+    bought = next(iter(models.values())).checked_exclude(bought, len(users))
+    opinions = {name: model.opinion(users) for name, model in models.items()}
+
+    def of_block(asked: np.ndarray) -> list[_Part]:
+        return _of_block({name: of(asked) for name, of in opinions.items()}, asked, bought, k)
+
+    parts = each_block(of_block, np.arange(len(users)), block)
+    ids = np.asarray(users, dtype=object)
     return {
-        view: _laid_over(users, items, unions[v], {n: a[v] for n, a in answers.items()}, scores[v])
-        for v, view in enumerate(VIEWS)
+        view: _pool(ids, items, [of_view[v] for of_view in parts]) for v, view in enumerate(VIEWS)
     }
 
 
-def _keys(items: np.ndarray, answer: Recommendations) -> np.ndarray:
-    return answer.users.astype(np.int64) * len(items) + answer.item_codes
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The pool of some users: keys (user code × n_items + item code), and what stands beside them."""
+
+    keys: np.ndarray
+    scores: dict[str, np.ndarray]
+    ranks: dict[str, np.ndarray]
 
 
-def _union(items: np.ndarray, answers: Sequence[Recommendations]) -> np.ndarray:
-    return _distinct(np.concatenate([_keys(items, answer) for answer in answers]))
+def _of_block(
+    opinions: Mapping[str, Opinion], asked: np.ndarray, bought: csr_matrix, k: int
+) -> list[_Part]:
+    """One part a view; every source is asked once what it makes of the rows of both."""
+    n_items = bought.shape[1]
+    answers = {name: opinion.best([None, bought], k) for name, opinion in opinions.items()}
+    keys = {name: [_keys(a, n_items) for a in both] for name, both in answers.items()}
+    unions = [_distinct(np.concatenate([of[v] for of in keys.values()])) for v in range(len(VIEWS))]
+    rows = _distinct(np.concatenate(unions))
+    users, codes = np.divmod(rows, max(n_items, 1))
+    scores = {
+        n: opinion.of(np.searchsorted(asked, users), codes) for n, opinion in opinions.items()
+    }
+    parts = []
+    for v, union in enumerate(unions):
+        places = np.searchsorted(rows, union)
+        of_view = {name: values[places] for name, values in scores.items()}
+        ranks = {n: _ranks(union, of[v], answers[n][v].ranks) for n, of in keys.items()}
+        parts.append(_Part(union, of_view, ranks))
+    return parts
 
 
-def _scores(
-    models: Mapping[str, CandidateModel],
-    users: Sequence[str],
-    items: np.ndarray,
-    unions: Sequence[np.ndarray],
-) -> list[dict[str, np.ndarray]]:
-    """What every source makes of every row, asked once for the rows of both views."""
-    asked = _distinct(np.concatenate(unions))
-    user_codes, item_codes = np.divmod(asked, max(len(items), 1))
-    places = [np.searchsorted(asked, union) for union in unions]
-    found: list[dict[str, np.ndarray]] = [{} for _ in unions]
-    for name, model in models.items():
-        scores = model.scores_of(users, user_codes, item_codes)
-        for of_view, place in zip(found, places, strict=True):
-            of_view[name] = scores[place]
+def _keys(answer: Recommendations, n_items: int) -> np.ndarray:
+    return answer.users.astype(np.int64) * n_items + answer.item_codes
+
+
+def _ranks(union: np.ndarray, keys: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """(len(union),) int16; 0 where the source did not propose the row."""
+    found = np.zeros(len(union), dtype=np.int16)
+    found[np.searchsorted(union, keys)] = ranks
     return found
 
 
-def _laid_over(
-    users: Sequence[str],
-    items: np.ndarray,
-    union: np.ndarray,
-    answers: Mapping[str, Recommendations],
-    scores: dict[str, np.ndarray],
-) -> Pool:
-    ranks = {}
-    for name, answer in answers.items():
-        ranks[name] = np.zeros(len(union), dtype=np.int16)
-        ranks[name][np.searchsorted(union, _keys(items, answer))] = answer.ranks
-    user_codes, item_codes = np.divmod(union, max(len(items), 1))
+def _pool(users: np.ndarray, items: np.ndarray, parts: Sequence[_Part]) -> Pool:
+    user_codes, item_codes = np.divmod(np.concatenate([p.keys for p in parts]), max(len(items), 1))
     return Pool(
-        np.asarray(users, dtype=object),
+        users,
         items,
         user_codes.astype(np.int32),
         item_codes.astype(np.int32),
-        scores,
-        ranks,
+        {name: np.concatenate([p.scores[name] for p in parts]) for name in parts[0].scores},
+        {name: np.concatenate([p.ranks[name] for p in parts]) for name in parts[0].ranks},
     )
 
 

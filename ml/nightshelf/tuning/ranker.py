@@ -74,5 +74,7 @@ def _lesson(
 def _reached(cuts: Sequence[LabelledCut], settings: ModelSettings) -> float:
     """nDCG@10 on the last cut of the ranker that would ship; 0 where there was nothing to compare."""
     names = features.names(list(cuts[-1].pool.ranks))
-    trained = choice.train(cuts, names, settings.ranker)
+    params = settings.ranker.ranker
+    lessons = [choice.lesson(cut, params, n) for n, cut in enumerate(cuts)]
+    trained = choice.train(lessons, names, settings.ranker)
     return trained.compared.get(trained.ranker.kind, 0.0) if trained.ranker else 0.0

@@ -21,8 +21,7 @@ from nightshelf.storage import sha256_of
 from nightshelf.tuning.folds import K, ndcg
 
 if TYPE_CHECKING:
-    from nightshelf.ranking.choice import Trained
-    from nightshelf.ranking.labelled import LabelledCut
+    from nightshelf.ranking.choice import Lesson, Trained
 
 FILE = "tried.npz"
 
@@ -64,11 +63,11 @@ class Tried:
         self,
         trained: Mapping[str, Trained],
         others: Mapping[str, Trained],
-        examined: Mapping[str, LabelledCut],
+        examined: Mapping[str, Lesson],
     ) -> None:
         """Both rankers over the same pool; a view without one is left out."""
-        for view, cut in examined.items():
-            now, then = trained[view].ranker, others[view].ranker
+        for view, lesson in examined.items():
+            now, then, cut = trained[view].ranker, others[view].ranker, lesson.cut
             if now is not None and then is not None:
                 found = (cut.quality(ranker.raw(cut.matrix), K) for ranker in (now, then))
                 self._keep(RANKER, view, *found)
