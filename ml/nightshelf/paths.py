@@ -6,6 +6,7 @@
 <home>/shops/<shop>/raw/{events,items}/  accepted rows as Parquet, events by day
 <home>/shops/<shop>/quarantine/        refused rows as Parquet, one file per landing file
 <home>/shops/<shop>/warehouse.duckdb   history: cleaned events, idempotent by day
+<home>/shops/<shop>/dbt/                dbt's parse of the project, kept from night to night
 <home>/shops/<shop>/tuned.json         the last find of `nightshelf tune`, if any
 <home>/shops/<shop>/attempts/<night>/<n>/  an attempt: its own DuckDB file, models, candidates
 <home>/shops/<shop>/nights/<night>/<n>/    a published night: Parquet and manifest.json
@@ -67,6 +68,10 @@ class ShopHome:
     @property
     def warehouse(self) -> Path:
         return self.root / "warehouse.duckdb"
+
+    @property
+    def parsed(self) -> Path:
+        return self.root / "dbt"
 
     @property
     def tuned(self) -> Path:

@@ -5,24 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nightshelf.errors import TransformError
 from nightshelf.following import FOLLOWED_DAYS
 from nightshelf.ingest.adapters import adapter_for
 from nightshelf.model_settings import ModelSettings
 from nightshelf.night import ROLES, Night
-from nightshelf.paths import PROJECT, Attempt
+from nightshelf.parsed import DBT_PROJECT, parsed
+from nightshelf.paths import Attempt
 from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
 from nightshelf.rules import offer_lines
 from nightshelf.settings import Shop
 from nightshelf.warehouse import cores
 
-DBT_PROJECT = PROJECT / "dbt_project"
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
 
 
 def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:
@@ -30,18 +32,23 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
 
     Raises TransformError naming the models and tests that failed.
     """
+    variables = _variables(shop, night, pinned(attempt).settings)
+    where = [
+        "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target-path", str(_target(attempt, visit)),
+        "--log-path", str(_target(attempt, visit)), "--vars", json.dumps(variables), "--quiet",
+    ]  # fmt: skip
     arguments = [
-        "build", "--select", f"tag:{visit}", "--exclude", "test_type:unit",
+        "build", "--select", f"tag:{visit}", "--exclude", "test_type:unit", "--fail-fast",
         # A test runs in the visit that has all it compares: at prepare there are no shelves yet.
-        "--indirect-selection", "cautious" if visit == "prepare" else "eager", "--project-dir", str(DBT_PROJECT),
-        "--profiles-dir", str(DBT_PROJECT), "--target-path", str(_target(attempt, visit)),
-        "--log-path", str(_target(attempt, visit)),
-        "--vars", json.dumps(_variables(shop, night, pinned(attempt).settings)), "--fail-fast", "--quiet",
+        "--indirect-selection", "cautious" if visit == "prepare" else "eager", *where,
     ]  # fmt: skip
     offer_lines(attempt, shop.rules, night.date)
-    _hand_over_parse(attempt, visit)
     with _environment(attempt), _closed_afterwards():
-        result = _invoke(arguments, progress)
+        try:
+            manifest = parsed(attempt.shop.parsed, variables, where)
+        except Exception as error:
+            raise _unreadable(visit, error, attempt) from error
+        result = _invoke(arguments, manifest, progress)
     if isinstance(result.exception, SystemExit | KeyboardInterrupt):
         raise result.exception  # dbt was ended from without; it did not fail
     if not result.success:
@@ -121,7 +128,7 @@ def _closed_afterwards() -> Iterator[None]:
         DuckDBConnectionManager.close_all_connections()
 
 
-def _invoke(arguments: list[str], progress: Progress):
+def _invoke(arguments: list[str], manifest: Manifest, progress: Progress):
     from dbt.cli.main import dbtRunner
 
     def tell(event) -> None:
@@ -129,15 +136,19 @@ def _invoke(arguments: list[str], progress: Progress):
             place = f"{event.data.index} of {event.data.total}"
             progress.advance(f"dbt {place}: {event.data.node_info.node_name}")
 
-    return dbtRunner(callbacks=[tell]).invoke(arguments)
+    return dbtRunner(manifest, callbacks=[tell]).invoke(arguments)
+
+
+def _unreadable(visit: str, error: BaseException, attempt: Attempt) -> TransformError:
+    return TransformError(
+        f"dbt {visit}: {error}",
+        f"Mend the dbt project; the log is {_target(attempt, visit) / 'dbt.log'}.",
+    )
 
 
 def _failure(visit: str, result, attempt: Attempt) -> TransformError:
     if result.exception is not None:
-        return TransformError(
-            f"dbt {visit}: {result.exception}",
-            f"Mend the dbt project; the log is {_target(attempt, visit) / 'dbt.log'}.",
-        )
+        return _unreadable(visit, result.exception, attempt)
     failed = [r for r in result.result.results if r.status not in ("success", "pass", "skipped")]
     told = "\n".join(f"  {r.node.name}: {(r.message or r.status).strip()}" for r in failed[:10])
     return TransformError(
@@ -152,14 +163,6 @@ def manifest_hash(attempt: Attempt) -> str:
     nodes = sorted((k, v["checksum"]["checksum"]) for k, v in manifest["nodes"].items())
     ours = ((k, v["macro_sql"]) for k, v in manifest["macros"].items() if "nightshelf" in k)
     return hashlib.sha256(json.dumps([nodes, sorted(ours)]).encode()).hexdigest()
-
-
-def _hand_over_parse(attempt: Attempt, visit: str) -> None:
-    """The second visit starts from what the first one parsed; dbt checks that it still fits."""
-    parsed = _target(attempt, "prepare") / "partial_parse.msgpack"
-    if visit != "prepare" and parsed.exists():
-        _target(attempt, visit).mkdir(parents=True, exist_ok=True)
-        shutil.copy(parsed, _target(attempt, visit))
 
 
 def _target(attempt: Attempt, visit: str) -> Path:
