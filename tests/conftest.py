@@ -23,27 +23,20 @@ def shared(tmp_path_factory) -> Path:
 def homes_open_fast(shared):
     from nightshelf.registry import store
 
-    empty, opened = shared / "mlflow.db", store.Registry.__init__
+    empty, make = shared / "mlflow.db", store.make_tables
 
-    def init(registry: store.Registry, home: Home, shop: str) -> None:
-        if not home.mlflow.exists():
-            _make(empty)
-            home.mlflow.mkdir(parents=True)
+    def copied(home: Home) -> None:
+        if (home.mlflow / ".incoming.db").exists():
+            make(home)
+            return
+        with FileLock(empty.with_suffix(".lock")):
+            if not empty.exists():
+                make(home)
+                shutil.copy(home.mlflow / "mlflow.db", empty)
+        if not (home.mlflow / "mlflow.db").exists():
             shutil.copy(empty, home.mlflow / "mlflow.db")
-        opened(registry, home, shop)
 
     with pytest.MonkeyPatch.context() as given:
         given.setattr(ShopHome, "parsed", shared / "dbt")
-        given.setattr(store.Registry, "__init__", init)
+        given.setattr(store, "make_tables", copied)
         yield
-
-
-def _make(empty: Path) -> None:
-    """MLflow's tables in a file of their own, which is whole once it has its name."""
-    with FileLock(empty.with_suffix(".lock")):
-        if not empty.exists():
-            from mlflow import MlflowClient
-
-            incoming = empty.with_suffix(".incoming")
-            MlflowClient(tracking_uri=f"sqlite:///{incoming}").search_experiments()
-            incoming.replace(empty)

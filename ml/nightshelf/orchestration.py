@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 
 from nightshelf.errors import NightshelfError, SettingsError
 from nightshelf.paths import PROJECT, Home
-from nightshelf.processes import sigterm_raises
+from nightshelf.processes import ends_with_its_parent, sigterm_raises
 from nightshelf.progress import Progress, console, progress
 from nightshelf.settings import load_shop
 
@@ -343,6 +343,7 @@ def _children(where: Path) -> Iterator:
                 stdout=stdout,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=ends_with_its_parent,
             )
         )
         return started[-1]
@@ -441,7 +442,10 @@ def mlflow_port() -> int:
 
 
 def _mlflow_server(home: Home) -> list[str]:
+    from nightshelf.registry.store import make_tables
+
     home.mlflow.mkdir(parents=True, exist_ok=True)
+    make_tables(home)
     port = mlflow_port()
     return [
         sys.executable, "-m", "mlflow", "server", "--host", bind_address(), "--port", str(port),

@@ -21,6 +21,7 @@ from nightshelf.progress import Progress, console, counted, progress
 from nightshelf.publishing.nights import PublishedNight, damage
 from nightshelf.settings import Shop, load_shop
 from nightshelf.storage import read_json, read_left, write_json
+from nightshelf.warehouse import alone
 
 if TYPE_CHECKING:
     from expectations import DoorContext
@@ -110,7 +111,14 @@ def _run(home: Home, shop: Shop, shop_file: Path, night: date, number: int) -> R
 @contextmanager
 def _stage(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
     """Times a step, shows it, and records it: {stage, seconds, cpu_seconds, rows, told, peak_mb}."""
-    _in_order(run, name)
+    with alone(run.attempt, name):
+        _in_order(run, name)
+        with _recorded(run, name) as found:
+            yield found
+
+
+@contextmanager
+def _recorded(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
     started, cpu = time.perf_counter(), time.process_time()
     record: dict[str, Any] = {"stage": name, "rows": None, "told": ""}
     with progress(name) as shown:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
 
 from nightshelf.errors import WarehouseLocked
-from nightshelf.paths import ShopHome
+from nightshelf.paths import Attempt, ShopHome
 
 MEMORY_LIMIT = os.environ.get("NIGHTSHELF_MEMORY", "3GB")
 """DuckDB spills to the home beyond this; the models need the rest of a 4 GB night."""
@@ -63,10 +63,20 @@ def connect(database: Path, read_only: bool = True) -> Iterator[duckdb.DuckDBPyC
         db.close()
 
 
+def writer(home: ShopHome, who: str) -> AbstractContextManager[None]:
+    """Held while anything of the shop's history is written."""
+    return _held(home.root / "writer.lock", f"{home.root} is being written", who)
+
+
+def alone(attempt: Attempt, step: str) -> AbstractContextManager[None]:
+    """Held while a step works on an attempt. A step outlives an Airflow worker that dies, and the worker's
+    successor begins it again: it waits until the first has ended."""
+    return _held(attempt.root / "step.lock", f"{attempt.root} is being worked on", f"step {step}")
+
+
 @contextmanager
-def writer(home: ShopHome, who: str) -> Iterator[None]:
-    """Held while anything of the shop's history is written. A holder that dies lets go of it."""
-    lock = home.root / "writer.lock"
+def _held(lock: Path, what: str, who: str) -> Iterator[None]:
+    """A lock that a holder who dies lets go of. Raises WarehouseLocked, naming the holder."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     holder = lock.with_suffix(".holder")
     try:
@@ -75,8 +85,8 @@ def writer(home: ShopHome, who: str) -> Iterator[None]:
             yield
     except Timeout:
         raise WarehouseLocked(
-            f"{home.root} is being written by {_read(holder)}; waited {LOCK_SECONDS:.0f} s.",
-            "Let that night finish, or end its process, then rerun this step.",
+            f"{what} by {_read(holder)}; waited {LOCK_SECONDS:.0f} s.",
+            "Let that process finish, or end it, then rerun this step.",
         ) from None
 
 

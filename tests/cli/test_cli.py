@@ -180,12 +180,34 @@ def test_a_warehouse_that_another_process_writes_ends_with_7_and_names_it(shop, 
         assert holder.stdout.readline() == b"held\n"
         done = run("open", "--shop", shop, "--home", home)
         told = f"is being written by night 2010-12-01, features, process {holder.pid}; waited 0 s."
-        ends(done, 7, told, "Let that night finish")
+        ends(done, 7, told, "Let that process finish")
     finally:
         holder.kill()
         holder.wait()
     # A holder that died holds nothing.
     assert run("open", "--shop", shop, "--home", home).returncode == 0
+
+
+def test_a_step_waits_for_one_that_outlived_its_worker(shop, tmp_path):
+    home = tmp_path / "home"
+    run("open", "--shop", shop, "--home", home)
+    code = (
+        "import sys, time\nfrom datetime import date\nfrom pathlib import Path\n"
+        "from nightshelf.paths import Home\nfrom nightshelf.warehouse import alone\n"
+        "attempt = Home(Path(sys.argv[1])).shop('tiny').attempt(date(2010, 12, 2), 1)\n"
+        "with alone(attempt, 'ingest'):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    given = [sys.executable, "-c", code, home]
+    holder = subprocess.Popen(given, env=ENVIRONMENT, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        done = run("ingest", "--shop", shop, "--home", home)
+        told = f"is being worked on by step ingest, process {holder.pid}; waited 0 s."
+        ends(done, 7, told, "Let that process finish")
+    finally:
+        holder.kill()
+        holder.wait()
+    assert run("ingest", "--shop", shop, "--home", home).returncode == 0
 
 
 def test_an_attempt_held_by_another_process_ends_with_7_and_names_it(shop, tmp_path):

@@ -1,6 +1,6 @@
 """What befalls a publication. A short form runs in `make test`, the long one by `make soak`.
 
-Each test prints what it tried and what was lost; docs/faults.md has the figures.
+Each test prints what it tried and what was lost; docs/reliability.md has the figures.
 """
 
 import os

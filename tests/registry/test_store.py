@@ -378,3 +378,12 @@ def test_two_first_nights_at_once_both_find_their_tables(tmp_path):
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         runs = list(pool.map(open_registry, [tmp_path] * 2, ["shop"] * 2))
     assert len(set(runs)) == 2
+
+
+def test_a_database_whose_making_was_killed_is_made_anew(tmp_path):
+    home = Home(tmp_path)
+    home.mlflow.mkdir(parents=True)
+    with sqlite3.connect(home.mlflow / ".incoming.db") as left:
+        left.execute("create table experiments (experiment_id integer)")
+    assert Registry(home, "shop").experiment
+    assert not (home.mlflow / ".incoming.db").exists()

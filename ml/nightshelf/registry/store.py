@@ -92,6 +92,7 @@ class Registry:
         self._lock = FileLock(home.mlflow / f".{shop}.lock", timeout=LOCK_SECONDS)
         # Two first nights of a home must not both make its tables.
         with self.told(), _one_at_a_time(FileLock(home.mlflow / ".open.lock", LOCK_SECONDS)):
+            make_tables(home)
             self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             self.experiment = self._experiment()
 
@@ -442,6 +443,20 @@ def _refuse_emptied(home: Home) -> None:
     path = home.mlflow / "mlflow.db"
     if path.is_file() and not path.stat().st_size and (home.mlflow / "artifacts").exists():
         raise StorageError(f"MLflow's database {path} is empty, though it has artefacts.", RESTORE)
+
+
+def make_tables(home: Home) -> None:
+    """A new database gets its name when its tables are whole: MLflow makes them in dozens of steps, and
+    does not go on where it was killed among them."""
+    path, incoming = home.mlflow / "mlflow.db", home.mlflow / ".incoming.db"
+    if path.exists():
+        return
+    from mlflow import MlflowClient
+
+    for left in home.mlflow.glob(f"{incoming.name}*"):
+        left.unlink()
+    MlflowClient(tracking_uri=f"sqlite:///{incoming}").search_experiments(max_results=1)
+    incoming.replace(path)
 
 
 @contextmanager

@@ -1,0 +1,94 @@
+"""A step of a night in a process of its own that can be killed, forked from one that has the imports."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["nightshelf.steps", "nightshelf.transform", "nightshelf.learning", "nightshelf.judging",
+     "nightshelf.registry", "expectations", "mlflow", "lightgbm", "dbt.cli.main", "great_expectations"]
+)  # fmt: skip
+"""Only what has never worked may be forked: libraries' threads do not come along."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a night is made."""
+
+    shop_file: Path
+    home: Path
+    night: date
+    attempt: int | None = None
+    """None: the newest."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    """Negative: the signal that ended it."""
+    told: str
+    seconds: float
+
+    @property
+    def was_killed(self) -> bool:
+        return self.code == -signal.SIGKILL
+
+
+def run(
+    site: Site, step: str, kill_after: float | None = None, largest_file: int | None = None
+) -> Ended:
+    """Runs a step, "open" among them; ends it by kill -9 after so many seconds, or lets no file of it
+    grow beyond so many bytes, as a disk would that is full."""
+    told = site.home.with_name(f"{site.home.name}.told")
+    process = FORKS.Process(target=_step, args=(site, step, told, largest_file))
+    started = time.perf_counter()
+    process.start()
+    process.join(kill_after)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    seconds = time.perf_counter() - started
+    words = told.read_text(errors="replace") if told.exists() else ""
+    return Ended(process.exitcode, words, seconds)
+
+
+def _step(site: Site, step: str, told: Path, largest_file: int | None) -> None:
+    from nightshelf.cli import _of_the_machine
+    from nightshelf.errors import NightshelfError
+    from nightshelf.paths import Home
+    from nightshelf.steps import STEPS, open_night, resume
+
+    told.write_text("")
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    if largest_file is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails then, with EFBIG
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    code = 0
+    try:
+        home = Home(site.home)
+        if step == "open":
+            open_night(home, site.shop_file, site.night)
+        else:
+            STEPS[step](resume(home, site.shop_file, site.night, site.attempt))
+    except NightshelfError as error:
+        code = _said(told, str(error), error.exit_code)
+    except BaseException as error:  # what the command line would end with
+        known = _of_the_machine(error)
+        code = _said(
+            told, *((str(known), known.exit_code) if known else (f"traceback: {error!r}", 1))
+        )
+    os._exit(code)
+
+
+def _said(told: Path, words: str, code: int) -> int:
+    told.write_text(words[:10_000])
+    return code
