@@ -201,13 +201,13 @@ def test_a_step_waits_for_one_that_outlived_its_worker(shop, tmp_path):
     holder = subprocess.Popen(given, env=ENVIRONMENT, stdout=subprocess.PIPE)
     try:
         assert holder.stdout.readline() == b"held\n"
-        done = run("ingest", "--shop", shop, "--home", home)
+        done = run("ingest", "--shop", shop, "--as-of", "2010-12-02", "--home", home)
         told = f"is being worked on by step ingest, process {holder.pid}; waited 0 s."
         ends(done, 7, told, "Let that process finish")
     finally:
         holder.kill()
         holder.wait()
-    assert run("ingest", "--shop", shop, "--home", home).returncode == 0
+    assert run("ingest", "--shop", shop, "--as-of", "2010-12-02", "--home", home).returncode == 0
 
 
 def test_an_attempt_held_by_another_process_ends_with_7_and_names_it(shop, tmp_path):
