@@ -13,7 +13,7 @@ READY := .venv/ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup night test fuzz bench soak lint up clean
+.PHONY: help setup night test fuzz bench soak lint up down status logs clean
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -41,6 +41,15 @@ lint: $(READY) ## Check style: ruff's rules and its formatting
 
 up: $(READY) ## Serve Airflow and MLflow on this machine until Ctrl-C
 	@$(PY) -m nightshelf up
+
+down: $(READY) ## End what `make up` serves
+	@$(PY) -m nightshelf down
+
+status: $(READY) ## Say what is up, where it listens and what memory it takes
+	@$(PY) -m nightshelf status
+
+logs: $(READY) ## Show the last lines of the servers' logs
+	@$(PY) -m nightshelf logs
 
 setup: $(READY) ## Create .venv from requirements.lock (the other verbs do it when needed)
 

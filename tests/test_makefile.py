@@ -12,7 +12,21 @@ import pytest
 
 from nightshelf.paths import PROJECT
 
-VERBS = {"help", "setup", "night", "test", "lint", "up", "clean", "fuzz", "bench", "soak"}
+VERBS = {
+    "help",
+    "setup",
+    "night",
+    "test",
+    "lint",
+    "up",
+    "down",
+    "status",
+    "logs",
+    "clean",
+    "fuzz",
+    "bench",
+    "soak",
+}
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

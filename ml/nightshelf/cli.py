@@ -473,9 +473,37 @@ def up(
     only: Annotated[str | None, typer.Option(help="airflow or mlflow; both if left out.")] = None,
 ) -> None:
     """Serve Airflow and MLflow on this machine until Ctrl-C."""
-    from nightshelf.orchestration import up as serve
+    from nightshelf.servers import up as serve
 
     serve(_home(home), only)
+
+
+@app.command()
+def status(home: HomeDir = None) -> None:
+    """Say which servers are up, where they listen, and what memory they take."""
+    from nightshelf.servers_seen import status as tell
+
+    tell(_home(home))
+
+
+@app.command()
+def down(home: HomeDir = None) -> None:
+    """End the servers that `up` started in another terminal."""
+    from nightshelf.servers_seen import down as end
+
+    end(_home(home))
+
+
+@app.command()
+def logs(
+    server: Annotated[str | None, typer.Argument(help="One server's; all if left out.")] = None,
+    home: HomeDir = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Of each log, the last.")] = 20,
+) -> None:
+    """Print the last lines of the servers' logs."""
+    from nightshelf.servers_seen import logs as tell
+
+    tell(_home(home), server, lines)
 
 
 def main() -> NoReturn:

@@ -1,8 +1,7 @@
-"""Airflow in one home: its environment, one night through the DAG, and the servers to look at.
+"""Airflow in one home: its environment, and one night through the DAG.
 
 <home>/airflow/airflow.db, airflow.cfg   metadata; secrets that Airflow drew for itself
 <home>/airflow/logs/nights/              what Airflow said during `night-by-airflow`, as JSON lines
-<home>/airflow/logs/up/                  what each server says
 <home>/airflow/beside/                   metadata of nights run while `up` holds the one above
 """
 
@@ -11,14 +10,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from importlib.metadata import version
@@ -27,7 +23,7 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
-from nightshelf.errors import NightshelfError, SettingsError
+from nightshelf.errors import NightshelfError
 from nightshelf.paths import PROJECT, Home
 from nightshelf.processes import ends_with_its_parent, sigterm_raises
 from nightshelf.progress import Progress, console, progress
@@ -37,10 +33,6 @@ DAG = "nightly_recommendations"
 POOL = "nightshelf_writer"
 GRACE_SECONDS = 10
 """From SIGTERM to SIGKILL: a step needs a second to let go of DuckDB."""
-MLFLOW_PAGE = "/#/experiments?workflowType=machine_learning"
-"""MLflow opens as *GenAI*, which shows no runs of models; a page asked for so opens as *Model training*."""
-START_SECONDS = 180
-"""Airflow's servers are up after 20 to 40 s; a busy machine takes a few times that."""
 
 
 def environment(home: Home, airflow_home: Path | None = None) -> dict[str, str]:
@@ -83,7 +75,7 @@ def bind_address() -> str:
     return os.environ.get("NIGHTSHELF_HOST") or "127.0.0.1"
 
 
-def _airflow(*arguments: str) -> list[str]:
+def airflow_command(*arguments: str) -> list[str]:
     """By module, not by script: scripts name their interpreter, which may lie under a space."""
     return [sys.executable, "-m", "airflow", *arguments]
 
@@ -101,8 +93,11 @@ def initialise(home: Home, airflow_home: Path | None = None) -> dict[str, str]:
     with FileLock(where / "initialise.lock"):
         if not done.exists():
             console.print(f"Airflow prepares its database in {where} (about 10 s)", markup=False)
-            _told(_airflow("db", "migrate"), env)
-            _told(_airflow("pools", "set", POOL, "1", "Tasks that write the shop's history."), env)
+            _told(airflow_command("db", "migrate"), env)
+            _told(
+                airflow_command("pools", "set", POOL, "1", "Tasks that write the shop's history."),
+                env,
+            )
             done.touch()
     return env
 
@@ -123,7 +118,7 @@ def _told(command: list[str], env: Mapping[str, str]) -> None:
 def replace_with_airflow(home: Home, arguments: list[str]) -> NoReturn:
     """Becomes `airflow <arguments>` in this home."""
     env = initialise(home)
-    command = _airflow(*arguments)
+    command = airflow_command(*arguments)
     os.execve(command[0], command, env)
 
 
@@ -141,8 +136,8 @@ def run_dag(home: Home, shop_file: Path, night: date) -> None:
     if where != home.airflow:
         console.print("Airflow is up in this home; this run does not show in its UI.")
     env = initialise(home, where) | {"AIRFLOW__LOGGING__JSON_LOGS": "True"}
-    with _waiting(where / "night.lock", "Another night is running in this home; waiting for it."):
-        _bury_abandoned_runs(where)
+    with waiting(where / "night.lock", "Another night is running in this home; waiting for it."):
+        bury_abandoned_runs(where)
         before = _newest_attempt(home, shop_file, night)
         try:
             _run_dag(env, shop_file, night)
@@ -185,10 +180,12 @@ def _run_dag(env: dict[str, str], shop_file: Path, night: date) -> None:
     with (
         log.open("w", encoding="utf-8") as kept,
         progress("night") as shown,
-        _children(where) as start,
+        children(where) as start,
     ):
         shown.advance("Airflow is starting")
-        process = start(_airflow("dags", "test", DAG, "--conf", asked), env, stdout=subprocess.PIPE)
+        process = start(
+            airflow_command("dags", "test", DAG, "--conf", asked), env, stdout=subprocess.PIPE
+        )
         listener = Listener(shown)
         for raw in process.stdout:
             line = raw.decode("utf-8", "backslashreplace")
@@ -277,7 +274,7 @@ class Listener:
         return error
 
 
-def _bury_abandoned_runs(where: Path) -> None:
+def bury_abandoned_runs(where: Path) -> None:
     """Marks runs as failed whose process died. Else one would hold the DAG's only active run.
 
     Only those of `night-by-airflow` (triggered by TEST): the scheduler looks after its own.
@@ -310,7 +307,7 @@ def _held(lock: Path) -> bool:
 
 
 @contextmanager
-def _waiting(lock: Path, message: str) -> Iterator[None]:
+def waiting(lock: Path, message: str) -> Iterator[None]:
     """Holds the lock; says so once if it has to wait. A holder that dies lets go of it."""
     held = FileLock(lock)
     try:
@@ -325,7 +322,7 @@ def _waiting(lock: Path, message: str) -> Iterator[None]:
 
 
 @contextmanager
-def _children(where: Path) -> Iterator:
+def children(where: Path) -> Iterator:
     """Gives a function that starts a process in a group of its own; all end with the block.
 
     Steps are in sessions of their own (Airflow starts them so), so descendants are looked up. After
@@ -353,7 +350,7 @@ def _children(where: Path) -> Iterator:
             yield start
         finally:
             if _end(started):
-                _bury_abandoned_runs(where)
+                bury_abandoned_runs(where)
 
 
 def _end(processes: list[subprocess.Popen]) -> bool:
@@ -376,132 +373,3 @@ def _signal(send) -> None:
         send()
     except psutil.NoSuchProcess:
         return
-
-
-# ---------------------------------------------------------------- the servers
-
-
-def up(home: Home, only: str | None = None) -> None:
-    """Serves Airflow and MLflow until Ctrl-C or SIGTERM, and ends them all.
-
-    Raises SettingsError if a port is taken, NightshelfError if one of the servers dies.
-    """
-    if only not in (None, "airflow", "mlflow"):
-        raise SettingsError(f"--only '{only}' is no server.", "Write airflow or mlflow.")
-    with ExitStack() as stack:
-        servers: dict[str, tuple[list[str], dict[str, str]]] = {}
-        addresses = []
-        if only != "mlflow":
-            servers |= _airflow_servers(home, stack)
-            addresses.append(_airflow_address(home))
-        if only != "airflow":
-            servers["mlflow"] = (_mlflow_server(home), environment(home))
-            url = f"http://{bind_address()}:{mlflow_port()}"
-            addresses.append(("MLflow", url, "/health", f"runs and models: {url}{MLFLOW_PAGE}"))
-        for name, address, _, _ in addresses:
-            _port_is_free(name, int(address.rsplit(":", 1)[1]))
-        _serve(home, servers, addresses, stack)
-
-
-def _airflow_servers(home: Home, stack: ExitStack) -> dict[str, tuple[list[str], dict[str, str]]]:
-    """Four components. `airflow standalone` is not used: it leaves children behind when it is
-    ended, and its log servers listen on every interface. Here logs are read from the disk."""
-    home.airflow.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(home.airflow / "up.lock")
-    try:
-        stack.enter_context(lock.acquire(timeout=0))
-    except Timeout:
-        raise SettingsError(
-            f"Airflow is up already in {home.root}.", "Use that one, or end it first."
-        ) from None
-    env = initialise(home)
-    message = "A night is running in this home; Airflow starts when it has ended."
-    with _waiting(home.airflow / "night.lock", message):
-        _bury_abandoned_runs(home.airflow)
-    return {
-        "api-server": (_airflow("api-server"), env),
-        "scheduler": (_airflow("scheduler", "--skip-serve-logs"), env),
-        "dag-processor": (_airflow("dag-processor"), env),
-        "triggerer": (_airflow("triggerer", "--skip-serve-logs"), env),
-    }
-
-
-def _airflow_address(home: Home) -> tuple[str, str, str, str]:
-    env = environment(home)
-    password = home.airflow / "simple_auth_manager_passwords.json.generated"
-    return (
-        "Airflow",
-        f"http://{env['AIRFLOW__API__HOST']}:{env['AIRFLOW__API__PORT']}",
-        "/api/v2/monitor/health",
-        f"user admin; the password stands in {password}",
-    )
-
-
-def mlflow_port() -> int:
-    return int(os.environ.get("NIGHTSHELF_MLFLOW_PORT") or 5000)
-
-
-def _mlflow_server(home: Home) -> list[str]:
-    from nightshelf.registry.store import make_tables
-
-    home.mlflow.mkdir(parents=True, exist_ok=True)
-    make_tables(home)
-    port = mlflow_port()
-    return [
-        sys.executable, "-m", "mlflow", "server", "--host", bind_address(), "--port", str(port),
-        "--workers", "1", "--backend-store-uri", home.mlflow_uri,
-        "--default-artifact-root", (home.mlflow / "artifacts").as_uri(), "--no-serve-artifacts",
-        "--allowed-hosts", f"127.0.0.1:{port},localhost:{port}",
-    ]  # fmt: skip
-
-
-def _port_is_free(name: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((bind_address(), port))
-        except OSError:
-            raise SettingsError(
-                f"{name} cannot listen on {bind_address()}:{port}: the port is taken.",
-                "End what uses it, or set AIRFLOW__API__PORT / NIGHTSHELF_MLFLOW_PORT to another.",
-            ) from None
-
-
-def _serve(home: Home, servers: dict, addresses: list, stack: ExitStack) -> None:
-    logs = home.airflow / "logs" / "up"
-    logs.mkdir(parents=True, exist_ok=True)
-    start = stack.enter_context(_children(home.airflow))
-    running = {}
-    for name, (command, env) in servers.items():
-        log = stack.enter_context((logs / f"{name}.log").open("wb"))
-        running[name] = start(command, env, stdout=log)
-    console.print(f"Starting {', '.join(running)}; their logs: {logs}", markup=False)
-    for name, address, health, note in addresses:
-        _await(name, address + health, running, logs)
-        console.print(f"{name:<8} {address}  {note}", markup=False)
-    console.print("Ctrl-C ends them.")
-    while True:
-        _all_alive(running, logs)
-        time.sleep(1)
-
-
-def _await(name: str, url: str, running: dict, logs: Path) -> None:
-    url = url.replace("//0.0.0.0:", "//127.0.0.1:")
-    for _ in range(START_SECONDS):
-        _all_alive(running, logs)
-        try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(1)
-    raise NightshelfError(
-        f"{name} has not answered at {url} for {START_SECONDS} s.", f"Read its log in {logs}."
-    )
-
-
-def _all_alive(running: dict[str, subprocess.Popen], logs: Path) -> None:
-    for name, process in running.items():
-        if process.poll() is not None:
-            raise NightshelfError(
-                f"{name} ended with {process.returncode}.", f"Read the end of {logs / name}.log."
-            )

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from nightshelf import orchestration
 from nightshelf.errors import DoorClosed, NightshelfError, SettingsError
-from nightshelf.orchestration import Listener, environment, interrupted, run_dag, up
+from nightshelf.orchestration import Listener, environment, interrupted, run_dag
 from nightshelf.paths import PROJECT, Home
 from nightshelf.progress import Progress
 
@@ -166,31 +166,6 @@ def test_while_the_servers_are_up_a_night_keeps_its_own_metadata(home, monkeypat
     assert seen == [str(home.airflow), str(home.airflow / "beside")]
 
 
-def test_a_second_up_in_one_home_is_refused(home):
-    home.airflow.mkdir(parents=True)
-    with (
-        FileLock(home.airflow / "up.lock"),
-        pytest.raises(SettingsError, match="Airflow is up already"),
-    ):
-        up(home, "airflow")
-
-
-def test_a_taken_port_is_named_with_the_setting_that_changes_it(home, monkeypatch):
-    import socket
-
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        monkeypatch.setenv("NIGHTSHELF_MLFLOW_PORT", str(other.getsockname()[1]))
-        with pytest.raises(SettingsError, match="NIGHTSHELF_MLFLOW_PORT"):
-            up(home, "mlflow")
-
-
-def test_an_unknown_server_is_refused(home):
-    with pytest.raises(SettingsError, match="airflow or mlflow"):
-        up(home, "postgres")
-
-
 def test_a_run_whose_process_died_does_not_stay_active(home):
     home.airflow.mkdir(parents=True)
     with sqlite3.connect(home.airflow / "airflow.db") as db:
@@ -204,7 +179,7 @@ def test_a_run_whose_process_died_does_not_stay_active(home):
         db.execute(
             "insert into task_instance values (?, 'TESTrunning', 'running')", [orchestration.DAG]
         )
-    orchestration._bury_abandoned_runs(home.airflow)
+    orchestration.bury_abandoned_runs(home.airflow)
     with sqlite3.connect(home.airflow / "airflow.db") as db:
         assert db.execute("select state from dag_run order by rowid").fetchall() == [
             ("failed",),
@@ -217,8 +192,8 @@ def test_a_run_whose_process_died_does_not_stay_active(home):
 PARENT = """
 import sys
 from pathlib import Path
-from nightshelf.orchestration import _children
-with _children(Path(sys.argv[1])) as start:
+from nightshelf.orchestration import children
+with children(Path(sys.argv[1])) as start:
     child = start(["bash", "-c", "setsid sleep 1000 & echo $! > " + sys.argv[1] + "/pid; wait"], None, None)
     child.wait()
 """
