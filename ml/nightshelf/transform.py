@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nightshelf.errors import TransformError
+from nightshelf.exploring import offer_exploration
 from nightshelf.following import FOLLOWED_DAYS
 from nightshelf.ingest.adapters import adapter_for
 from nightshelf.model_settings import ModelSettings
@@ -31,7 +32,7 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
     Raises TransformError naming the models and tests that failed.
     """
     arguments = [
-        "build", "--select", f"tag:{visit}", "--exclude", "test_type:unit",
+        "build", "--select", f"tag:{visit}", "--exclude", "test_type:unit", *_left_out(shop),
         # A test runs in the visit that has all it compares: at prepare there are no shelves yet.
         "--indirect-selection", "cautious" if visit == "prepare" else "eager", "--project-dir", str(DBT_PROJECT),
         "--profiles-dir", str(DBT_PROJECT), "--target-path", str(_target(attempt, visit)),
@@ -39,6 +40,7 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
         "--vars", json.dumps(_variables(shop, night, pinned(attempt).settings)), "--fail-fast", "--quiet",
     ]  # fmt: skip
     offer_lines(attempt, shop.rules, night.date)
+    offer_exploration(attempt, shop, night.date)
     _hand_over_parse(attempt, visit)
     with _environment(attempt), _closed_afterwards():
         result = _invoke(arguments, progress)
@@ -71,7 +73,13 @@ def _variables(shop: Shop, night: Night, settings: ModelSettings) -> dict:
         "followed_days": FOLLOWED_DAYS,
         **shop.placements.model_dump(),
         "rules": shop.rules.for_sql(night.date),
+        "exploring": list(shop.exploration.budgets),
     }
+
+
+def _left_out(shop: Shop) -> list[str]:
+    """A shop without exploration does not build what only exploration reads."""
+    return [] if shop.exploration.budgets else ["tag:explore"]
 
 
 def _of_the_models(params: ModelSettings) -> dict[str, float]:
