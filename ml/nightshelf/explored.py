@@ -31,7 +31,8 @@ def explored(candidates: pa.Table, responses: pa.Table, settings: pa.Table) -> p
     tables = [_shown(candidates.slice(0, 0), _no_slots())]
     for told in settings.to_pylist():
         offered, answered = (_only(t, told["placement"]) for t in (candidates, responses))
-        tables.append(_shown(offered, _slots(offered, answered, told)))
+        if offered.num_rows:
+            tables.append(_shown(offered, _slots(offered, answered, told)))
     return pa.concat_tables(tables)
 
 

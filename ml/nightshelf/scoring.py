@@ -43,7 +43,7 @@ def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
         recipe = recipes[placement]
         matrix = _matrix(attempt, pool, night, recipe)
         scores, sources = recipe.score(pool, matrix), recipe.sources(pool)
-        kept = _kept(pool, scores, shop, placement)
+        kept = kept_rows(pool, scores, shop, placement)
         rows += _write(attempt, placement, pool, scores, sources, kept)
     return rows
 
@@ -55,8 +55,9 @@ def _matrix(attempt: Attempt, pool: Pool, night: Night, recipe: Recipe) -> np.nd
         return features.attach(db, pool, night.as_of("serve"))
 
 
-def _kept(pool: Pool, scores: np.ndarray, shop: Shop, placement: str) -> np.ndarray:
-    """Row numbers: the best of each user, best first; then, where the shelf explores, arrivals."""
+def kept_rows(pool: Pool, scores: np.ndarray, shop: Shop, placement: str) -> np.ndarray:
+    """(n_kept,) row numbers: the best of each user, best first; then, where the shelf explores, what the
+    source of new arrivals puts first and is not among them."""
     k = shop.placements.k
     explores = placement in shop.exploration.budgets
     rows = pool.best_rows(scores, (SHELVES_DEEP + POOL_DEEP * explores) * k)

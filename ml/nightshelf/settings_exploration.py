@@ -5,7 +5,7 @@ docs/exploration.md says what it brings and what it costs.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -46,3 +46,7 @@ class Exploration(Strict):
         """Placement → its share, of those that explore."""
         given = {name: getattr(self.budget, name) for name in Budget.model_fields}
         return {placement: share for placement, share in given.items() if share > 0}
+
+    def told(self) -> dict[str, Any]:
+        """For the manifest: by what the night's dice were thrown; nothing where none were."""
+        return {"exploration": self.model_dump()} if self.budgets else {}

@@ -315,6 +315,7 @@ def publish(run: Run) -> None:
             "models": read_left(run.attempt.root / "decision.json", "evaluate"),
             "audience": audience.summary(run.attempt),
             "dbt_manifest_sha256": manifest_hash(run.attempt),
+            **run.shop.exploration.told(),
             **pinned(run.attempt).told(),
         }
         done = put_out(run.attempt, more, run.shop.keep)
