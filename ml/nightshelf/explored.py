@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from nightshelf.exploration import (
     seed_of,
 )
 
+LISTS_AT_ONCE = 20_000
+"""Bounds memory. A list's dice are its own, so blocks change nothing."""
+
 
 def explored(candidates: pa.Table, responses: pa.Table, settings: pa.Table) -> pa.Table:
     """The lists of every placement that explores. One row per (placement, context_id, rank).
@@ -28,16 +32,56 @@ def explored(candidates: pa.Table, responses: pa.Table, settings: pa.Table) -> p
     for each of their items; `settings` is raw.exploration. Returns the candidates that are shown, with
     `rank` as the slot's, and is_exploration and propensity beside it.
     """
-    tables = [_shown(candidates.slice(0, 0), _no_slots())]
+    shown = [_shown(candidates.slice(0, 0), _no_slots())]
     for told in settings.to_pylist():
         offered, answered = (_only(t, told["placement"]) for t in (candidates, responses))
         if offered.num_rows:
-            tables.append(_shown(offered, _slots(offered, answered, told)))
-    return pa.concat_tables(tables)
+            shown += _lists(offered, answered, _policy(answered, told))
+    return pa.concat_tables(shown)
 
 
 def _only(table: pa.Table, placement: str) -> pa.Table:
-    return table.filter(pc.equal(table["placement"], placement))
+    """A slice, no copy: the rows of a placement stand together."""
+    n = pc.sum(pc.equal(table["placement"], placement)).as_py() or 0
+    return table.slice(max(pc.index(table["placement"], placement).as_py(), 0), n)
+
+
+def _lists(
+    offered: pa.Table, answered: pa.Table, explore: Callable[[Candidates], Slots]
+) -> Iterator[pa.Table]:
+    item_keys = keys(answered["item_id"].to_pylist())
+    for block in _blocks(offered):
+        context_ids = pc.unique(block["context_id"])
+        candidates = Candidates(
+            context=pc.index_in(block["context_id"], context_ids).to_numpy(),
+            item=pc.index_in(block["item_id"], answered["item_id"]).to_numpy(),
+            # The rules have ranked them already, ties and all.
+            score=-block["rank"].to_numpy().astype(np.float64),
+            context_keys=keys(context_ids.to_pylist()),
+            item_keys=item_keys,
+        )
+        yield _shown(block, explore(candidates))
+
+
+def _blocks(offered: pa.Table) -> Iterator[pa.Table]:
+    """Whole lists, in order."""
+    ids = offered["context_id"].combine_chunks()
+    begins = np.flatnonzero(pc.not_equal(ids.slice(1), ids.slice(0, len(ids) - 1))) + 1
+    ends = [*begins[LISTS_AT_ONCE - 1 :: LISTS_AT_ONCE].tolist(), len(ids)]
+    for first, last in zip([0, *ends[:-1]], ends, strict=True):
+        yield offered.slice(first, last - first)
+
+
+def _policy(answered: pa.Table, told: dict[str, Any]) -> Callable[[Candidates], Slots]:
+    seed = seed_of(told["night"].isoformat(), told["placement"], told["seed"])
+    k, budget = told["k"], told["budget"]
+    if told["policy"] == "even":
+        return lambda candidates: explore_uniformly(candidates, k, budget, seed)
+    clicked, shown, is_new = (
+        answered[name].to_numpy() for name in ("n_clicked", "n_shown", "is_new")
+    )
+    law = Law.of(posteriors(clicked, shown, is_new, told["lift"]))
+    return lambda candidates: explore_by_thompson(candidates, k, budget, seed, law)
 
 
 def _shown(candidates: pa.Table, slots: Slots) -> pa.Table:
@@ -51,28 +95,3 @@ def _shown(candidates: pa.Table, slots: Slots) -> pa.Table:
 def _no_slots() -> Slots:
     none = np.zeros(0, dtype=np.int64)
     return Slots(none, none, none.astype(bool), none.astype(float))
-
-
-def _slots(offered: pa.Table, answered: pa.Table, told: dict[str, Any]) -> Slots:
-    contexts, context_ids = _coded(offered["context_id"])
-    items, item_ids = _coded(offered["item_id"])
-    # The rules have ranked them already, ties and all.
-    score = -offered["rank"].to_numpy().astype(np.float64)
-    candidates = Candidates(contexts, items, score, keys(context_ids), keys(item_ids))
-    seed = seed_of(told["night"].isoformat(), told["placement"], told["seed"])
-    if told["policy"] == "even":
-        return explore_uniformly(candidates, told["k"], told["budget"], seed)
-    law = _law(item_ids, answered, told["lift"])
-    return explore_by_thompson(candidates, told["k"], told["budget"], seed, law)
-
-
-def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
-    """(n,) codes in the order in which ids come first, and the ids."""
-    ids = pc.unique(column)
-    return pc.index_in(column, ids).to_numpy(), ids.to_pylist()
-
-
-def _law(item_ids: list[str], answered: pa.Table, lift: float) -> Law:
-    rows = answered.take(pc.index_in(pa.array(item_ids, pa.string()), answered["item_id"]))
-    clicked, shown, is_new = (rows[c].to_numpy() for c in ("n_clicked", "n_shown", "is_new"))
-    return Law.of(posteriors(clicked, shown, is_new, lift))

@@ -110,6 +110,15 @@ def test_each_placement_has_dice_and_answers_of_its_own():
     assert max(first, key=first.get) == "item 06"
 
 
+@pytest.mark.parametrize("policy", ["even", "thompson"])
+@pytest.mark.parametrize("at_once", [1, 7, USERS - 1])
+def test_blocks_of_lists_change_no_byte(monkeypatch, policy, at_once):
+    answered = responses(40, new="item 90", clicked="item 07")
+    whole = explored(candidates(), answered, settings("for_you", policy=policy))
+    monkeypatch.setattr("nightshelf.explored.LISTS_AT_ONCE", at_once)
+    assert explored(candidates(), answered, settings("for_you", policy=policy)) == whole
+
+
 def test_a_night_without_candidates_or_placements_has_no_slots():
     none = candidates().slice(0, 0)
     for asked in (settings(), settings("for_you")):
