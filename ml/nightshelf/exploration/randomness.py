@@ -26,7 +26,7 @@ def keys(ids: Iterable[str]) -> np.ndarray:
 def seed_of(night: str, placement: str, seed: int = 0) -> int:
     """The seed of one placement's night, such as `seed_of("2017-12-01", "for_you")`; another for each
     `seed` of the shop's."""
-    return int(keys([f"{night}\0{placement}\0{seed}"])[0])
+    return int(keys([f"{night}\0{placement}"])[0]) + seed
 
 
 def uniforms(seed: int, stream: str, *names: np.ndarray) -> np.ndarray:
