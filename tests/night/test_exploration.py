@@ -28,6 +28,8 @@ from nightshelf.settings_exploration import Budget, Exploration
 from nightshelf.settings_rules import Line, Rules
 from nightshelf.steps import due_shelves, resume
 from nightshelf.terminal import reason_told
+from nightshelf.tracing.ranked import ranked
+from nightshelf.tracing.standing import why_not
 from nightshelf.transform import build
 from tests.support.trap_shop import NIGHT
 
@@ -232,6 +234,26 @@ def test_a_pin_on_a_shelf_that_explores_stops_the_night_before_its_first_step(ni
     )
     with pytest.raises(SettingsError, match=r"pins 'item 20' to rank 2 of for_you(.|\n)*10%"):
         resume(night.home, shop_file, NIGHT, 1)
+
+
+def test_an_item_that_only_the_dice_kept_off_its_shelf_is_told_so(even, night):
+    shown = {row[:2]: row[2] for row in shelf(even, "for_you")}
+    placed = {(user, rank): item for user, item, rank in pool(even, "for_you")}
+
+    def told(user, item):
+        found = ranked(even, night.run.night, "for_you", user, item)
+        return why_not(even, found, item, "for_you", K)
+
+    user, rank = next(at for at, item in shown.items() if placed[at] != item)
+    because = f"its slot, at rank {rank}, explores tonight and shows another item"
+    assert told(user, placed[user, rank]) == because
+    on_list = {item for (whose, _), item in shown.items() if whose == user}
+    undrawn = next(
+        item
+        for (whose, place), item in placed.items()
+        if whose == user and place > K and item not in on_list
+    )
+    assert "none of them drew it tonight" in told(user, undrawn)
 
 
 def test_an_exploring_slot_is_told_with_its_chance():
