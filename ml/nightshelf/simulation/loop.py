@@ -98,12 +98,13 @@ def found_shop(folder: Folder, shop: SimulatedShop, exploration: Exploration) ->
         name=NAME, seed=shop.seed, policy=exploration.policy, budget=exploration.budget.for_you
     )
     folder.shop_file.write_text(text, encoding="utf-8")
-    sold = np.zeros(len(shop.items))
+    codes = {item: code for code, item in enumerate(shop.items)}
+    sold = np.zeros(len(codes))
     for day in range(HISTORY_DAYS):
         best = np.argsort(-sold, kind="stable")[:SLOTS]
         page = Page(np.broadcast_to(best, (len(shop.users), SLOTS)), "front page")
         for line in land(folder, shop, day, page):
-            sold[shop.items.index(line[4])] += line[1] == "purchase"
+            sold[codes[line[4]]] += line[1] == "purchase"
 
 
 def land(folder: Folder, shop: SimulatedShop, day: int, page: Page) -> list[tuple[str, ...]]:

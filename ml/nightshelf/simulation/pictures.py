@@ -12,6 +12,7 @@ from nightshelf.simulation.truth import Truth
 def save_picture(told: Sequence[Truth], path: Path) -> None:
     """Two panels over one axis of nights: what the lists leave, and how much of the shop they show."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 6), layout="constrained")
     regret, shown = figure.subplots(2, 1, sharex=True)
@@ -29,7 +30,9 @@ def save_picture(told: Sequence[Truth], path: Path) -> None:
     shown.plot(nights, [t.exploring_share for t in told], color=GREY, label="slots that explore")
     shown.set_ylabel("share")
     shown.set_xlabel("night")
+    shown.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (regret, shown):
+        axes.margins(y=0.1)
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
     regret.set_title("A made-up shop, by its truth", loc="left")
