@@ -32,8 +32,7 @@ def save_picture(told: Sequence[Truth], path: Path) -> None:
     shown.set_xlabel("night")
     shown.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (regret, shown):
-        axes.margins(y=0.1)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         axes.legend(frameon=False)
     regret.set_title("A made-up shop, by its truth", loc="left")
     figure.savefig(path, dpi=110)
