@@ -42,7 +42,7 @@ def refuse_pins(shop: Shop, shop_file: Path, night: date) -> None:
         if line.rule == "pin" and line.placement in budgets and not is_over:
             raise SettingsError(
                 f"{shop_file}: {line.origin} pins '{line.value}' to rank {line.rank} of"
-                f" {line.placement}, of which exploration.budget leaves {budgets[line.placement]:.0%}"
+                f" {line.placement}, of which exploration.budget leaves {budgets[line.placement]:g}"
                 " of the slots to chance. A pinned slot is certain, so its propensity would be wrong.",
                 f"Take the pin out, or take {line.placement} out of [exploration.budget].",
             )

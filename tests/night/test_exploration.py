@@ -232,7 +232,9 @@ def test_a_pin_on_a_shelf_that_explores_stops_the_night_before_its_first_step(ni
         + "\n[exploration.budget]\nfor_you = 0.1\n"
         + '[[rules.lines]]\nrule = "pin"\nvalue = "item 20"\nplacement = "for_you"\nrank = 2\n'
     )
-    with pytest.raises(SettingsError, match=r"pins 'item 20' to rank 2 of for_you(.|\n)*10%"):
+    with pytest.raises(
+        SettingsError, match=r"pins 'item 20' to rank 2 of for_you(.|\n)*leaves 0.1 of"
+    ):
         resume(night.home, shop_file, NIGHT, 1)
 
 

@@ -49,7 +49,7 @@ def refused(folder, text: str) -> str:
 def test_a_pin_of_tonight_or_later_on_a_shelf_that_explores_is_refused(tmp_path, days):
     what = refused(tmp_path, ON + PIN + f'"for_you"\n{days}')
     assert "rules.lines[0] pins 'b 1' to rank 3 of for_you" in what
-    assert "leaves 10% of the slots to chance" in what
+    assert "leaves 0.1 of the slots to chance" in what
 
 
 @pytest.mark.parametrize("rest", ['"for_you"\nuntil = 2017-11-30', '"popular"', '"discover"'])
