@@ -15,16 +15,19 @@ import numpy as np
 from scipy.special import expit
 
 DIMENSIONS = 3
-BASE = -3.0
-"""The logit of an item that suits nobody in particular: five looks in a hundred."""
-APPEAL, SUITS = 0.5, 1.0
-"""Standard deviation of items' own appeal, and weight of taste · item: taste says more than the crowd."""
+BASE = -3.5
+"""The logit of an item that suits nobody in particular: three looks in a hundred."""
+APPEAL, SUITS = 0.4, 1.6
+"""Standard deviation of items' own appeal, and of what taste adds: the list that suits most users best
+is worth six tenths of what each user's own is."""
 FASTEST_TURN = np.pi / 180
 """Radians a day: the fastest tastes turn by half a year to their opposite."""
 PATIENCE = 0.85
 """As in rank-biased precision (Moffat and Zobel 2008) for a patient user."""
 FOUNDING_SHARE = 0.6
 """Of the items that are there on the first day; the others arrive one by one."""
+ARRIVAL_DAYS = 150
+"""From the first day on; a run of more than 60 nights sees none arrive after that."""
 HISTORY_DAYS = 90
 """Before the first night: three months, so that four cuts of two weeks leave a month to learn from."""
 N_CATEGORIES = 6
@@ -58,7 +61,7 @@ class SimulatedShop:
         pairs = dice.normal(size=(size.users, DIMENSIONS, 2))
         turns = np.linalg.qr(pairs)[0] * np.sqrt(DIMENSIONS)
         founding = round(FOUNDING_SHARE * size.items)
-        arrivals = np.linspace(1, HISTORY_DAYS + size.nights, size.items - founding, endpoint=False)
+        arrivals = np.linspace(1, ARRIVAL_DAYS, size.items - founding)
         return cls(
             tastes=turns[:, :, 0],
             turned=turns[:, :, 1],
