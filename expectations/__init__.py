@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightshelf.columns import SHELVES
+from nightshelf.settings_exploration import Exploration
 from nightshelf.settings_rules import Rules
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class DoorContext:
     now_utc: datetime = field(default_factory=_now)
     rules: Rules = field(default_factory=Rules)
     """The shop's own, with the lines that hold on the night: each is looked for in every list."""
+    exploration: Exploration = field(default_factory=Exploration)
+    """What the shop leaves to chance."""
 
     zone: tzinfo = UTC
     """The shop's: its days and hours are judged by its own clock."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from expectations import DoorContext, Rule
 from expectations.audience import audience_rules
 from expectations.declare import columns_rule, figures_rule, literal, rows_rule
+from expectations.exploration import exploration_rules
 from expectations.rules import shop_rules
 from nightshelf.columns import SHELF
 
@@ -29,6 +30,7 @@ def rules(context: DoorContext) -> list[Rule]:
         *_lists(context),
         *_against_the_marts(context),
         *shop_rules(context, _stacked(context)),
+        *exploration_rules(context, _stacked(context)),
         *_against_last_night(context),
         *audience_rules(context),
     ]

@@ -6,11 +6,13 @@
    rule to leave out, '' for none, 'every' for all. Only rpt_rule_cost asks for that. #}
 
 {# CTEs from `candidates` (context_type, context_id, item_id, score, source, …) to `ruled`: at most k rows
-   a list, with `rank`, `score` as it is published and `model_score` as it came. #}
-{% macro ruled(placement, k, scenarios=false) -%}
+   a list, with `rank`, `score` as it is published and `model_score` as it came. With `whole` the lists
+   go on to their end. #}
+{% macro ruled(placement, k, scenarios=false, whole=false) -%}
 {%- set here = {
     'placement': placement,
     'k': k,
+    'whole': whole,
     'scenarios': scenarios,
     'key': 'without, ' if scenarios else '',
 } -%}
@@ -357,7 +359,9 @@ lowered as (
             partition by list_no order by rank rows unbounded preceding
         ) as lowest
     from ordered
+    {%- if not here.whole %}
     where rank <= {{ here.k }}
+    {%- endif %}
 ),
 
 ruled as (
@@ -384,7 +388,9 @@ ordered as (
 ruled as (
     select * exclude (score), score as model_score, weight as score
     from ordered
+    {%- if not here.whole %}
     where rank <= {{ here.k }}
+    {%- endif %}
 )
 {%- endif %}
 {%- endmacro %}

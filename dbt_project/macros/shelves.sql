@@ -1,5 +1,6 @@
 {# The one schema of every shelf, in its order. `ranked` is a relation with context_id, rank, item_id,
-   score, source, reason_code and evidence. Nothing explores yet, so every row is certain. #}
+   score, source, reason_code and evidence; where the placement explores, is_exploration and propensity,
+   too. Elsewhere every row is certain. #}
 {% macro as_shelf(placement, context_type, ranked='ranked', fingerprint='sql') -%}
 select
     date '{{ var("night") }}' as night,
@@ -14,8 +15,13 @@ select
     evidence::varchar[] as evidence,
     (select max(fingerprint) from {{ source('ml', 'fingerprints') }} where shelf = '{{ fingerprint }}')
         as model_fingerprint,
+    {% if explores(placement) -%}
+    is_exploration,
+    propensity
+    {%- else -%}
     false as is_exploration,
     1.0::double as propensity
+    {%- endif %}
 from {{ ranked }}
 {% if placement in var('off') -%} where false {%- endif %}
 order by context_type, context_id, rank
@@ -41,9 +47,14 @@ ranked as (
 {%- endmacro %}
 
 {# A user's shelf from scored candidates under the shop's rules, each row with its reason. Reasons, first
-   that applies: pinned, due_again and bought_before (evidence: the item itself), because_you_bought
-   (the user's own item that is most similar), popular_now, similar_shoppers. #}
+   that applies: exploring, pinned, due_again and bought_before (evidence: the item itself),
+   because_you_bought (the user's own item that is most similar), popular_now, similar_shoppers. #}
 {% macro personal_shelf(placement) -%}
+{% if explores(placement) -%}
+with shelf as (
+    {{ explored_shelf(placement) }}
+),
+{%- else -%}
 with candidates as (
     {{ candidates_of(placement) }}
 ),
@@ -54,6 +65,7 @@ shelf as (
     select context_id as user_id, rank, item_id, score, source, pin_rank
     from ruled
 ),
+{%- endif %}
 
 own as (
     select * from {{ ref('feat_user_item') }} where as_of = date '{{ var("night") }}'
@@ -82,7 +94,14 @@ ranked as (
         shelf.item_id,
         shelf.score,
         shelf.source,
+        {% if explores(placement) -%}
+        shelf.is_exploration,
+        shelf.propensity,
+        {% endif -%}
         case
+            {% if explores(placement) -%}
+            when shelf.is_exploration then 'exploring'
+            {% endif -%}
             when shelf.pin_rank is not null then 'pinned'
             when own.n_days >= 2 and {{ is_due('own.days_since_last', 'own.mean_gap_days') }} then 'due_again'
             when own.n_days >= 1 then 'bought_before'
@@ -91,6 +110,9 @@ ranked as (
             else 'similar_shoppers'
         end as reason_code,
         case
+            {% if explores(placement) -%}
+            when shelf.is_exploration then []
+            {% endif -%}
             when shelf.pin_rank is not null then []
             when own.n_days >= 1 then [shelf.item_id]
             when likenesses.own_item_id is not null then [likenesses.own_item_id]

@@ -438,6 +438,26 @@ def ope(
 
 
 @app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="A new folder: the made-up shop lives there.")],
+    nights: Annotated[int, typer.Option(min=1, max=1000, help="Nights to run.")] = 30,
+    users: Annotated[int, typer.Option(min=60, max=100_000, help="Users of the shop.")] = 150,
+    items: Annotated[
+        int, typer.Option(min=60, max=100_000, help="Items, with the last to arrive.")
+    ] = 120,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another shop.")] = 1,
+    budget: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Share of the slots of rec_for_you that explore.")
+    ] = 0.0,
+    policy: Annotated[str, typer.Option(help="even or thompson.")] = "even",
+) -> None:
+    """Run nights in a made-up shop whose truth is known, and measure its shelves against it."""
+    from nightshelf.simulation.command import Size, run
+
+    run(folder, Size(users, items, nights), seed, budget, policy)
+
+
+@app.command()
 def demo(home: HomeDir = None) -> None:
     """Lay the demo shop's landing files out (The Complete Journey, 366 files)."""
     from nightshelf.demo import lay_out

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightshelf import audience, placement_scores, trained
+from nightshelf.candidates import NewArrivals
 from nightshelf.errors import ModelError
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
@@ -21,6 +22,12 @@ from nightshelf.warehouse import connect
 
 SHELVES_DEEP = 2
 """Scored rows kept per shelf slot: rules may take half of a list away before it shortens."""
+POOL_DEEP = 1
+"""More of them where the shelf explores: exploring slots show what stands behind the list."""
+NEW_SHARE = 0.5
+"""Where the shelf explores, so many arrivals per slot are kept, too: hardly one of them is among the
+best by score (1 in 600 of the demo's rows), and exploration is how the shop gets to know them."""
+NEW_ARRIVALS = NewArrivals.name
 VIEWS_OF_ML = (
     "for_you", "discover", "similar_items", "bought_together", *placement_scores.VIEWS, *audience.VIEWS,
 )  # fmt: skip
@@ -36,7 +43,8 @@ def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
         recipe = recipes[placement]
         matrix = _matrix(attempt, pool, night, recipe)
         scores, sources = recipe.score(pool, matrix), recipe.sources(pool)
-        rows += _write(attempt, placement, pool, scores, sources, SHELVES_DEEP * shop.placements.k)
+        kept = kept_rows(pool, scores, shop, placement)
+        rows += _write(attempt, placement, pool, scores, sources, kept)
     return rows
 
 
@@ -47,13 +55,29 @@ def _matrix(attempt: Attempt, pool: Pool, night: Night, recipe: Recipe) -> np.nd
         return features.attach(db, pool, night.as_of("serve"))
 
 
-def _write(
-    attempt: Attempt, placement: str, pool: Pool, scores: np.ndarray, sources: np.ndarray, deep: int
-) -> int:
-    """(user_id, item_id, score, source), the best `deep` of each user, best first."""
-    rows = pool.best_rows(scores, deep)
+def kept_rows(pool: Pool, scores: np.ndarray, shop: Shop, placement: str) -> np.ndarray:
+    """(n_kept,) row numbers: the best of each user, best first; then, where the shelf explores, what the
+    source of new arrivals puts first and is not among them."""
+    k = shop.placements.k
+    explores = placement in shop.exploration.budgets
+    rows = pool.best_rows(scores, (SHELVES_DEEP + POOL_DEEP * explores) * k)
+    if explores and NEW_ARRIVALS in pool.ranks:
+        place = pool.ranks[NEW_ARRIVALS]
+        new = np.flatnonzero((place > 0) & (place <= NEW_SHARE * k))
+        rows = np.concatenate([rows, np.setdiff1d(new, rows)])
     # What the recipe does not rank at all is not on its list.
-    rows = rows[scores[rows] > 0]
+    return rows[scores[rows] > 0]
+
+
+def _write(
+    attempt: Attempt,
+    placement: str,
+    pool: Pool,
+    scores: np.ndarray,
+    sources: np.ndarray,
+    rows: np.ndarray,
+) -> int:
+    """(user_id, item_id, score, source) of the rows."""
     table = pool.table().take(pa.array(rows))
     table = table.append_column("score", pa.array(scores[rows]))
     table = table.append_column("source", pa.array(sources[rows].tolist(), pa.string()))

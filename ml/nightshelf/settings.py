@@ -14,6 +14,7 @@ from nightshelf.columns import CONTRACTS, EVENT_TYPES, PROVENANCE, SHELVES, TABL
 from nightshelf.errors import SettingsError
 from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.paths import Home
+from nightshelf.settings_exploration import Budget, Exploration
 from nightshelf.settings_rules import Line, Rules, with_files
 from nightshelf.strict import Share, Strict
 
@@ -368,6 +369,7 @@ class Shop(Strict):
     keep: Keep = Keep()
     sink: Sinks = Sinks()
     rules: Rules = Rules()
+    exploration: Exploration = Exploration()
 
     @field_validator("landing")
     @classmethod
@@ -391,6 +393,15 @@ class Shop(Strict):
         if twice:
             raise ValueError(f"two sources are called '{sorted(twice)[0]}'")
         return sources
+
+    @model_validator(mode="after")
+    def _what_explores_is_made(self) -> Shop:
+        for placement in self.exploration.budgets:
+            if not self.placements.is_on(placement):
+                raise ValueError(
+                    f"exploration.budget.{placement}: the shelf is switched off by placements.off"
+                )
+        return self
 
     @property
     def zone(self) -> ZoneInfo:
@@ -450,7 +461,8 @@ def _known_keys(location: tuple) -> list[str]:
     model: type[BaseModel] = Shop
     children = {"sources": Source, "events": Events, "cleaning": Cleaning, "doors": Doors,
                 "placements": Placements, "keep": Keep, "sink": Sinks,
-                "postgres": Postgres, "duckdb": DuckDBFile, "rules": Rules, "lines": Line}  # fmt: skip
+                "postgres": Postgres, "duckdb": DuckDBFile, "rules": Rules, "lines": Line,
+                "exploration": Exploration, "budget": Budget}  # fmt: skip
     for part in location[:-1]:
         model = children.get(part, model)
     return list(model.model_fields)

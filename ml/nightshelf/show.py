@@ -281,14 +281,14 @@ def _show_user(shop: ShopHome, night: PublishedNight, user: str, titles: dict[st
         table.add_column(name, justify="right" if name == "rank" else "left")
     for name in OF_A_USER:
         rows = _shelf_rows(shop, night, name, user, SHOWN_ITEMS)
-        for rank, item, reason, evidence in rows:
+        for rank, item, reason, evidence, chance in rows:
             title = _clean(titles.get(item, item), 40)
             table.add_row(
                 name,
                 str(rank),
                 _clean(item, 20),
                 title,
-                reason_told(reason, evidence, item, titles),
+                reason_told(reason, evidence, item, titles, chance),
             )
         table.add_section()
     console.print(table)
@@ -296,13 +296,13 @@ def _show_user(shop: ShopHome, night: PublishedNight, user: str, titles: dict[st
 
 def _shelf_rows(
     shop: ShopHome, night: PublishedNight, name: str, user: str, k: int
-) -> list[tuple[int, str, str, list[str]]]:
+) -> list[tuple[int, str, str, list[str], float]]:
     path = night.path / f"rec_{name}.parquet"
     if path.name not in night.manifest["tables"]:
         return []  # an older night, which had no such shelf
     with in_memory(shop) as db:
         return db.execute(
-            "select rank, item_id, reason_code, evidence from read_parquet(?)"
+            "select rank, item_id, reason_code, evidence, propensity from read_parquet(?)"
             " where context_type = 'user' and context_id = ? and rank <= ? order by rank",
             [str(path), user, k],
         ).fetchall()

@@ -104,6 +104,9 @@ def resume(home: Home, shop_file: Path, night: date, number: int | None) -> Run:
 
 
 def _run(home: Home, shop: Shop, shop_file: Path, night: date, number: int) -> Run:
+    from nightshelf.exploring import refuse_pins
+
+    refuse_pins(shop, shop_file, night)
     attempt = home.shop(shop.name).attempt(night, number)
     return Run(home, shop, shop_file, Night(night, shop.zone), attempt)
 
@@ -195,6 +198,7 @@ def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorCon
         shelves=due_shelves(run.attempt) if at_the_end else SHELVES,
         is_personal=is_personal(run.attempt) if at_the_end else True,
         rules=run.shop.rules.model_copy(update={"lines": run.shop.rules.lines_on(run.night.date)}),
+        exploration=run.shop.exploration,
         new_files=new_files(run.attempt, before) if before else None,
         catalogue_before=catalogues(run.attempt.shop, run.night.date, learn_from),
         quiet_days=tuple(doors.quiet_days),
@@ -319,6 +323,7 @@ def publish(run: Run) -> None:
             "models": read_left(run.attempt.root / "decision.json", "evaluate"),
             "audience": audience.summary(run.attempt),
             "dbt_manifest_sha256": manifest_hash(run.attempt),
+            **run.shop.exploration.told(),
             **pinned(run.attempt).told(),
         }
         done = put_out(run.attempt, more, run.shop.keep)

@@ -14,7 +14,6 @@ WORDS = {
     "next_category": "next:",
     "on_sale": "cheaper than usual",
     "pinned": "pinned by the shop",
-    "exploring": "exploring",
     "popular_now": "popular now",
     "same_category": "sells best in the category of",
     "similar_item": "similar to",
@@ -30,9 +29,17 @@ def clean(text: object, width: int = 60) -> str:
 
 
 def reason_told(
-    code: str, evidence: Sequence[str], item: str, titles: Mapping[str, str], most: int = 2
+    code: str,
+    evidence: Sequence[str],
+    item: str,
+    titles: Mapping[str, str],
+    chance: float = 1.0,
+    most: int = 2,
 ) -> str:
-    """The reason in words, with the titles of its evidence where that is another item."""
+    """The reason in words, with the titles of its evidence where that is another item; of a slot that
+    explores the chance with which it would show this item."""
+    if code == "exploring":
+        return f"exploring (chance {f'{chance:.2g}'.removeprefix('0')})"
     words = WORDS.get(code) or clean(code.replace("_", " "), 32)
     others = [clean(titles.get(e, e), 32) for e in evidence if e != item]
     more = f" and {len(others) - most} more" if len(others) > most else ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightshelf.errors import TransformError
+from nightshelf.exploring import offer_exploration
 from nightshelf.following import FOLLOWED_DAYS
 from nightshelf.ingest.adapters import adapter_for
 from nightshelf.model_settings import ModelSettings
@@ -38,11 +39,12 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
         "--log-path", str(_target(attempt, visit)), "--vars", json.dumps(variables), "--quiet",
     ]  # fmt: skip
     arguments = [
-        "build", "--select", f"tag:{visit}", "--exclude", "test_type:unit", "--fail-fast",
+        "build", "--select", f"tag:{visit}", "--exclude", "test_type:unit", *_left_out(shop), "--fail-fast",
         # A test runs in the visit that has all it compares: at prepare there are no shelves yet.
         "--indirect-selection", "cautious" if visit == "prepare" else "eager", *where,
     ]  # fmt: skip
     offer_lines(attempt, shop.rules, night.date)
+    offer_exploration(attempt, shop, night.date)
     with _environment(attempt), _closed_afterwards():
         try:
             manifest = parsed(attempt.shop.parsed, variables, where)
@@ -78,7 +80,13 @@ def _variables(shop: Shop, night: Night, settings: ModelSettings) -> dict:
         "followed_days": FOLLOWED_DAYS,
         **shop.placements.model_dump(),
         "rules": shop.rules.for_sql(night.date),
+        "exploring": list(shop.exploration.budgets),
     }
+
+
+def _left_out(shop: Shop) -> list[str]:
+    """A shop without exploration does not build what only exploration reads."""
+    return [] if shop.exploration.budgets else ["tag:explore"]
 
 
 def _of_the_models(params: ModelSettings) -> dict[str, float]:

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from nightshelf.columns import CONTRACTS, PROVENANCE, SHELF
+from nightshelf.exploring import SETTINGS
 from nightshelf.inputs import FILES
 from nightshelf.rules import LINES
 from nightshelf.transform import DBT_PROJECT
@@ -66,6 +67,8 @@ def _raw(path) -> None:
         db.execute("create table raw.published_nights (night date, attempt integer)")
         lines = ", ".join(f"{name} {kind}" for name, kind in LINES.items())
         db.execute(f"create table raw.rules ({lines})")
+        exploring = ", ".join(f"{name} {kind}" for name, kind in SETTINGS.items())
+        db.execute(f"create table raw.exploration ({exploring})")
         db.execute(ML)
 
 

@@ -13,7 +13,9 @@ UNIT_TESTS = sorted(
     for path in DBT_PROJECT.rglob("models/**/*.yml")
     for test in yaml.safe_load(path.read_text()).get("unit_tests", [])
 )
-MODELS = sorted(path.stem for path in DBT_PROJECT.glob("models/**/*.sql"))
+MODELS = sorted(
+    path.stem for kind in ("sql", "py") for path in DBT_PROJECT.glob(f"models/**/*.{kind}")
+)
 COUNTING = (
     "int_events_deduplicated", "int_events_cleaned", "int_events_from_robots", "int_events_internal",
     "int_events_not_products", "int_events_impossible", "int_robots_found", "int_purchases_cancelled",
@@ -25,7 +27,7 @@ COUNTING = (
     "user_churn_risk", "audiences", "feat_arrivals", "feat_item_price", "feat_first_takings", "feat_placements",
     "rec_cart", "rec_next_category", "rec_trending", "rec_new_arrivals", "rec_on_sale", "rec_cold_start",
     "user_churn_risk", "audiences", "int_list_events", "fct_impressions", "int_shelves_replayed",
-    "rpt_online_quality", "rpt_impressions",
+    "rpt_online_quality", "rpt_impressions", "ruled_candidates", "item_responses",
 )  # fmt: skip
 """Models that count days, windows or ties, and cleaning rules: each has a unit test."""
 LOOKING_BACK = ("user_profiles", "user_interest_history", "label_returned", "label_interest")
@@ -61,8 +63,8 @@ def test_model_says_its_grain_and_describes_itself_and_every_column(project, mod
 
 @pytest.mark.parametrize("model", MODELS)
 def test_model_has_its_yml_twin(model):
-    (sql,) = DBT_PROJECT.glob(f"models/**/{model}.sql")
-    assert sql.with_suffix(".yml").exists()
+    (code,) = (p for p in DBT_PROJECT.glob(f"models/**/{model}.*") if p.suffix != ".yml")
+    assert code.with_suffix(".yml").exists()
 
 
 @pytest.mark.parametrize("shelf", SHELVES)

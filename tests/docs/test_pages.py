@@ -43,6 +43,7 @@ from nightshelf.settings import (
     Source,
     load_shop,
 )
+from nightshelf.settings_exploration import Budget, Exploration
 from nightshelf.settings_rules import Line, Rules
 
 PROJECT = Path(__file__).parents[2]
@@ -110,6 +111,7 @@ def keys_of_a_shop_file() -> dict[str, str]:
     """Key → default as the page writes it."""
     tables = {"sources": Source, "events": Events, "cleaning": Cleaning, "doors": Doors}
     tables |= {"placements": Placements, "keep": Keep, "rules": Rules}
+    tables |= {"exploration": Exploration, "exploration.budget": Budget}
     tables |= {"sink": Sinks, "sink.postgres": Postgres, "sink.duckdb": DuckDBFile}
     return dict(_keys(Shop, "", tables))
 

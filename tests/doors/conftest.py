@@ -16,6 +16,7 @@ import pytest
 
 from nightshelf.doors import DoorContext
 from nightshelf.paths import Attempt, Home
+from nightshelf.settings_exploration import Budget, Exploration
 from nightshelf.settings_rules import Line, Rules
 
 NIGHT = date(2026, 5, 31)
@@ -135,7 +136,11 @@ SELECT DATE '2026-05-31' AS night, 'for_you' AS placement, 'user' AS context_typ
     1.0::DOUBLE AS propensity
 FROM range(24) AS users(n), range(1, 5) AS ranks(r);
 CREATE TABLE recommendations.rec_discover AS
-SELECT * REPLACE ('discover' AS placement) FROM recommendations.rec_for_you;
+SELECT * REPLACE ('discover' AS placement, propensity - 0.25 AS propensity) FROM recommendations.rec_for_you;
+-- A quarter of its slots is left to chance: of user n the slot 1 + n % 4, which shows one of five items.
+UPDATE recommendations.rec_discover SET is_exploration = true, propensity = 0.05, evidence = [],
+    source = 'exploration', reason_code = 'exploring'
+WHERE rank = 1 + substr(context_id, 2)::INTEGER % 4;
 CREATE TABLE recommendations.rec_buy_again AS
 SELECT * REPLACE ('buy_again' AS placement, evidence[1] AS item_id)
 FROM recommendations.rec_for_you WHERE rank = 1;
@@ -239,6 +244,7 @@ def context(healthy: Path) -> DoorContext:
             lines=[Line(rule="block", subject="brand", value="Crook"),
                    Line(rule="pin", value="i1", placement="popular", rank=1)],
         ),
+        exploration=Exploration(budget=Budget(discover=0.25)),
     )  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def test_all_failing_rules_are_named_with_table_count_samples_reason_and_step(
     with pytest.raises(DoorClosed) as closed:
         check("shelves", attempt, context)
     message = str(closed.value)
-    assert "Door shelves, night 2026-05-31, is closed by 2 of 35 rules." in message
+    assert "Door shelves, night 2026-05-31, is closed by 2 of 39 rules." in message
     assert "scores_are_finite on recommendations.rec_*: 1 row refused" in message
     assert "propensities_are_probabilities on recommendations.rec_*: 4 rows refused" in message
     assert message.count("shelf='rec_popular'") == 4  # one, and three of four

@@ -9,6 +9,7 @@ import pytest
 
 from nightshelf.doors import DOORS, check
 from nightshelf.errors import DoorClosed
+from nightshelf.settings_exploration import Exploration
 from tests.doors.test_mutations import RAW
 
 U1 = "WHERE user_id = 'u1'"
@@ -407,6 +408,28 @@ FAULTS = [
     ),
     (
         "shelves",
+        "propensities_keep_to_the_budget",
+        "UPDATE recommendations.rec_discover SET propensity = 0.5 WHERE context_id = 'u1' AND rank = 1",
+    ),
+    (
+        "shelves",
+        "no_list_explores_beyond_its_budget",
+        "UPDATE recommendations.rec_discover SET is_exploration = true, propensity = 0.05,"
+        " source = 'exploration', reason_code = 'exploring' WHERE context_id = 'u1' AND rank = 3",
+    ),
+    (
+        "shelves",
+        "slots_explore_as_often_as_their_chances_say",
+        "UPDATE recommendations.rec_discover SET is_exploration = false, propensity = 0.75,"
+        " source = 'item_knn', reason_code = 'similar' WHERE is_exploration AND context_id > 'u11'",
+    ),
+    (
+        "shelves",
+        "exploring_slots_say_so",
+        "UPDATE recommendations.rec_discover SET reason_code = 'similar' WHERE is_exploration",
+    ),
+    (
+        "shelves",
         "audience_has_the_published_columns",
         "ALTER TABLE audience.user_segments RENAME COLUMN name TO title",
     ),
@@ -473,9 +496,17 @@ def test_pins_may_be_more_than_a_cap_and_end_a_list_that_is_too_short(attempt, c
     spoil("DELETE FROM recommendations.rec_popular WHERE rank > 1")
     spoil("UPDATE marts.dim_items SET brand = 'Acme' WHERE item_id = 'i5'")
     spoil("UPDATE recommendations.rec_for_you SET source = 'rules'")
-    spoil("UPDATE recommendations.rec_discover SET source = 'rules'")
-    result = check("shelves", attempt, replace(context, previous=None))
+    spoil("UPDATE recommendations.rec_discover SET source = 'rules', reason_code = 'pinned',"
+          " is_exploration = false, propensity = 1")  # fmt: skip
+    context = replace(context, previous=None, exploration=Exploration())
+    result = check("shelves", attempt, context)
     assert "no_list_has_too_many_of_a_brand" in {rule.name for rule in result.rules}
+
+
+def test_a_shelf_without_a_budget_leaves_nothing_to_chance(attempt, context):
+    with pytest.raises(DoorClosed) as closed:
+        check("shelves", attempt, replace(context, exploration=Exploration()))
+    assert _named(str(closed.value)) == ["propensities_keep_to_the_budget"]
 
 
 def test_whoever_bought_it_need_not_see_a_pin_on_discover(attempt, context, spoil):

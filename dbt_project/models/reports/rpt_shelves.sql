@@ -6,7 +6,8 @@ select
     '{{ shelf }}' as shelf,
     count(*) as n_rows,
     count(distinct (context_type, context_id)) as n_contexts,
-    count(distinct item_id) as n_items
+    count(distinct item_id) as n_items,
+    count(*) filter (is_exploration) as n_exploring
 from {{ ref(shelf) }}
 {% if not loop.last %}union all{% endif %}
 {% endfor %}

@@ -23,9 +23,10 @@ def keys(ids: Iterable[str]) -> np.ndarray:
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
-def seed_of(night: str, placement: str) -> int:
-    """The seed of one placement's night, such as `seed_of("2017-12-01", "rec_for_you")`."""
-    return int(keys([f"{night}\0{placement}"])[0])
+def seed_of(night: str, placement: str, seed: int = 0) -> int:
+    """The seed of one placement's night, such as `seed_of("2017-12-01", "for_you")`; another for each
+    `seed` of the shop's."""
+    return int(keys([f"{night}\0{placement}"])[0]) + seed
 
 
 def uniforms(seed: int, stream: str, *names: np.ndarray) -> np.ndarray:

@@ -11,6 +11,9 @@ from nightshelf.errors import InputError, SettingsError
 STRENGTH = (20.0, 2000.0)
 """Bounds of the prior, in impressions: below, one click makes a new item the best; above, no item of a
 modest shop would ever be told from the average."""
+FIRST = (1, 50)
+"""Clicks and impressions believed before the first: one click in fifty is what a slot of a shop's page
+gets, about. Without them a new item would have nothing to be lifted from."""
 BELIEVED = 5000
 """Impressions that an item's own past counts at most. Tastes drift, and a belief that has become sure
 stops exploring: at 5,000 and a click rate of 1 % the standard deviation is a seventh of the rate."""
@@ -31,10 +34,10 @@ def posteriors(
 
     The prior's mean is the shop's click rate m; its strength s (in impressions) is by moments: items'
     rates vary by m (1 - m) / (s + 1) beyond what counting explains (Kleinman 1973). A new item's prior
-    mean is `lift` times m, at most one half. Without impressions every item is alike.
+    mean is `lift` times m, at most one half. Without impressions every item that is not new is alike.
     """
     _check(clicks, impressions, is_new, lift)
-    mean = (clicks.sum() + 0.5) / (impressions.sum() + 1)
+    mean = (clicks.sum() + FIRST[0]) / (impressions.sum() + FIRST[1])
     strength = _strength(clicks, impressions, mean)
     begun = np.where(is_new, min(lift * mean, max(mean, 0.5)), mean)
     shown = np.minimum(impressions, BELIEVED)

@@ -86,5 +86,6 @@ def _write(attempt: Attempt, placement: str, reward: str, path: Path) -> None:
         raise InputError(
             f"All {n:,} slots of rec_{placement} that were seen had propensity 1: nothing was left to"
             " chance, so they tell of no other policy.",
-            "Give the placement a budget under [exploration] in the shop file, and wait some nights.",
+            "Give rec_for_you or rec_discover a budget under [exploration] in the shop file, and wait"
+            " some nights; docs/exploration.md says why not the others.",
         )

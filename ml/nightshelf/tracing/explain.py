@@ -94,7 +94,7 @@ def _explain(
 
 
 def _show_row(row: Row, named: Mapping[str, str]) -> None:
-    reason = reason_told(row.reason_code, row.evidence, row.item_id, named)
+    reason = reason_told(row.reason_code, row.evidence, row.item_id, named, row.propensity)
     console.print(
         f"rec_{row.placement} holds it at rank {row.rank}: {reason} ({clean(row.reason_code)});"
         f" source {clean(row.source)}, score {row.score:.4f}, propensity {row.propensity:.4g},"

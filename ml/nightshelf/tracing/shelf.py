@@ -68,7 +68,7 @@ def _table(title: str, rows: Sequence[Row], titles: Mapping[str, str]) -> Table:
             str(row.rank),
             clean(row.item_id, 20),
             clean(titles.get(row.item_id, row.item_id), 32),
-            reason_told(row.reason_code, row.evidence, row.item_id, titles),
+            reason_told(row.reason_code, row.evidence, row.item_id, titles, row.propensity),
             clean(row.source, 20),
             f"{row.score:.4f}",
             f"{row.propensity:.4g}",

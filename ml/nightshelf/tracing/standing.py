@@ -14,6 +14,9 @@ def why_not(attempt: Attempt, found: Ranked, item: str, placement: str, k: int) 
         return "no catalogue line and no event before the night knows this item"
     if found.row is None:
         return _not_proposed(attempt, found, item, placement)
+    chance = _left_to_chance(attempt, found, item, placement, k)
+    if chance is not None:
+        return chance
     order = found.order
     if item not in order:
         return f"proposed, but {found.recipe.source}, which ranks this shelf, does not rank it"
@@ -31,6 +34,26 @@ def why_not(attempt: Attempt, found: Ranked, item: str, placement: str, k: int) 
         f"ranked {place:,} of {len(order):,}, which is enough for a shelf of {k}: a rule of the shop"
         " withheld it"
     )
+
+
+def _left_to_chance(
+    attempt: Attempt, found: Ranked, item: str, placement: str, k: int
+) -> str | None:
+    """Where the shelf explores: what passed the rules and is not shown, lost by the dice alone."""
+    user = found.pool.users[found.pool.user_codes[0]]
+    with connect(attempt.database) as db:
+        if not db.execute("from duckdb_tables() where table_name = 'ruled_candidates'").fetchall():
+            return None
+        rank = db.execute(
+            "select rank from exploration.ruled_candidates where placement = ? and context_id = ?"
+            " and item_id = ? and placement in (select placement from raw.exploration)",
+            [placement, user, item],
+        ).fetchone()
+    if rank is None:
+        return None
+    if rank[0] <= k:
+        return f"its slot, at rank {rank[0]}, explores tonight and shows another item"
+    return "it is one of the items that exploring slots may show, and none of them drew it tonight"
 
 
 def _not_proposed(attempt: Attempt, found: Ranked, item: str, placement: str) -> str:

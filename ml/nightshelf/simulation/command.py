@@ -1,0 +1,51 @@
+"""`nightshelf simulate`: a made-up shop's nights, and what they were worth by the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.table import Table
+
+from nightshelf.errors import SettingsError
+from nightshelf.progress import console
+from nightshelf.settings_exploration import Budget, Exploration
+from nightshelf.simulation.loop import simulate
+from nightshelf.simulation.pictures import save_picture
+from nightshelf.simulation.shop import Size
+from nightshelf.simulation.truth import Truth
+
+__all__ = ["Size", "run"]
+
+
+def run(folder: Path, size: Size, seed: int, budget: float, policy: str) -> None:
+    """Prints a table, and leaves truth.csv and truth.png beside the shop."""
+    if policy not in ("even", "thompson"):
+        raise SettingsError(f"'{policy}' is no policy.", "Name even or thompson.")
+    exploration = Exploration(budget=Budget(for_you=budget), policy=policy)
+    told = list(simulate(folder, size, seed, exploration))
+    console.print(_table(told, seed))
+    picture = folder / "truth.png"
+    save_picture(told, picture)
+    console.print(
+        f"A made-up shop: none of this is data of a real one. Figures: {folder / 'truth.csv'};"
+        f" picture: {picture}",
+        markup=False,
+    )
+
+
+def _table(told: list[Truth], seed: int) -> Table:
+    table = Table(
+        title=f"A made-up shop (seed {seed}): expected clicks a visit, by the truth",
+        title_justify="left", title_style="bold", pad_edge=False,
+    )  # fmt: skip
+    table.add_column("night")
+    for name in ("shelf", "the crowd's", "best", "regret", "coverage", "new", "exploring"):
+        table.add_column(name, justify="right")
+    for t in told:
+        shares = (t.regret, t.coverage, t.new_share, t.exploring_share)
+        table.add_row(
+            t.night,
+            *(f"{v:.4f}" for v in (t.value, t.crowd, t.best)),
+            *(f"{v:.1%}" for v in shares),
+        )
+    return table
