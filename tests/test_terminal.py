@@ -17,7 +17,9 @@ def test_a_sale_names_what_the_user_bought_and_does_not_call_that_cheaper():
 
 
 def test_evidence_is_told_by_title_and_counted_beyond_two():
-    assert reason_told("bought_together", ["b", "c"], "a", TITLES) == "often bought with Gouda, Edam"
+    assert (
+        reason_told("bought_together", ["b", "c"], "a", TITLES) == "often bought with Gouda, Edam"
+    )
     told = reason_told("bought_together", ["b", "c", "x", "y"], "a", TITLES)
     assert told == "often bought with Gouda, Edam and 2 more"
 
