@@ -18,7 +18,6 @@ select
     1.0::double as propensity
 from {{ ranked }}
 {% if placement in var('off') -%} where false {%- endif %}
-order by context_type, context_id, rank
 {%- endmacro %}
 
 {# A shelf of ranked candidates under the shop's rules. #}
@@ -50,60 +49,74 @@ with candidates as (
 
 {{ ruled(placement, var('k')) }},
 
-shelf as (
-    select context_id as user_id, rank, item_id, score, source, pin_rank
-    from ruled
-),
-
 own as (
-    select * from {{ ref('feat_user_item') }} where as_of = date '{{ var("night") }}'
+    select
+        lists.list_no,
+        items.item_no,
+        own.n_days,
+        {{ is_due('own.days_since_last', 'own.mean_gap_days') }} as is_due
+    from {{ ref('feat_user_item') }} as own
+    join numbered_lists as lists on lists.context_id = own.user_id
+    join numbered_items as items using (item_id)
+    where own.as_of = date '{{ var("night") }}'
 ),
 
 likenesses as (
-    select
-        shelf.user_id,
-        shelf.item_id,
-        own.item_id as own_item_id,
-        row_number() over (
-            partition by shelf.user_id, shelf.item_id
-            order by similar_items.score desc, own.item_id
-        ) as nearness
-    from shelf
-    join {{ source('ml', 'similar_items') }} as similar_items on similar_items.item_id = shelf.item_id
-    join own
-        on own.user_id = shelf.user_id
-        and own.item_id = similar_items.similar_item_id
+    select item.item_no, other.item_no as own_item_no, similar_items.score
+    from {{ source('ml', 'similar_items') }} as similar_items
+    join numbered_items as item using (item_id)
+    join numbered_items as other on other.item_id = similar_items.similar_item_id
+),
+
+-- What the user has taken needs no likeness for its reason.
+unfamiliar as (
+    select list_no, item_no
+    from placed
+    anti join (from own where n_days >= 1) using (list_no, item_no)
+    where pin_rank is null
+),
+
+nearest as (
+    select unfamiliar.list_no, unfamiliar.item_no, likenesses.own_item_no
+    from unfamiliar
+    join own using (list_no)
+    join likenesses
+        on likenesses.item_no = unfamiliar.item_no
+        and likenesses.own_item_no = own.item_no
+    qualify row_number() over (
+        partition by unfamiliar.list_no, unfamiliar.item_no
+        order by likenesses.score desc, likenesses.own_item_no
+    ) = 1
 ),
 
 ranked as (
     select
-        shelf.user_id as context_id,
-        shelf.rank,
-        shelf.item_id,
-        shelf.score,
-        shelf.source,
+        lists.context_id,
+        placed.rank,
+        items.item_id,
+        placed.score,
+        sources.source,
         case
-            when shelf.pin_rank is not null then 'pinned'
-            when own.n_days >= 2 and {{ is_due('own.days_since_last', 'own.mean_gap_days') }} then 'due_again'
+            when placed.pin_rank is not null then 'pinned'
+            when own.n_days >= 2 and own.is_due then 'due_again'
             when own.n_days >= 1 then 'bought_before'
-            when likenesses.own_item_id is not null then 'because_you_bought'
-            when shelf.source = 'popularity' then 'popular_now'
+            when nearest.own_item_no is not null then 'because_you_bought'
+            when sources.source = 'popularity' then 'popular_now'
             else 'similar_shoppers'
         end as reason_code,
         case
-            when shelf.pin_rank is not null then []
-            when own.n_days >= 1 then [shelf.item_id]
-            when likenesses.own_item_id is not null then [likenesses.own_item_id]
+            when placed.pin_rank is not null then []
+            when own.n_days >= 1 then [items.item_id]
+            when nearest.own_item_no is not null then [nearest_items.item_id]
             else []
         end as evidence
-    from shelf
-    left join own
-        on own.user_id = shelf.user_id
-        and own.item_id = shelf.item_id
-    left join likenesses
-        on likenesses.user_id = shelf.user_id
-        and likenesses.item_id = shelf.item_id
-        and likenesses.nearness = 1
+    from placed
+    join numbered_lists as lists using (list_no)
+    join numbered_items as items using (item_no)
+    join numbered_sources as sources using (source_no)
+    left join own using (list_no, item_no)
+    left join nearest using (list_no, item_no)
+    left join numbered_items as nearest_items on nearest_items.item_no = nearest.own_item_no
 )
 
 {{ as_shelf(placement, "'user'", fingerprint=placement) }}
