@@ -274,9 +274,9 @@ weighed as (
 {%- endif %}
 {%- endmacro %}
 
-{# What goes first within a list. #}
-{% macro best_first() -%}
-pin_rank nulls last, weight desc, item_no
+{# What goes first within a list. Five bytes of a key are an eighth of a sort's memory. #}
+{% macro best_first(here) -%}
+{% if here.placement in (rule('pinned') or []) %}pin_rank nulls last, {% endif %}weight desc, item_no
 {%- endmacro %}
 
 {# Of a product's variants the best alone. #}
@@ -287,7 +287,7 @@ folded as (
     qualify {{ unless_left_out(here, 'fold_variants') }}product_no is null
         or row_number() over (
             partition by list_no, product_no
-            order by {{ best_first() }}
+            order by {{ best_first(here) }}
         ) = 1
     {%- endif %}
 )
@@ -307,7 +307,7 @@ capped_by_{{ column }} as (
         {%- endif %}
         or row_number() over (
             partition by list_no, {{ column }}_no
-            order by {{ best_first() }}
+            order by {{ best_first(here) }}
         ) <= {{ cap }}
     {%- endif %}
 )
@@ -363,7 +363,7 @@ with_quotas as (
         ceil({{ here.k }} * (
             {{ rule('calibration') }} * coalesce(own.share, case when is_known is null then shop_shares.share end, 0)
             + (1 - {{ rule('calibration') }}) * coalesce(shop_shares.share, 0)
-        ) - 1e-9) as quota
+        ) - 1e-9)::integer as quota
     from {{ before }}
     left join own_of_lists as own using (list_no, category_no)
     left join known_lists using (list_no)
@@ -375,7 +375,7 @@ calibrated as (
         *,
         {% if here.scenarios %}without not in ('every', 'calibration') and {% endif -%}
         category_no is not null
-        and row_number() over (partition by list_no, category_no order by {{ best_first() }}) > quota
+        and row_number() over (partition by list_no, category_no order by {{ best_first(here) }}) > quota
             as is_behind
     from with_quotas
 )

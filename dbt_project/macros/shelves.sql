@@ -43,7 +43,8 @@ ranked as (
    that applies: pinned, due_again and bought_before (evidence: the item itself), because_you_bought
    (the user's own item that is most similar), popular_now, similar_shoppers. #}
 {% macro personal_shelf(placement) -%}
-with candidates as (
+-- Read three times, as it lies: a copy of all its text would be the largest thing in memory.
+with candidates as not materialized (
     {{ candidates_of(placement) }}
 ),
 
@@ -89,34 +90,40 @@ nearest as (
     ) = 1
 ),
 
+-- Whole before any text comes to it: else the planner hashes four million rows of text to look up numbers.
+reasoned as materialized (
+    select placed.*, own.n_days, own.is_due, nearest.own_item_no
+    from placed
+    left join own using (list_no, item_no)
+    left join nearest using (list_no, item_no)
+),
+
 ranked as (
     select
         lists.context_id,
-        placed.rank,
+        reasoned.rank,
         items.item_id,
-        placed.score,
+        reasoned.score,
         sources.source,
         case
-            when placed.pin_rank is not null then 'pinned'
-            when own.n_days >= 2 and own.is_due then 'due_again'
-            when own.n_days >= 1 then 'bought_before'
-            when nearest.own_item_no is not null then 'because_you_bought'
+            when reasoned.pin_rank is not null then 'pinned'
+            when reasoned.n_days >= 2 and reasoned.is_due then 'due_again'
+            when reasoned.n_days >= 1 then 'bought_before'
+            when reasoned.own_item_no is not null then 'because_you_bought'
             when sources.source = 'popularity' then 'popular_now'
             else 'similar_shoppers'
         end as reason_code,
         case
-            when placed.pin_rank is not null then []
-            when own.n_days >= 1 then [items.item_id]
-            when nearest.own_item_no is not null then [nearest_items.item_id]
+            when reasoned.pin_rank is not null then []
+            when reasoned.n_days >= 1 then [items.item_id]
+            when reasoned.own_item_no is not null then [nearest_items.item_id]
             else []
         end as evidence
-    from placed
+    from reasoned
     join numbered_lists as lists using (list_no)
     join numbered_items as items using (item_no)
     join numbered_sources as sources using (source_no)
-    left join own using (list_no, item_no)
-    left join nearest using (list_no, item_no)
-    left join numbered_items as nearest_items on nearest_items.item_no = nearest.own_item_no
+    left join numbered_items as nearest_items on nearest_items.item_no = reasoned.own_item_no
 )
 
 {{ as_shelf(placement, "'user'", fingerprint=placement) }}
