@@ -37,3 +37,21 @@
     from {{ rows }}
     qualify rank <= {{ k }}
 {%- endmacro %}
+
+{# (user_id, item_id): what newcomers took on their first date, of what was `seen`. Of the last quarter,
+   and not of the log's first weeks, in which old customers look new. #}
+{% macro first_takings(seen, night) -%}
+select user_id, item_id
+from (
+    select
+        user_id,
+        item_id,
+        interaction_date,
+        min(interaction_date) over (partition by user_id) as first_on,
+        min(interaction_date) over () as log_begins_on
+    from {{ seen }}
+)
+where interaction_date = first_on
+    and first_on >= {{ night }} - 91
+    and first_on >= log_begins_on + {{ var('settle_days') }}
+{%- endmacro %}

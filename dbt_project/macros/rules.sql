@@ -119,6 +119,7 @@ numbered as (
         candidates.* exclude (context_type, context_id, item_id, source),
         lists.list_no,
         items.item_no,
+        {% if here.placement == 'popular' %}context_type = 'all' as is_for_all,{% endif %}
         sources.source_no
     from candidates
     join numbered_lists as lists using (context_type, context_id)
@@ -303,7 +304,7 @@ capped_by_{{ column }} as (
     qualify {{ unless_left_out(here, 'max_per_' ~ column) }}{{ column }}_no is null
         or pin_rank is not null
         {%- if here.placement == 'popular' %}
-        or context_type <> 'all'
+        or not is_for_all
         {%- endif %}
         or row_number() over (
             partition by list_no, {{ column }}_no

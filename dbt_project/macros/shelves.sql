@@ -62,11 +62,17 @@ own as (
     where own.as_of = date '{{ var("night") }}'
 ),
 
+owned as (
+    select list_no, list(item_no) as items from own group by list_no
+),
+
+-- Of each item those it is like, the likest first.
 likenesses as (
-    select item.item_no, other.item_no as own_item_no, similar_items.score
+    select item.item_no, list(other.item_no order by similar_items.score desc, other.item_no) as others
     from {{ source('ml', 'similar_items') }} as similar_items
     join numbered_items as item using (item_id)
     join numbered_items as other on other.item_id = similar_items.similar_item_id
+    group by item.item_no
 ),
 
 -- What the user has taken needs no likeness for its reason.
@@ -77,17 +83,12 @@ unfamiliar as (
     where pin_rank is null
 ),
 
+-- A list of each side, and not the pairs between them: of 200 thousand users these are 40 million.
 nearest as (
-    select unfamiliar.list_no, unfamiliar.item_no, likenesses.own_item_no
+    select list_no, item_no, list_filter(others, lambda other: list_contains(items, other))[1] as own_item_no
     from unfamiliar
-    join own using (list_no)
-    join likenesses
-        on likenesses.item_no = unfamiliar.item_no
-        and likenesses.own_item_no = own.item_no
-    qualify row_number() over (
-        partition by unfamiliar.list_no, unfamiliar.item_no
-        order by likenesses.score desc, likenesses.own_item_no
-    ) = 1
+    join owned using (list_no)
+    join likenesses using (item_no)
 ),
 
 -- Whole before any text comes to it: else the planner hashes four million rows of text to look up numbers.

@@ -70,17 +70,15 @@ def withheld_by(attempt: Attempt, item: str) -> list[str]:
     """What keeps the item off every shelf of the night, in words; empty where nothing does."""
     with connect(attempt.database) as db:
         found = db.execute(
-            "select withheld_by, available_from, available_until, margin from marts.dim_items"
-            " where item_id = ?",
-            [item],
+            "select withheld_by, margin from marts.dim_items where item_id = ?", [item]
         ).fetchone()
         if found is None:
             return []
-        names, since, until, margin = found
+        names, margin = found
         words = {
             "not_a_product": "it is no product, by cleaning.product_id_pattern of the shop file",
             "out_of_stock": "it is out of stock",
-            "not_on_sale": f"it is on sale from {since or 'ever'} until {until or 'ever'} only",
+            "not_on_sale": "it is not on sale this night, by its available_from and available_until",
             "min_margin": "its margin is "
             + ("unknown" if margin is None else f"{margin:.3g}")
             + ", below rules.min_margin",
