@@ -78,7 +78,7 @@ contexts as (
 ),
 
 best as (
-    {{ best_of_each_context('contexts', [var('k_cold'), var('k_onboarding')] | max) }}
+    {{ best_of_each_context('contexts', [var('k_cold'), var('k_onboarding')] | max, 'cold_start') }}
 ),
 
 ranked as (
