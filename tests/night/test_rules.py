@@ -137,12 +137,14 @@ def test_a_list_walked_for_one_user_is_the_list_that_was_shelved(ruled, night, p
         assert not gone.keys() & {*items}
         assert candidates[user] <= gone.keys() | {*items}
         told |= {why.split(":")[0].split(" = ")[0] for why in gone.values()}
-    assert {"rules.fold_variants", "rules.max_per_category", "rules.max_per_brand"} <= told
+    assert {"rules.fold_variants", "rules.max_per_brand"} <= told
     assert ("rules.withhold_bought" in told) == (placement == "for_you")
 
 
 def test_what_is_withheld_everywhere_is_told_with_the_line_that_says_so(ruled):
-    assert withheld_by(ruled, BLOCKED) == [f"it is blocked by rules.lines[0] (item '{BLOCKED}')"]
+    margin, line = withheld_by(ruled, BLOCKED)
+    assert margin == "its margin is 0, below rules.min_margin"
+    assert line == f"it is blocked by rules.lines[0] (item '{BLOCKED}')"
     (category,) = rows(
         ruled,
         "select item_id from marts.dim_items where category = 'Shelf 0 > Box 3' order by 1 limit 1",
