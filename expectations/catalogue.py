@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from expectations import DoorContext, Rule
 from expectations.declare import columns_rule, figures_rule
-from nightshelf.columns import CATEGORIES, ITEMS, PROVENANCE
+from nightshelf.columns import CATEGORIES, ITEMS, PROVENANCE, USERS
 
 PROFILE = "SELECT * FROM raw.catalogue_profile"
 
 
 def shape() -> list[Rule]:
     """Guards: they stand before whatever reads the catalogue."""
-    return [_columns("raw.items", ITEMS), _columns("raw.categories", CATEGORIES)]
+    return [
+        _columns("raw.items", ITEMS),
+        _columns("raw.categories", CATEGORIES),
+        _columns("raw.users", USERS),
+    ]
 
 
 def rules(context: DoorContext) -> list[Rule]:

@@ -94,7 +94,7 @@ def _cap(context: DoorContext, stacked: str, column: str, most: int) -> Rule:
         SELECT {LIST}, {column}, count(DISTINCT item_id) AS items, {most} AS allowed FROM {{batch}}
         JOIN marts.dim_items USING (item_id)
         WHERE {column} IS NOT NULL AND shelf IN {_named(context, tuple(context.rules.placements))}
-            AND (shelf <> 'rec_popular' OR context_type = 'all')
+            AND context_type <> 'category'
         GROUP BY {LIST}, {column}
         HAVING items > {most} AND count(*) FILTER (source <> 'rules') > 0 ORDER BY ALL
         """,

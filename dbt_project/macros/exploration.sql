@@ -29,7 +29,8 @@ where rank <= {{ var('k') }}
 {# What `personal_shelf` goes on from where the placement explores. No pin stands on such a shelf. #}
 {% macro explored_shelf(placement) -%}
 select
-    context_id as user_id,
+    'user' as context_type,
+    context_id,
     rank,
     item_id,
     score,

@@ -32,8 +32,51 @@
 {%- endmacro %}
 
 {# The best k rows of each context of `rows`, ranked by score; ties by item. #}
-{% macro best_of_each_context(rows, k) -%}
+{% macro best_of_each_context(rows, k, placement) -%}
     select *, row_number() over (partition by context_type, context_id order by score desc, item_id) as rank
-    from {{ rows }}
+    from {{ under_caps(rows, placement) }}
     qualify rank <= {{ k }}
+{%- endmacro %}
+
+{# `rows` with at most so many of one brand, category and price band in each context, as the shop caps
+   them on this placement. The caps come one after another, as they do in `ruled`; a list by category is
+   of one category by intent. #}
+{% macro under_caps(rows, placement) -%}
+{%- set capped = namespace(rows=rows) -%}
+{%- if placement in rule('placements') -%}
+    {%- for column, cap in (rule('caps') or {}).items() -%}
+        {%- set capped.rows -%}
+(
+    select offered.*
+    from {{ capped.rows }} as offered
+    join {{ ref('dim_items') }} as items using (item_id)
+    qualify context_type = 'category'
+        or items.{{ column }} is null
+        or row_number() over (
+            partition by context_type, context_id, items.{{ column }}
+            order by score desc, item_id
+        ) <= {{ cap }}
+)
+        {%- endset -%}
+    {%- endfor -%}
+{%- endif -%}
+{{ return(capped.rows) }}
+{%- endmacro %}
+
+{# (user_id, item_id): what newcomers took on their first date, of what was `seen`. Of the last quarter,
+   and not of the log's first weeks, in which old customers look new. #}
+{% macro first_takings(seen, night) -%}
+select user_id, item_id
+from (
+    select
+        user_id,
+        item_id,
+        interaction_date,
+        min(interaction_date) over (partition by user_id) as first_on,
+        min(interaction_date) over () as log_begins_on
+    from {{ seen }}
+)
+where interaction_date = first_on
+    and first_on >= {{ night }} - 91
+    and first_on >= log_begins_on + {{ var('settle_days') }}
 {%- endmacro %}

@@ -6,8 +6,10 @@
    rule to leave out, '' for none, 'every' for all. Only rpt_rule_cost asks for that. #}
 
 {# CTEs from `candidates` (context_type, context_id, item_id, score, source, …) to `ruled`: at most k rows
-   a list, with `rank`, `score` as it is published and `model_score` as it came. With `whole` the lists
-   go on to their end. #}
+   a list, with `rank`, `score` as it is published and `model_score` as it came; with `whole` the lists go
+   on to their end. Between them lists, items and sources are numbers: text would take most of the time
+   and memory of the sorts. `placed` is `ruled` in numbers, with list_no and item_no, for who has more to
+   sort. #}
 {% macro ruled(placement, k, scenarios=false, whole=false) -%}
 {%- set here = {
     'placement': placement,
@@ -16,9 +18,7 @@
     'scenarios': scenarios,
     'key': 'without, ' if scenarios else '',
 } -%}
-repeated as (
-    select * from candidates{% if scenarios %} cross join scenarios{% endif %}
-),
+{{ numbered(here) }},
 
 {{ gathered(here) }},
 
@@ -39,7 +39,22 @@ repeated as (
 
 {{ calibrated(here, step.before) }},
 
-{{ placed(here) }}
+{{ placed(here) }},
+
+ruled as (
+    select
+        placed.* exclude (list_no, item_no, source_no),
+        {% if scenarios %}lists.without,{% endif %}
+        lists.context_type,
+        lists.context_id,
+        items.item_id,
+        items.price,
+        sources.source
+    from placed
+    join numbered_lists as lists using (list_no)
+    join numbered_items as items using (item_no)
+    join numbered_sources as sources using (source_no)
+)
 {%- endmacro %}
 
 {# What the shop file says of a rule; none where it is off. #}
@@ -75,88 +90,106 @@ case when campaign <> '' then 'campaign ' || campaign else rule end
 {%- endfor %}
 {%- endmacro %}
 
-{# Pins join every list of the placement, whatever the models said; the rules that withhold come after. #}
-{% macro gathered(here) -%}
-{% if here.placement in (rule('pinned') or []) -%}
-pins as (
-    select {{ here.key }}value as item_id, rank as pin_rank
-    from {{ source('raw', 'rules') }}
-    {% if here.scenarios %}cross join scenarios{% endif %}
-    where rule = 'pin'
-        and placement = '{{ here.placement }}'
-        {% if here.scenarios %}and without not in ('every', {{ name_of_line() }}){% endif %}
-),
-
-pinned as (
-    select lists.*, pins.item_id, pins.pin_rank
-    from (
-        select distinct {{ here.key }}context_type, context_id
-        from repeated
-        where context_type in ('user', 'item', 'all')
-    ) as lists
-    {{ 'join pins using (without)' if here.scenarios else 'cross join pins' }}
-    where not (context_type = 'item' and context_id = pins.item_id)
-    {%- if here.placement == 'discover' %}
-        and (context_id, pins.item_id) not in (select (user_id, item_id) from ({{ bought_by_users() }}))
-    {%- endif %}
-),
-
-gathered as (
-    select repeated.*, null::integer as pin_rank
-    from repeated
-    anti join pinned using ({{ here.key }}context_type, context_id, item_id)
-    union all by name
-    select pinned.*, repeated.score, 'rules' as source
-    from pinned
-    left join repeated using ({{ here.key }}context_type, context_id, item_id)
-)
-{%- else -%}
-gathered as (
-    select *, null::integer as pin_rank from repeated
-)
-{%- endif %}
-{%- endmacro %}
-
-{# What may stand on a shelf at all, as dim_items says. Lists and items get numbers: the steps that follow
-   sort millions of rows by them, which takes half the time that text takes. #}
-{% macro offered(here) -%}
+{# A list has a number in each scenario. Items are numbered by id, which breaks ties. #}
+{% macro numbered(here) -%}
 numbered_lists as (
-    select *, row_number() over () as list_no
-    from (select distinct {{ here.key }}context_type, context_id from gathered)
+    select *, row_number() over ()::integer as list_no
+    from (select distinct context_type, context_id from candidates)
+    {%- if here.scenarios %}
+    cross join scenarios
+    {%- endif %}
 ),
 
 numbered_items as (
     select
         *,
-        row_number() over (order by item_id) as item_no,
-        case when product_id is not null then dense_rank() over (order by product_id) end as product_no,
-        case when brand is not null then dense_rank() over (order by brand) end as brand_no,
-        case when category is not null then dense_rank() over (order by category) end as category_no,
+        row_number() over (order by item_id)::integer as item_no,
+        case when product_id is not null then dense_rank() over (order by product_id) end::integer as product_no,
+        case when brand is not null then dense_rank() over (order by brand) end::integer as brand_no,
+        case when category is not null then dense_rank() over (order by category) end::integer as category_no,
         price_band as price_band_no
     from {{ ref('dim_items') }}
 ),
 
+numbered_sources as (
+    select source, row_number() over ()::smallint as source_no
+    from (select source from candidates union select 'rules')
+),
+
+numbered as (
+    select
+        candidates.* exclude (context_type, context_id, item_id, source),
+        lists.list_no,
+        items.item_no,
+        {% if here.placement == 'popular' %}context_type = 'all' as is_for_all,{% endif %}
+        sources.source_no
+    from candidates
+    join numbered_lists as lists using (context_type, context_id)
+    join numbered_items as items using (item_id)
+    join numbered_sources as sources using (source)
+)
+{%- endmacro %}
+
+{# Pins join every list of the placement, whatever the models said; the rules that withhold come after. #}
+{% macro gathered(here) -%}
+{% if here.placement in (rule('pinned') or []) -%}
+pinned as (
+    select lists.list_no, items.item_no, pins.rank as pin_rank
+    from numbered_lists as lists
+    cross join {{ source('raw', 'rules') }} as pins
+    join numbered_items as items on items.item_id = pins.value
+    where pins.rule = 'pin'
+        and pins.placement = '{{ here.placement }}'
+        and lists.context_type in ('user', 'item', 'all')
+        and not (lists.context_type = 'item' and lists.context_id = pins.value)
+        {%- if here.scenarios %}
+        and lists.without not in ('every', {{ name_of_line() }})
+        {%- endif %}
+        {%- if here.placement == 'discover' %}
+        and (lists.context_id, pins.value) not in (select (user_id, item_id) from ({{ bought_by_users() }}))
+        {%- endif %}
+),
+
+gathered as (
+    select
+        list_no,
+        item_no,
+        numbered.* exclude (list_no, item_no, source_no),
+        case
+            when pinned.pin_rank is null then numbered.source_no
+            else (select source_no from numbered_sources where source = 'rules')
+        end as source_no,
+        pinned.pin_rank
+    from numbered
+    full join pinned using (list_no, item_no)
+)
+{%- else -%}
+gathered as (
+    select *, null::integer as pin_rank from numbered
+)
+{%- endif %}
+{%- endmacro %}
+
+{# What may stand on a shelf at all, as dim_items says. #}
+{% macro offered(here) -%}
 offered as (
     select
         gathered.*,
-        numbered_lists.list_no,
-        items.item_no,
-        items.product_id,
+        {% if here.scenarios %}lists.without,{% endif %}
         items.product_no,
         items.brand_no,
-        items.category,
         items.category_no,
-        items.price_band_no,
-        items.price,
-        items.margin
+        items.price_band_no
     from gathered
-    join numbered_lists using ({{ here.key }}context_type, context_id)
-    join numbered_items as items using (item_id)
+    join numbered_items as items using (item_no)
+    {%- if here.scenarios %}
+    join numbered_lists as lists using (list_no)
     where items.is_offerable
-        {%- if here.scenarios %}
-        or items.withheld_by = [without]
-        or (without = 'every' and not list_contains(items.withheld_by, 'not_a_product'))
-        {%- endif %}
+        or items.withheld_by = [lists.without]
+        or (lists.without = 'every' and not list_contains(items.withheld_by, 'not_a_product'))
+    {%- else %}
+    where items.is_offerable
+    {%- endif %}
 )
 {%- endmacro %}
 
@@ -165,21 +198,23 @@ offered as (
 {% macro awaited(here) -%}
 {% if rule('withhold_bought') and here.placement == 'for_you' -%}
 waiting as (
-    select distinct bought.user_id as context_id, items.product_id
+    select distinct lists.list_no, items.product_no
     from ({{ bought_by_users() }}) as bought
-    join {{ ref('dim_items') }} as items using (item_id)
+    join numbered_lists as lists on lists.context_id = bought.user_id
+    join numbered_items as items using (item_id)
     join {{ ref('feat_replenishment') }} as usual
         on usual.as_of = date '{{ var("night") }}'
         and usual.category is not distinct from items.category
-    where usual.is_once_only
-        or date '{{ var("night") }}' - bought.last_on < usual.replenished_after_days
+    where (usual.is_once_only
+        or date '{{ var("night") }}' - bought.last_on < usual.replenished_after_days)
+        {%- if here.scenarios %}
+        and lists.without not in ('every', 'withhold_bought')
+        {%- endif %}
 ),
 
 awaited as (
-    select offered.*
     from offered
-    left join waiting using (context_id, product_id)
-    where {{ unless_left_out(here, 'withhold_bought') }}waiting.product_id is null
+    anti join waiting using (list_no, product_no)
 )
 {%- else -%}
 awaited as (
@@ -200,12 +235,13 @@ group by i.user_id, i.item_id
    below 0 is divided, so that a boost lifts it, too. #}
 {% macro weighed(here) -%}
 {%- set is_boosted = here.placement in (rule('boosted') or []) -%}
+{%- if is_boosted or rule('margin_weight') -%}
 {% if is_boosted -%}
-factors as (
+boosts as (
     select
         {{ here.key }}item_id,
         -- In the order of the lines: a product of doubles depends on it in the last digit.
-        list_reduce(list(factor order by line), lambda one, other: one * other) as factor
+        list_reduce(list(factor order by line), lambda one, other: one * other) as boost
     from ({{ items_of_lines('boost', ref('dim_items')) }}) as boosts
     {% if here.scenarios %}cross join scenarios{% endif %}
     where (placement is null or placement = '{{ here.placement }}')
@@ -214,27 +250,36 @@ factors as (
 ),
 
 {% endif -%}
+factors as (
+    select
+        {{ here.key }}item_no,
+        {% if is_boosted %}coalesce(boost, 1) * {% endif -%}
+        {% if rule('margin_weight') -%}
+        case
+            when {{ unless_left_out(here, 'margin_weight') }}margin is null then 1
+            else 1 + {{ rule('margin_weight') }} * least(greatest(margin, 0), 1)
+        end
+        {%- else -%}1::double{%- endif %} as factor
+    from numbered_items
+    {% if here.scenarios %}cross join scenarios{% endif %}
+    {% if is_boosted %}left join boosts using ({{ here.key }}item_id){% endif %}
+),
+
 weighed as (
-    select *, case when score >= 0 then score * factor else score / factor end as weight
-    from (
-        select
-            awaited.*,
-            {% if is_boosted %}coalesce(factors.factor, 1) * {% endif -%}
-            {% if rule('margin_weight') -%}
-            case
-                when {{ unless_left_out(here, 'margin_weight') }}margin is null then 1
-                else 1 + {{ rule('margin_weight') }} * least(greatest(margin, 0), 1)
-            end
-            {%- else -%}1::double{%- endif %} as factor
-        from awaited
-        {% if is_boosted %}left join factors using ({{ here.key }}item_id){% endif %}
-    )
+    select awaited.*, case when score >= 0 then score * factor else score / factor end as weight
+    from awaited
+    join factors using ({{ here.key }}item_no)
 )
+{%- else -%}
+weighed as (
+    select *, score as weight from awaited
+)
+{%- endif %}
 {%- endmacro %}
 
-{# What goes first within a list. #}
-{% macro best_first() -%}
-pin_rank nulls last, weight desc, item_no
+{# What goes first within a list. Five bytes of a key are an eighth of a sort's memory. #}
+{% macro best_first(here) -%}
+{% if here.placement in (rule('pinned') or []) %}pin_rank nulls last, {% endif %}weight desc, item_no
 {%- endmacro %}
 
 {# Of a product's variants the best alone. #}
@@ -245,7 +290,7 @@ folded as (
     qualify {{ unless_left_out(here, 'fold_variants') }}product_no is null
         or row_number() over (
             partition by list_no, product_no
-            order by {{ best_first() }}
+            order by {{ best_first(here) }}
         ) = 1
     {%- endif %}
 )
@@ -261,11 +306,11 @@ capped_by_{{ column }} as (
     qualify {{ unless_left_out(here, 'max_per_' ~ column) }}{{ column }}_no is null
         or pin_rank is not null
         {%- if here.placement == 'popular' %}
-        or context_type <> 'all'
+        or not is_for_all
         {%- endif %}
         or row_number() over (
             partition by list_no, {{ column }}_no
-            order by {{ best_first() }}
+            order by {{ best_first(here) }}
         ) <= {{ cap }}
     {%- endif %}
 )
@@ -283,17 +328,35 @@ own_shares as (
     where as_of = date '{{ var("night") }}'
 ),
 
-shop_shares as (
-    select
-        category,
-        -- Decimals: sums of doubles differ with the thread count.
-        sum(share::decimal(18, 9))::double / (select count(distinct context_id) from own_shares) as share
-    from own_shares
-    group by category
-),
-
 known_users as (
     select distinct context_id from own_shares
+),
+
+numbered_categories as (
+    select distinct category, category_no from numbered_items where category is not null
+),
+
+shop_shares as (
+    select
+        category_no,
+        -- Decimals: sums of doubles differ with the thread count.
+        sum(share::decimal(18, 9))::double / (select count(*) from known_users) as share
+    from own_shares
+    join numbered_categories using (category)
+    group by category_no
+),
+
+known_lists as (
+    select list_no, true as is_known
+    from numbered_lists
+    semi join known_users using (context_id)
+),
+
+own_of_lists as (
+    select list_no, category_no, share
+    from own_shares
+    join numbered_lists using (context_id)
+    join numbered_categories using (category)
 ),
 
 with_quotas as (
@@ -301,21 +364,21 @@ with_quotas as (
         {{ before }}.*,
         -- A billionth off: 0.15 of 20 is 3, whatever the last digit says.
         ceil({{ here.k }} * (
-            {{ rule('calibration') }} * coalesce(own_shares.share, case when known_users.context_id is null then shop_shares.share end, 0)
+            {{ rule('calibration') }} * coalesce(own.share, case when is_known is null then shop_shares.share end, 0)
             + (1 - {{ rule('calibration') }}) * coalesce(shop_shares.share, 0)
-        ) - 1e-9) as quota
+        ) - 1e-9)::integer as quota
     from {{ before }}
-    left join own_shares using (context_id, category)
-    left join known_users using (context_id)
-    left join shop_shares using (category)
+    left join own_of_lists as own using (list_no, category_no)
+    left join known_lists using (list_no)
+    left join shop_shares using (category_no)
 ),
 
 calibrated as (
     select
         *,
         {% if here.scenarios %}without not in ('every', 'calibration') and {% endif -%}
-        category is not null
-        and row_number() over (partition by list_no, category_no order by {{ best_first() }}) > quota
+        category_no is not null
+        and row_number() over (partition by list_no, category_no order by {{ best_first(here) }}) > quota
             as is_behind
     from with_quotas
 )
@@ -364,7 +427,7 @@ lowered as (
     {%- endif %}
 ),
 
-ruled as (
+placed as (
     select
         * exclude (score),
         score as model_score,
@@ -385,7 +448,7 @@ ordered as (
     from calibrated
 ),
 
-ruled as (
+placed as (
     select * exclude (score), score as model_score, weight as score
     from ordered
     {%- if not here.whole %}

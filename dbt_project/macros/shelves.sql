@@ -24,7 +24,6 @@ select
     {%- endif %}
 from {{ ranked }}
 {% if placement in var('off') -%} where false {%- endif %}
-order by context_type, context_id, rank
 {%- endmacro %}
 
 {# A shelf of ranked candidates under the shop's rules. #}
@@ -50,82 +49,110 @@ ranked as (
    that applies: exploring, pinned, due_again and bought_before (evidence: the item itself),
    because_you_bought (the user's own item that is most similar), popular_now, similar_shoppers. #}
 {% macro personal_shelf(placement) -%}
-{% if explores(placement) -%}
-with shelf as (
+-- Read three times, as it lies: a copy of all its text would be the largest thing in memory.
+with candidates as not materialized (
+    {% if explores(placement) -%}
     {{ explored_shelf(placement) }}
+    {%- else -%}
+    {{ candidates_of(placement) }}
+    {%- endif %}
+),
+
+{% if explores(placement) -%}
+{{ numbered({'placement': placement}) }},
+
+placed as (
+    select * from numbered
 ),
 {%- else -%}
-with candidates as (
-    {{ candidates_of(placement) }}
-),
-
 {{ ruled(placement, var('k')) }},
-
-shelf as (
-    select context_id as user_id, rank, item_id, score, source, pin_rank
-    from ruled
-),
 {%- endif %}
 
 own as (
-    select * from {{ ref('feat_user_item') }} where as_of = date '{{ var("night") }}'
+    select
+        lists.list_no,
+        items.item_no,
+        own.n_days,
+        {{ is_due('own.days_since_last', 'own.mean_gap_days') }} as is_due
+    from {{ ref('feat_user_item') }} as own
+    join numbered_lists as lists on lists.context_id = own.user_id
+    join numbered_items as items using (item_id)
+    where own.as_of = date '{{ var("night") }}'
 ),
 
+owned as (
+    select list_no, list(item_no) as items from own group by list_no
+),
+
+-- Of each item those it is like, the likest first.
 likenesses as (
-    select
-        shelf.user_id,
-        shelf.item_id,
-        own.item_id as own_item_id,
-        row_number() over (
-            partition by shelf.user_id, shelf.item_id
-            order by similar_items.score desc, own.item_id
-        ) as nearness
-    from shelf
-    join {{ source('ml', 'similar_items') }} as similar_items on similar_items.item_id = shelf.item_id
-    join own
-        on own.user_id = shelf.user_id
-        and own.item_id = similar_items.similar_item_id
+    select item.item_no, list(other.item_no order by similar_items.score desc, other.item_no) as others
+    from {{ source('ml', 'similar_items') }} as similar_items
+    join numbered_items as item using (item_id)
+    join numbered_items as other on other.item_id = similar_items.similar_item_id
+    group by item.item_no
+),
+
+-- What the user has taken needs no likeness for its reason.
+unfamiliar as (
+    select list_no, item_no
+    from placed
+    anti join (from own where n_days >= 1) using (list_no, item_no)
+    where pin_rank is null
+),
+
+-- A list of each side, and not the pairs between them: of 200 thousand users these are 40 million.
+nearest as (
+    select list_no, item_no, list_filter(others, lambda other: list_contains(items, other))[1] as own_item_no
+    from unfamiliar
+    join owned using (list_no)
+    join likenesses using (item_no)
+),
+
+-- Whole before any text comes to it: else the planner hashes four million rows of text to look up numbers.
+reasoned as materialized (
+    select placed.*, own.n_days, own.is_due, nearest.own_item_no
+    from placed
+    left join own using (list_no, item_no)
+    left join nearest using (list_no, item_no)
 ),
 
 ranked as (
     select
-        shelf.user_id as context_id,
-        shelf.rank,
-        shelf.item_id,
-        shelf.score,
-        shelf.source,
+        lists.context_id,
+        reasoned.rank,
+        items.item_id,
+        reasoned.score,
+        sources.source,
         {% if explores(placement) -%}
-        shelf.is_exploration,
-        shelf.propensity,
+        reasoned.is_exploration,
+        reasoned.propensity,
         {% endif -%}
         case
             {% if explores(placement) -%}
-            when shelf.is_exploration then 'exploring'
+            when reasoned.is_exploration then 'exploring'
             {% endif -%}
-            when shelf.pin_rank is not null then 'pinned'
-            when own.n_days >= 2 and {{ is_due('own.days_since_last', 'own.mean_gap_days') }} then 'due_again'
-            when own.n_days >= 1 then 'bought_before'
-            when likenesses.own_item_id is not null then 'because_you_bought'
-            when shelf.source = 'popularity' then 'popular_now'
+            when reasoned.pin_rank is not null then 'pinned'
+            when reasoned.n_days >= 2 and reasoned.is_due then 'due_again'
+            when reasoned.n_days >= 1 then 'bought_before'
+            when reasoned.own_item_no is not null then 'because_you_bought'
+            when sources.source = 'popularity' then 'popular_now'
             else 'similar_shoppers'
         end as reason_code,
         case
             {% if explores(placement) -%}
-            when shelf.is_exploration then []
+            when reasoned.is_exploration then []
             {% endif -%}
-            when shelf.pin_rank is not null then []
-            when own.n_days >= 1 then [shelf.item_id]
-            when likenesses.own_item_id is not null then [likenesses.own_item_id]
+            when reasoned.pin_rank is not null then []
+            when reasoned.n_days >= 1 then [items.item_id]
+            when reasoned.own_item_no is not null then [nearest_items.item_id]
             else []
         end as evidence
-    from shelf
-    left join own
-        on own.user_id = shelf.user_id
-        and own.item_id = shelf.item_id
-    left join likenesses
-        on likenesses.user_id = shelf.user_id
-        and likenesses.item_id = shelf.item_id
-        and likenesses.nearness = 1
+    from reasoned
+    join numbered_lists as lists using (list_no)
+    join numbered_items as items using (item_no)
+    join numbered_sources as sources using (source_no)
+    left join numbered_items as nearest_items on nearest_items.item_no = reasoned.own_item_no
 )
 
 {{ as_shelf(placement, "'user'", fingerprint=placement) }}

@@ -78,7 +78,16 @@ CATEGORIES = {
 }
 """The input contract for a category tree: an item's category_path may be the id of a category in it."""
 
-CONTRACTS = {"events": EVENTS, "items": ITEMS, "categories": CATEGORIES}
+USERS = {
+    "user_id": "VARCHAR",
+    "region": "VARCHAR",
+    "consent": "BOOLEAN",
+    "updated_at": "TIMESTAMP",
+}
+"""The input contract for users: what the shop knows of them that no event tells. `consent` is to being
+written to; null where nobody asked."""
+
+CONTRACTS = {"events": EVENTS, "items": ITEMS, "categories": CATEGORIES, "users": USERS}
 
 PROVENANCE = {"file_id": "VARCHAR", "row_number": "BIGINT", "element": "INTEGER"}
 """Where a raw row came from: the ledger's file, the record in it, and which element of the record's

@@ -32,7 +32,7 @@ class Source(Strict):
     """The schema of its files: one of docs/inputs, or `column_map`."""
     path: str
     """A glob below `landing`, such as `orders/*.csv.gz`."""
-    kind: Literal["events", "items", "categories"] = "events"
+    kind: Literal["events", "items", "categories", "users"] = "events"
     """Only for `column_map`: the other adapters know what they read."""
     columns: dict[str, str] = {}
     """Only for `column_map`: contract column → the file's column. In JSON Lines and Parquet a path:
@@ -110,6 +110,7 @@ NEEDED = {
     "events": {"event_type", "occurred_at", "item_id"},
     "items": {"item_id"},
     "categories": {"category_id"},
+    "users": {"user_id"},
 }
 WHO = {"user_id", "anonymous_id", "session_id"}
 
@@ -269,7 +270,11 @@ class Placements(Strict):
     k_onboarding: Annotated[int, Field(ge=1, le=50)] = 10
     """Items to ask a newcomer about: ten tell most, and few people answer more."""
     min_audience: Annotated[int, Field(ge=1, le=1_000_000)] = 20
-    """A list in `audiences` with fewer users is not published: it would point at persons."""
+    """A list in `audiences` with fewer users is not published: it would point at persons. A region with
+    fewer newcomers has no list on `rec_cold_start`, either."""
+    presume_consent: bool = False
+    """Whether `audiences` has users of whom the shop does not say that they consented, once it says so
+    of anybody. A shop that tells of nobody's consent keeps it elsewhere, and has everybody on them."""
 
     @field_validator("off")
     @classmethod

@@ -21,6 +21,8 @@ Ruled = Literal[
     "for_you", "discover", "buy_again", "similar_items", "bought_together", "popular"
 ]  # fmt: skip
 """Placements whose lists rules may change; off the others a rule can only take items."""
+Capped = Literal[Ruled, "cart", "trending", "new_arrivals", "on_sale", "cold_start"]
+"""Placements that the caps can hold on."""
 Personal = ("for_you", "discover", "buy_again")
 
 OF_A_FACTOR = Annotated[float, Field(gt=0, le=100)]
@@ -97,7 +99,7 @@ class Rules(Strict):
     calibration: Share | None = None
     """A user's list is made of categories as their history is: at 1 as their own, below it mixed with
     the shop's."""
-    placements: list[Ruled] = ["for_you", "discover"]
+    placements: list[Capped] = ["for_you", "discover"]
     """The shelves that the three caps hold on, and calibration, where the list is a user's."""
     lines: list[Line] = []
     """Blocks, boosts and pins: `[[rules.lines]]`."""

@@ -11,15 +11,24 @@ WORDS = {
     "bought_before": "bought before",
     "bought_together": "often bought with",
     "due_again": "due again",
-    "next_category": "next:",
+    "exploring": "exploring",
+    "first_choice": "what newcomers take first",
+    "looks_alike": "looks like",
+    "new_arrival": "new in the shop",
+    "next_category": "likely next:",
     "on_sale": "cheaper than usual",
     "pinned": "pinned by the shop",
     "popular_now": "popular now",
+    "rising": "more people take it than lately",
     "same_category": "sells best in the category of",
-    "similar_item": "similar to",
+    "similar_item": "taken by buyers of",
     "similar_shoppers": "similar shoppers take it",
+    "tells_most": "a yes or no tells most",
 }
 """Reason code → words; a code that is not here is read out as it is."""
+
+LEADS = {"on_sale": "; you bought"}
+"""Reason code → what leads from its words to the evidence, where that is not what they are about."""
 
 
 def clean(text: object, width: int = 60) -> str:
@@ -42,5 +51,7 @@ def reason_told(
         return f"exploring (chance {f'{chance:.2g}'.removeprefix('0')})"
     words = WORDS.get(code) or clean(code.replace("_", " "), 32)
     others = [clean(titles.get(e, e), 32) for e in evidence if e != item]
+    if not others:
+        return words
     more = f" and {len(others) - most} more" if len(others) > most else ""
-    return " ".join([words, ", ".join(others[:most])]).strip() + more
+    return f"{words}{LEADS.get(code, '')} {', '.join(others[:most])}{more}"

@@ -69,6 +69,8 @@ CREATE VIEW raw.items AS SELECT * FROM landed.items;
 
 CREATE TABLE raw.categories (category_id VARCHAR, parent_id VARCHAR, title VARCHAR,
     updated_at TIMESTAMP, file_id VARCHAR, row_number BIGINT, element INTEGER);
+CREATE TABLE raw.users (user_id VARCHAR, region VARCHAR, consent BOOLEAN,
+    updated_at TIMESTAMP, file_id VARCHAR, row_number BIGINT, element INTEGER);
 CREATE TABLE raw.facts AS SELECT false AS sessions_are_visitors;
 CREATE TABLE raw.files (file_id VARCHAR, name VARCHAR, source VARCHAR, kind VARCHAR,
     is_claim BOOLEAN, sha256 VARCHAR, rows_read BIGINT, accepted BIGINT, quarantined BIGINT,

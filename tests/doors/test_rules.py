@@ -90,6 +90,7 @@ FAULTS = [
     ),
     ("raw", "facts_have_their_columns", "DROP TABLE raw.facts"),
     ("raw", "categories_have_their_columns", "ALTER TABLE raw.categories DROP COLUMN parent_id"),
+    ("raw", "users_have_their_columns", "ALTER TABLE raw.users DROP COLUMN consent"),
     ("raw", "catalogue_is_filled", "DELETE FROM landed.items"),
     (
         "raw",

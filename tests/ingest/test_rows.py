@@ -44,7 +44,7 @@ def test_each_reason_names_its_rows_and_keeps_the_others(landing, reason):
 
 
 ELSEWHERE = {"not_utf8", "not_json", "too_long", "nul_byte", "not_for_shelves", "unknown_traffic",
-             "missing_category_id"}  # fmt: skip
+             "missing_category_id", "missing_user_id"}  # fmt: skip
 """Reasons that have a test of their own below, or in test_outcomes.py."""
 
 
@@ -352,3 +352,14 @@ def test_what_an_event_says_of_its_item_has_the_events_time_or_is_refused(tmp_pa
     landing.ingest()
     assert landing.quarantine() == [(2, "missing_time"), (3, "bad_time"), (4, "bad_time")]
     assert len(landing.events(kind="items")) == 1
+
+
+def test_a_user_needs_an_id_and_a_consent_that_can_be_read(tmp_path):
+    users = {"name": "users", "adapter": "column_map", "kind": "users", "path": "orders/*.csv",
+             "columns": {"user_id": "id", "consent": "news", "region": "county"}}  # fmt: skip
+    landing = Landing(tmp_path, [users])
+    landing.put("a.csv", "id,news,county\n1,true,Kent\n2,,\n,false,Kent\n4,perhaps,Kent\n")
+    landing.ingest()
+    found = landing.events("user_id, consent, region", "users")
+    assert found == [("1", True, "Kent"), ("2", None, None)]
+    assert landing.quarantine() == [(3, "missing_user_id"), (4, "bad_number")]

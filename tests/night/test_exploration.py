@@ -201,7 +201,7 @@ def test_only_the_shelves_with_a_budget_explore(even):
 def published(attempt, folder) -> bytes:
     with duckdb.connect(str(attempt.database), read_only=True) as db:
         db.execute(
-            f"copy (from recommendations.rec_for_you) to '{folder / 'shelf'}' (format parquet)"
+            f"copy (from recommendations.rec_for_you order by context_id, rank) to '{folder / 'shelf'}' (format parquet)"
         )
     return (folder / "shelf").read_bytes()
 
@@ -244,7 +244,7 @@ def test_an_item_that_only_the_dice_kept_off_its_shelf_is_told_so(even, night):
 
     def told(user, item):
         found = ranked(even, night.run.night, "for_you", user, item)
-        return why_not(even, found, item, "for_you", K)
+        return why_not(even, found, item, "for_you", user, K, night.run.shop.rules)
 
     user, rank = next(at for at, item in shown.items() if placed[at] != item)
     because = f"its slot, at rank {rank}, explores tonight and shows another item"

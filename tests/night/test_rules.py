@@ -15,8 +15,9 @@ from nightshelf.progress import progress
 from nightshelf.scoring import offer_to_dbt
 from nightshelf.settings_rules import Line, Rules
 from nightshelf.steps import due_shelves
+from nightshelf.tracing.ruled import fates, withheld_by
 from nightshelf.transform import build
-from tests.support.trap_shop import HOSTILE, NIGHT
+from tests.support.trap_shop import HOSTILE, NIGHT, OUT_OF_STOCK
 
 BLOCKED = f"item {HOSTILE[7]}"
 PINNED = "item 20"
@@ -113,3 +114,42 @@ def test_the_cost_of_each_rule_is_told_for_each_shelf(ruled):
         " where placement = 'rec_for_you' and rule = 'every'",
     )
     assert 0 < ndcg < without == 1
+
+
+@pytest.mark.parametrize("placement", ["for_you", "discover"])
+def test_a_list_walked_for_one_user_is_the_list_that_was_shelved(ruled, night, placement):
+    """`nightshelf explain` tells of each candidate which rule kept it off, and of no other."""
+    shelved = rows(
+        ruled,
+        "select context_id, list(item_id) from recommendations.rec_" + placement + " group by all",
+    )
+    scored = duckdb.execute(
+        "select user_id, list(item_id) from read_parquet($path) group by all",
+        {"path": str(ruled.scores / f"{placement}.parquet")},
+    ).fetchall()
+    offerable = {
+        i for (i,) in rows(ruled, "select item_id from marts.dim_items where is_offerable")
+    }
+    candidates = {user: offerable & {*items} for user, items in scored}
+    told = set()
+    for user, items in shelved:
+        gone = fates(ruled, RULES, placement, user, night.run.shop.placements.k)
+        assert not gone.keys() & {*items}
+        assert candidates[user] <= gone.keys() | {*items}
+        told |= {why.split(":")[0].split(" = ")[0] for why in gone.values()}
+    assert {"rules.fold_variants", "rules.max_per_brand"} <= told
+    assert ("rules.withhold_bought" in told) == (placement == "for_you")
+
+
+def test_what_is_withheld_everywhere_is_told_with_the_line_that_says_so(ruled):
+    margin, line = withheld_by(ruled, BLOCKED)
+    assert margin == "its margin is 0, below rules.min_margin"
+    assert line == f"it is blocked by rules.lines[0] (item '{BLOCKED}')"
+    (category,) = rows(
+        ruled,
+        "select item_id from marts.dim_items where category = 'Shelf 0 > Box 3' order by 1 limit 1",
+    )
+    told = withheld_by(ruled, category[0])
+    assert "it is blocked by rules.lines[1] (category 'Shelf 0 > Box 3')" in told
+    assert withheld_by(ruled, OUT_OF_STOCK)[0] == "it is out of stock"
+    assert withheld_by(ruled, PINNED) == []

@@ -88,7 +88,7 @@ def test_what_is_not_on_a_shelf_fell_out_at_a_stage_that_is_named(night):
 
     def why(item, placement="for_you", user=USER, slots=k):
         found = pool_of(night, item, placement, user)
-        return why_not(attempt, found, item, placement, slots)
+        return why_not(attempt, found, item, placement, user, slots, night.run.shop.rules)
 
     assert why("no such item") == "no catalogue line and no event before the night knows this item"
     assert why("item 38", user="nobody").startswith("nothing was proposed for this user")
@@ -96,8 +96,8 @@ def test_what_is_not_on_a_shelf_fell_out_at_a_stage_that_is_named(night):
     bought = next(i for u, i in sorted(night.log.bought) if u == USER)
     assert why(bought, "discover").startswith("the user has bought it")
     last = rows_of(night)[-1].item_id
-    assert f"{len(on_it) - 1} items that may be offered rank higher" in why(last, slots=3)
-    assert why(last).endswith("a rule of the shop withheld it")
+    assert f"after the rules it is {len(on_it)} of " in why(last, slots=3)
+    assert why(last, slots=3).endswith("and the shelf has 3 slots")
 
 
 def test_every_event_told_stands_on_its_line_of_its_file(night):

@@ -72,7 +72,7 @@ WRONG = {
     "an unknown key of a line": (LINE + 'rule = "block"\nvalue = "x"\nuser = 1', "rules.lines[0].user: unknown key; known here: rule, "),
     "a cap of none": ("[rules]\nmax_per_brand = 0", "rules.max_per_brand: Input should be greater than or equal to 1"),
     "a margin of all": ("[rules]\nmin_margin = 1.0", "rules.min_margin: Input should be less than 1"),
-    "an unknown placement": ('[rules]\nplacements = ["cart"]', "rules.placements[0]: Input should be 'for_you'"),
+    "an unknown placement": ('[rules]\nplacements = ["next_category"]', "rules.placements[0]: Input should be 'for_you'"),
     "a boost without factor": (LINE + 'rule = "boost"\nvalue = "x"', "rules.lines[0]: a boost needs `factor`"),
     "a factor of nothing": (LINE + 'rule = "boost"\nvalue = "x"\nfactor = 0.0', "rules.lines[0].factor: Input should be greater than 0"),
     "a block of one shelf": (LINE + 'rule = "block"\nvalue = "x"\nplacement = "popular"', "a block takes no `placement`"),

@@ -137,6 +137,8 @@ CREATE OR REPLACE VIEW raw.events AS SELECT * FROM landed.events;
 CREATE OR REPLACE VIEW raw.items AS SELECT * FROM landed.items;
 CREATE OR REPLACE TABLE raw.categories (category_id VARCHAR, parent_id VARCHAR, title VARCHAR,
     updated_at TIMESTAMP, file_id VARCHAR, row_number BIGINT, element INTEGER);
+CREATE OR REPLACE TABLE raw.users (user_id VARCHAR, region VARCHAR, consent BOOLEAN,
+    updated_at TIMESTAMP, file_id VARCHAR, row_number BIGINT, element INTEGER);
 CREATE OR REPLACE TABLE raw.facts AS SELECT false AS sessions_are_visitors;
 CREATE OR REPLACE TABLE raw.files AS
 SELECT file_id, file_id || '.csv' AS name, 'columns' AS source, 'events' AS kind,

@@ -1,6 +1,7 @@
 {{ config(tags=['shelve']) }}
 
 -- Lists of users to write to, each with its reason. A kind that the shop has no data for has no rows.
+-- Who did not consent is on none.
 {% set night -%} date '{{ var("night") }}' {%- endset %}
 with profiles as (
     select * from {{ ref('user_profiles') }}
@@ -153,6 +154,18 @@ gathered as (
     from of_items
     union all by name
     from of_sales
+),
+
+-- Where the shop tells of nobody's consent it keeps it elsewhere; once it tells of anybody's, silence is no.
+may_be_written_to as (
+    select gathered.*
+    from gathered
+    left join {{ ref('int_users_described') }} as users using (user_id)
+    where coalesce(
+        users.consent,
+        {{ var('presume_consent') }}
+        or not exists (from {{ ref('int_users_described') }} where consent is not null)
+    )
 )
 
 select
@@ -165,7 +178,7 @@ select
     -- why
     probability,
     why
-from gathered
+from may_be_written_to
 -- A list of a few points at persons.
 qualify count(*) over (partition by audience) >= {{ var('min_audience') }}
 order by audience, user_id

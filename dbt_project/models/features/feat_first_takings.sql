@@ -1,5 +1,4 @@
--- What users take on the first date they are known by: what an unknown visitor is nearest to. Of the
--- last quarter, and not of the log's first weeks, in which old customers look new.
+-- What users take on the first date they are known by: what an unknown visitor is nearest to.
 {% set night -%} date '{{ var("night") }}' {%- endset %}
 with seen as (
     select i.*
@@ -8,26 +7,14 @@ with seen as (
         and i.event_type = '{{ var("target_event") }}'
 ),
 
-first_dates as (
-    select user_id, min(interaction_date) as first_on
-    from seen
-    group by user_id
-),
-
-newcomers as (
-    select *
-    from first_dates
-    where first_on >= {{ night }} - 91
-        and first_on >= (select min(first_on) from first_dates) + {{ var('settle_days') }}
+takings as (
+    {{ first_takings('seen', night) }}
 )
 
 select
-    seen.item_id,
+    item_id,
     count(*)::integer as n_takers,
-    (select count(*) from newcomers)::integer as n_newcomers
-from seen
-join newcomers
-    on newcomers.user_id = seen.user_id
-    and newcomers.first_on = seen.interaction_date
-group by seen.item_id
-order by seen.item_id
+    (select count(distinct user_id) from takings)::integer as n_newcomers
+from takings
+group by item_id
+order by item_id

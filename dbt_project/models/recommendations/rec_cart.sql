@@ -58,7 +58,7 @@ contexts as (
 ),
 
 ranked as (
-    {{ best_of_each_context('contexts', var('k_cart')) }}
+    {{ best_of_each_context('contexts', var('k_cart'), 'cart') }}
 )
 
 {{ as_shelf('cart', 'context_type', fingerprint='cart') }}

@@ -1,5 +1,6 @@
 -- For a visitor of whom nothing is known: what newcomers take on their first date, mixed with what sells
--- lately; and, under `onboarding`, what to ask a newcomer about.
+-- lately; the same by region, where enough newcomers of it are known; and, under `onboarding`, what to
+-- ask a newcomer about.
 with sold as (
     {{ sold_lately() }}
 ),
@@ -31,6 +32,29 @@ scored as (
     qualify score > 0
 ),
 
+-- A region's own takings, mixed with the list for all in the same way.
+of_regions as (
+    select
+        'region' as context_type,
+        regions.region as context_id,
+        scored.item_id,
+        scored.category,
+        (coalesce(own.n_takers, 0) + 500 * scored.score) / (regions.n_takers + 500) as score,
+        scored.source,
+        scored.reason_code
+    from (
+        select region, sum(n_takers) as n_takers
+        from {{ ref('feat_first_takings_by_region') }}
+        where n_newcomers >= {{ var('min_audience') }}
+            and {{ is_ready('cold_start') }}
+        group by region
+    ) as regions
+    cross join scored
+    left join {{ ref('feat_first_takings_by_region') }} as own
+        on own.region = regions.region
+        and own.item_id = scored.item_id
+),
+
 asked as (
     select
         'onboarding' as context_type,
@@ -48,11 +72,13 @@ asked as (
 contexts as (
     {{ for_all_and_by_category('scored') }}
     union all
+    from of_regions
+    union all
     from asked
 ),
 
 best as (
-    {{ best_of_each_context('contexts', [var('k_cold'), var('k_onboarding')] | max) }}
+    {{ best_of_each_context('contexts', [var('k_cold'), var('k_onboarding')] | max, 'cold_start') }}
 ),
 
 ranked as (

@@ -49,7 +49,7 @@ shown as (
 ),
 
 best as (
-    {{ best_of_each_context('shown', var('k_new')) }}
+    {{ best_of_each_context('shown', var('k_new'), 'new_arrivals') }}
 ),
 
 ranked as (

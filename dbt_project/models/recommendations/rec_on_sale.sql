@@ -36,7 +36,7 @@ contexts as (
 ),
 
 best as (
-    {{ best_of_each_context('contexts', var('k_sale')) }}
+    {{ best_of_each_context('contexts', var('k_sale'), 'on_sale') }}
 ),
 
 ranked as (

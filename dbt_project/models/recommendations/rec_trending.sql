@@ -38,7 +38,7 @@ contexts as (
 ),
 
 best as (
-    {{ best_of_each_context('contexts', var('k_trending')) }}
+    {{ best_of_each_context('contexts', var('k_trending'), 'trending') }}
 ),
 
 ranked as (

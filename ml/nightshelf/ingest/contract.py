@@ -22,6 +22,7 @@ OF_THE_MAPPING = {
     "missing_item_id": "no item id",
     "missing_user": "none of user_id, anonymous_id, session_id",
     "missing_category_id": "no category id",
+    "missing_user_id": "no user id, in a file of users",
     "missing_event_type": "no event type",
     "unknown_event_type": "an event type that the contract does not know",
     "missing_time": "no time",
@@ -66,7 +67,9 @@ def typed(adapter: Adapter, source: str, zone: ZoneInfo) -> str:
         if c != "source"
     )
     time = _time(adapter.time_unit, zone)
-    select = {"events": _events, "items": _items, "categories": _categories}[adapter.kind]
+    select = {"events": _events, "items": _items, "categories": _categories, "users": _users}[
+        adapter.kind
+    ]
     # What is set aside is most of some exports: its values are not looked at.
     return f"""with source as materialized (
     select *, coalesce({adapter.aside or "false"}, false) as is_aside from source_rows
@@ -212,4 +215,20 @@ select
         when updated_at is not null and coalesce({updated} not {PLAUSIBLE}, true) then 'bad_time'
     end as reason,
     case reason when 'bad_time' then updated_at end as value
+from texts"""
+
+
+def _users(adapter: Adapter, source: str, time: str) -> str:
+    updated = time.format(c="updated_at")
+    return f"""
+select
+    user_id, region, try_cast(consent as boolean) as consent, {updated} as updated_at,
+    file_id, row_number, element, line,
+    case
+        {_texts_are_whole(adapter.contract, {})}
+        when user_id is null then 'missing_user_id'
+        when updated_at is not null and coalesce({updated} not {PLAUSIBLE}, true) then 'bad_time'
+        when consent is not null and try_cast(consent as boolean) is null then 'bad_number'
+    end as reason,
+    case reason when 'bad_time' then updated_at when 'bad_number' then consent end as value
 from texts"""

@@ -19,6 +19,7 @@ from nightshelf.terminal import clean, reason_told
 from nightshelf.tracing.events import Event, events_of, ids_of, with_lines
 from nightshelf.tracing.published import Row, checked, of_user, titles, whole_night
 from nightshelf.tracing.ranked import Ranked, ranked
+from nightshelf.tracing.ruled import withheld_by
 from nightshelf.tracing.standing import why_not
 
 TOP_FEATURES = 8
@@ -77,8 +78,7 @@ def _explain(
     if row is not None:
         _show_row(row, named)
     if placement not in PLACEMENT_VIEWS:
-        told = "is ranked by SQL alone, from the events below"
-        console.print(f"rec_{placement} {told if row else 'does not hold it'}.", markup=False)
+        _plain(f"rec_{placement} {_without_scores(attempt, row, item)}.")
         return
     if not attempt.database.exists():
         more = "" if row else " The shelf does not hold the item."
@@ -86,11 +86,18 @@ def _explain(
         return
     found = ranked(attempt, Night(attempt.night, shop.zone), placement, user, item)
     if row is None:
-        reason = why_not(attempt, found, item, placement, shop.placements.k)
+        reason = why_not(attempt, found, item, placement, user, shop.placements.k, shop.rules)
         _plain(f"rec_{placement} does not hold it: {reason}.")
     if found.row is not None:
         _show_score(found, item)
         _show_sources(found)
+
+
+def _without_scores(attempt: Attempt, row: Row | None, item: str) -> str:
+    if row is not None:
+        return "is ranked by SQL alone, from the events below"
+    withheld = withheld_by(attempt, item) if attempt.database.exists() else []
+    return f"does not hold it{': ' if withheld else ''}{'; '.join(withheld)}"
 
 
 def _show_row(row: Row, named: Mapping[str, str]) -> None:

@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 from nightshelf.paths import Attempt
+from nightshelf.scoring import SHELVES_DEEP
+from nightshelf.settings_rules import Rules
 from nightshelf.tracing.ranked import PER_SOURCE, Ranked
+from nightshelf.tracing.ruled import fates, withheld_by
 from nightshelf.warehouse import connect
 
 
-def why_not(attempt: Attempt, found: Ranked, item: str, placement: str, k: int) -> str:
+def why_not(
+    attempt: Attempt, found: Ranked, item: str, placement: str, user: str, k: int, rules: Rules
+) -> str:
     """In words. Only for a placement that the models rank, and an item that is not on its list."""
-    state = _state(attempt, item)
-    if state is None:
+    if not _is_known(attempt, item):
         return "no catalogue line and no event before the night knows this item"
-    if found.row is None:
-        return _not_proposed(attempt, found, item, placement)
-    chance = _left_to_chance(attempt, found, item, placement, k)
+    withheld = withheld_by(attempt, item)
+    if withheld:
+        return f"{_stands(found, item)}, and withheld: {'; '.join(withheld)}"
+    chance = _left_to_chance(attempt, user, item, placement, k)
     if chance is not None:
         return chance
-    order = found.order
-    if item not in order:
+    fate = fates(attempt, rules, placement, user, k).get(item)
+    if fate is not None:
+        return f"{_stands(found, item)}, and {fate}"
+    if found.row is None:
+        return _not_proposed(attempt, found, item, placement)
+    if item not in found.order:
         return f"proposed, but {found.recipe.source}, which ranks this shelf, does not rank it"
-    place = order.index(item) + 1
-    is_offerable, in_stock = state
-    if not is_offerable:
-        return f"ranked {place:,} of {len(order):,}, and withheld: {_withheld(in_stock)}"
-    better = _offerable(attempt, order[: place - 1])
-    if better >= k:
-        return (
-            f"ranked {place:,} of {len(order):,}: {better:,} items that may be offered rank higher,"
-            f" and the shelf has {k} slots"
-        )
     return (
-        f"ranked {place:,} of {len(order):,}, which is enough for a shelf of {k}: a rule of the shop"
-        " withheld it"
+        f"{_stands(found, item)}: the score stage hands the best {SHELVES_DEEP * k} of each user on,"
+        f" for {k} slots"
     )
 
 
-def _left_to_chance(
-    attempt: Attempt, found: Ranked, item: str, placement: str, k: int
-) -> str | None:
+def _stands(found: Ranked, item: str) -> str:
+    order = found.order
+    return f"ranked {order.index(item) + 1:,} of {len(order):,}" if item in order else "not ranked"
+
+
+def _left_to_chance(attempt: Attempt, user: str, item: str, placement: str, k: int) -> str | None:
     """Where the shelf explores: what passed the rules and is not shown, lost by the dice alone."""
-    user = found.pool.users[found.pool.user_codes[0]]
     with connect(attempt.database) as db:
         if not db.execute("from duckdb_tables() where table_name = 'ruled_candidates'").fetchall():
             return None
@@ -68,27 +69,10 @@ def _not_proposed(attempt: Attempt, found: Ranked, item: str, placement: str) ->
     )
 
 
-def _state(attempt: Attempt, item: str) -> tuple[bool, bool | None] | None:
-    """(is_offerable, in_stock); None for an item that the night does not know."""
+def _is_known(attempt: Attempt, item: str) -> bool:
     with connect(attempt.database) as db:
-        return db.execute(
-            "select is_offerable, in_stock from marts.dim_items where item_id = ?", [item]
-        ).fetchone()
-
-
-def _withheld(in_stock: bool | None) -> str:
-    if in_stock is False:
-        return "it is out of stock"
-    return "it may not be offered this night (no product, or outside the dates it is available)"
-
-
-def _offerable(attempt: Attempt, items: list[str]) -> int:
-    with connect(attempt.database) as db:
-        return db.execute(
-            "select count(*) from marts.dim_items"
-            " where is_offerable and list_contains($items, item_id)",
-            {"items": items},
-        ).fetchall()[0][0]
+        found = db.execute("from marts.dim_items where item_id = ?", [item]).fetchone()
+    return found is not None
 
 
 def _was_bought(attempt: Attempt, user: str, item: str) -> bool:

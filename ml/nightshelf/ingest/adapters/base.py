@@ -24,7 +24,7 @@ class Adapter:
     is its JSON text. In CSV, and in flat Parquet, a column is a column of that name.
     """
 
-    kind: Literal["events", "items", "categories"]
+    kind: Literal["events", "items", "categories", "users"]
     required: tuple[str, ...]
     """Columns that a file must have; a file without one is of another schema and is refused."""
     expressions: dict[str, str]
