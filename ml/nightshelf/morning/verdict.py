@@ -7,6 +7,7 @@ from typing import Any
 
 from nightshelf.morning.opened import Opened
 from nightshelf.morning.words import share, whole
+from nightshelf.progress import counted
 
 WORKED, LOOK, STOPPED = "worked", "look", "stopped"
 
@@ -48,7 +49,7 @@ def judge(of: Opened, found: dict[str, Any]) -> Verdict:
 def _counted(n: int) -> str:
     if not n:
         return "Nothing asks for your attention."
-    return f"{n} thing{'' if n == 1 else 's'} to look at."
+    return f"{counted(n, 'thing')} to look at."
 
 
 def _stopped(of: Opened) -> str:
@@ -117,10 +118,10 @@ def _data(found: dict[str, Any]) -> list[Notice]:
     told = []
     faults = found["read"]["quarantined"] - found["read"]["set_aside"]
     if faults:
-        told.append(Notice(f"{whole(faults)} rows are in quarantine.", "data"))
+        told.append(Notice(f"{counted(faults, 'row')} in quarantine.", "data"))
     outside = found["bands"]["n_outside"]
     if outside:
-        told.append(Notice(f"{outside} of the day's figures lie outside their band.", "data"))
+        told.append(Notice(f"{counted(outside, 'figure')} of the day outside the band.", "data"))
     return told
 
 

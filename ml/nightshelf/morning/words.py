@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from nightshelf.progress import counted
 from nightshelf.terminal import WORDS
 
 LONGEST = 1_000
@@ -95,5 +96,6 @@ def _nothing(number: float | None) -> bool:
 
 
 FILTERS = {
-    f.__name__: f for f in (whole, share, figure, amount, signed, duration, memory, step, safe_json)
+    f.__name__: f
+    for f in (whole, share, figure, amount, signed, counted, duration, memory, step, safe_json)
 }
