@@ -49,7 +49,7 @@ def write_page(shop: Shop, attempt: Attempt) -> Path:
 def render(of: Opened) -> str:
     """The whole page as HTML: no other host, no clock, one script whose hash the page itself demands."""
     script = (HERE / "page.js").read_text(encoding="utf-8")
-    return _templates().get_template("page.html.jinja").render(
+    return templates().get_template("page.html.jinja").render(
         of=of,
         **found_in(of),
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
@@ -83,7 +83,7 @@ def found_in(of: Opened) -> dict[str, Any]:
     return {**found, "verdict": verdict.judge(of, found)}
 
 
-def _templates() -> Environment:
+def templates() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
