@@ -9,6 +9,7 @@ import duckdb
 
 from nightshelf.morning import write_page
 from nightshelf.publishing.nights import PublishedNight, damage
+from tests.morning.conftest import Page
 from tests.support.morning import ATTACK, EVENTS, N_RANKS, N_USERS, NDCG, SHOP, TITLES
 
 PARTS = ["top", "shelves", "quality", "data", "readiness", "users", "rules", "run"]
@@ -117,10 +118,12 @@ def test_lists_beyond_the_limit_are_left_out_and_the_page_says_so(attempt, monke
     from nightshelf.morning.opened import opened
 
     monkeypatch.setitem(shelves.MOST, "user", 5)
+    monkeypatch.setitem(shelves.SLOTS, "user", 2)
     with opened(SHOP, attempt) as of:
         text = pages.render(of)
     assert f"5 of {N_USERS} users" in " ".join(text.split())
-    assert text.count('["user",') == 5
+    users = [one for one in Page(text).lists["lists"] if one[0] == "user"]
+    assert [len(slots) for _, _, on in users for _, slots in on] == [2] * 5
 
 
 # ------------------------------------------------------------------ safety
