@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pytest
 
 from nightshelf import steps
@@ -14,7 +15,7 @@ from nightshelf.paths import Home
 from nightshelf.publishing.nights import published
 from nightshelf.publishing.withdrawn import withdraw
 from nightshelf.steps import Run, stage_records
-from nightshelf.storage import write_json
+from nightshelf.storage import read_json, write_json
 from tests.support.morning import SHOP, two_nights
 
 
@@ -88,6 +89,30 @@ def test_a_night_without_its_attempt_s_files_still_has_a_page(home):
     text = write_page(SHOP, attempt).read_text(encoding="utf-8")
     assert "Titles are gone with the attempt's folder" in text
     assert "No examination is left of this night." in text
+
+
+def test_a_placement_that_nobody_could_be_examined_on_still_has_a_page(home):
+    attempt = two_nights(home.shop("shop"))
+    report = read_json(attempt.quality)
+    for contender in report["placements"]["for_you"]["contenders"]:
+        contender["ndcg@10"], contender["intervals"] = None, {}
+    write_json(attempt.quality, report)
+    text = " ".join(write_page(SHOP, attempt).read_text(encoding="utf-8").split())
+    assert "95 % interval – to –" in text
+    assert "scores higher than what serves" not in text
+
+
+def test_what_changed_for_the_worse_is_pointed_out(home):
+    attempt = two_nights(home.shop("shop"))
+    path = str(attempt.published / "rec_for_you.parquet")
+    rows = duckdb.sql(
+        f"select * replace ('popularity' as source) from read_parquet('{path}') where context_id < 'n'"
+    ).df()
+    duckdb.sql(f"copy (from rows) to '{path}' (format parquet)")
+    text = " ".join(write_page(SHOP, attempt).read_text(encoding="utf-8").split())
+    lists = rows["context_id"].nunique()
+    assert f"For you: {lists} lists, 12 last night." in text
+    assert "For you: bestsellers fill 100.0 %, 33.3 % last night." in text
 
 
 def test_a_night_that_was_taken_back_is_no_last_night(home):

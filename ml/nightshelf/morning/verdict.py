@@ -69,43 +69,48 @@ def _readers(of: Opened) -> str:
 
 
 def _doors(found: dict[str, Any]) -> list[Notice]:
+    shut = [d for d in found["doors"] if d["state"] == "shut"]
     return [
-        Notice(f"Door {d['door']} is shut: {len(d['shut'])} of {d['n_rules']} rules do not hold.", "data")
-        for d in found["doors"]
-        if d["state"] == "shut"
-    ]  # fmt: skip
+        Notice(
+            f"Door {d['door']} is shut: {len(d['shut'])} of {d['n_rules']} rules do not hold.",
+            "data",
+        )
+        for d in shut
+    ]
 
 
 def _models(found: dict[str, Any]) -> list[Notice]:
     told = []
     for p in found["quality"]:
-        name = p["placement"].replace("_", " ")
-        if p["warning"]:
-            told.append(Notice(f"{name}: {p['warning']}", "quality"))
-        serves, bar = p["serves"], p["baseline"]
-        if serves and bar and serves["mean"] < bar["mean"]:
-            told.append(Notice(f"{name}: the baseline {bar['name']} scores higher than what serves.", "quality"))  # fmt: skip
-        told += [Notice(f"{name}: {limit}", "quality") for limit in p["limits"]]
+        said = [*filter(None, [p["warning"], _beaten(p)]), *p["limits"]]
+        told += [Notice(f"{_in_words(p['placement'])}: {what}", "quality") for what in said]
     return told
+
+
+def _beaten(placement: dict[str, Any]) -> str:
+    serves, bar = placement["serves"], placement["baseline"]
+    if not serves or not bar or (serves["mean"] or 0.0) >= (bar["mean"] or 0.0):
+        return ""
+    return f"the baseline {bar['name']} scores higher than what serves."
 
 
 def _shelves(found: dict[str, Any]) -> list[Notice]:
     told = []
     for s in found["shelves"]:
-        name, before = s["shelf"].removeprefix("rec_").replace("_", " "), s["before"]
+        name, before = _in_words(s["shelf"]), s["before"]
         if before and s["n_lists"] < SHRUNK * before["n_lists"]:
-            told.append(
-                Notice(f"{name}: {whole(s['n_lists'])} lists, {whole(before['n_lists'])} last night.", "shelves")
-            )  # fmt: skip
+            lists = f"{whole(s['n_lists'])} lists, {whole(before['n_lists'])} last night."
+            told.append(Notice(f"{name}: {lists}", "shelves"))
         if _leapt(s, before):
+            shares = [share(of["from_bestsellers"]) for of in (s, before)]
             told.append(
-                Notice(
-                    f"{name}: bestsellers fill {share(s['from_bestsellers'])} of the rows,"
-                    f" {share(before['from_bestsellers'])} last night.",
-                    "shelves",
-                )
+                Notice(f"{name}: bestsellers fill {shares[0]}, {shares[1]} last night.", "shelves")
             )
     return told
+
+
+def _in_words(name: str) -> str:
+    return name.removeprefix("rec_").replace("_", " ").capitalize()
 
 
 def _leapt(shelf: dict[str, Any], before: dict[str, Any] | None) -> bool:
