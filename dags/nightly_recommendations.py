@@ -139,8 +139,13 @@ with DAG(
             doc="Writes the night's files and manifest, then moves `nights/current`. Announces one"
             " asset a table, so that other DAGs can be scheduled on it.",
         )  # fmt: skip
+        morning = step(
+            "morning", "morning", 30,
+            doc="Writes the morning page beside the tables: Browse, then *Morning page*. It cannot fail"
+            " the night, whose shelves are out.",
+        )  # fmt: skip
 
     chain(
         open_night, ingest, door_raw, features, door_features, train, evaluate, score, shelve,
-        door_shelves, publish,
+        door_shelves, publish, morning,
     )  # fmt: skip

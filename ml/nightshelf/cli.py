@@ -215,6 +215,31 @@ def publish(
 
 
 @app.command()
+def morning(
+    shop: ShopFile,
+    as_of: AsOf = "",
+    home: HomeDir = None,
+    attempt: AttemptNumber = None,
+    show: Annotated[
+        bool, typer.Option("--open", help="Show it in this machine's web browser.")
+    ] = False,
+) -> None:
+    """Write the morning page of a night: did it work, what lies on the shelves, how good is it."""
+    from nightshelf import steps
+    from nightshelf.morning import place_of, seen_by_readers
+
+    run = (
+        _resumed(shop, as_of, home, attempt)
+        if as_of
+        else steps.resume(_home(home), shop, *seen_by_readers(_home(home), shop))
+    )
+    steps.morning(run)
+    typer.echo(place_of(run.attempt))
+    if show:
+        typer.launch(place_of(run.attempt).as_uri())
+
+
+@app.command()
 def tune(
     shop: ShopFile,
     as_of: AsOf = "",

@@ -62,6 +62,7 @@ def environment(home: Home, airflow_home: Path | None = None) -> dict[str, str]:
     return chosen | {
         "AIRFLOW_HOME": str(airflow_home or home.airflow),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "NIGHTSHELF_HOME": str(home.root),

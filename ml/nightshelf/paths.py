@@ -144,5 +144,10 @@ class Attempt:
         return self.root / "quality.json"
 
     @property
+    def mlflow_run(self) -> Path:
+        """{"run": …}: the night's own run, which keeps the morning page as an artefact."""
+        return self.root / "mlflow_run.json"
+
+    @property
     def published(self) -> Path:
         return self.shop.nights / self.night.isoformat() / str(self.number)

@@ -25,6 +25,7 @@ from nightshelf.registry import Registry, pictures
 from nightshelf.registry.card import Card, prose, quoted, shortened
 from nightshelf.registry.store import MAX_VALUE, NOT_PROMOTED, NOTE, PROMOTED, UNDER_WAY
 from nightshelf.settings import Shop
+from nightshelf.storage import write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -245,6 +246,7 @@ class Record:
         if warned:
             self.registry.tag(self.parent, {"warning": "; ".join(warned)})
         self.registry.tag(self.parent, {NOTE: note(decisions)})
+        write_json(self.attempt.mlflow_run, {"run": self.parent})
         self.registry.keep(self.parent, "", self.attempt.quality)
         self._finish("FINISHED")
 

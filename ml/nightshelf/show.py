@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from nightshelf.errors import SettingsError, StorageError
+from nightshelf.morning import place_of
 from nightshelf.paths import Home, ShopHome
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import console, progress
@@ -320,6 +321,7 @@ def _show_whereabouts(run: Run, night: PublishedNight) -> None:
         f"\nNext:\n"
         f"  join the tables     select * from read_parquet('{link}') where context_id = '…'\n"
         f"  another user        .venv/bin/nightshelf shelf USER --shop {run.shop_file}\n"
+        f"  the morning page    {place_of(run.attempt)}\n"
         f"  what the doors saw  {doors / 'raw.html'}, features.html, shelves.html\n"
         f"  Airflow and MLflow  make up\n"
         f"  your own shop       docs/data-contract.md goes from a CSV export to a first night",

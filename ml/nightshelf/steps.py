@@ -332,6 +332,26 @@ def publish(run: Run) -> None:
         record["told"] = "; ".join([_told(run, done), *told])
 
 
+def morning(run: Run) -> None:
+    """The morning page. The shelves are out by then: a page that fails is a warning and stops nothing."""
+    from nightshelf.morning import keep_in_mlflow, write_page
+
+    if not (run.attempt.stages / "publish.json").exists():
+        write_page(run.shop, run.attempt)  # a night that stopped has a page, too, and no step of it
+        return
+    with _stage(run, "morning") as (shown, record):
+        try:
+            page = write_page(run.shop, run.attempt)
+            keep_in_mlflow(run.home, run.shop.name, run.attempt, page)
+            record["told"] = f"{page.name}, {page.stat().st_size // 1024:,} kB, beside the tables"
+        except Exception as error:
+            record["told"] = f"no page: {error!r}"
+            shown.say(
+                f"Warning: the morning page could not be made: {error!r}. The shelves are published;"
+                " `nightshelf morning` makes the page once that is mended."
+            )
+
+
 def _told(run: Run, done: Any) -> str:
     told = _where(run, done)
     n = len(done.removed)
@@ -357,6 +377,7 @@ STEPS: dict[str, Callable[[Run], None]] = {
     "shelve": shelve,
     "door_shelves": lambda run: gate(run, "shelves"),
     "publish": publish,
+    "morning": morning,
 }
 """Every step of a night, in order."""
 

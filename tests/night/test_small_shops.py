@@ -17,7 +17,7 @@ from nightshelf.paths import Home
 from nightshelf.publishing.nights import current
 from nightshelf.readiness import Readiness, look, read_readiness
 from nightshelf.settings import load_shop
-from nightshelf.steps import Run, whole_night
+from nightshelf.steps import Run, stage_records, whole_night
 from nightshelf.storage import read_json
 from tests.support.small_shops import (
     FIVE_ITEMS,
@@ -90,6 +90,11 @@ def made(request, tmp_path_factory) -> Made:
     folder = tmp_path_factory.mktemp(request.param.name)
     run = whole_night(Home(folder / "home"), request.param.write(folder), NIGHT)
     return Made(request.param, run, read_readiness(run.attempt))
+
+
+def test_the_night_has_its_morning_page(made):
+    told = {r["stage"]: r["told"] for r in stage_records(made.run.attempt)}
+    assert told["morning"].startswith("morning.html, "), told["morning"]
 
 
 def test_the_night_is_published(made):

@@ -1,0 +1,118 @@
+"""The pages inside Airflow: its guard is asked on every route, and nothing but published pages is served."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from nightshelf.morning import write_page
+from nightshelf.paths import PROJECT, Home
+from tests.support.morning import SHOP, two_nights
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    """The view's module, as Airflow's API server imports it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+        patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+        from nightshelf.morning import view
+
+        yield view
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Home:
+    monkeypatch.setenv("NIGHTSHELF_HOME", str(tmp_path))
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def stranger(view):
+    from starlette.testclient import TestClient
+
+    return TestClient(view.app, follow_redirects=False)
+
+
+@pytest.fixture
+def reader(view, stranger):
+    """Somebody whom Airflow lets see runs of the nightly DAG."""
+    view.app.dependency_overrides[view.may_see_nights] = lambda: None
+    yield stranger
+    view.app.dependency_overrides.clear()
+
+
+@pytest.mark.parametrize("path", ["/", "/nights", "/shop/2017-12-01/1", "/docs", "/openapi.json"])
+def test_who_is_not_logged_in_sees_nothing(home, stranger, path):
+    write_page(SHOP, two_nights(home.shop("shop")))
+    assert stranger.get(path).status_code in (401, 404)
+
+
+def test_every_route_asks_airflow(view):
+    guarded = [r for r in view.app.routes if hasattr(r, "dependant")]
+    assert len(guarded) == len(view.app.routes) == 3
+    for route in guarded:
+        assert view.may_see_nights in [d.call for d in route.dependant.dependencies]
+
+
+def test_the_view_opens_with_the_page_that_readers_night_has(home, reader):
+    attempt = two_nights(home.shop("shop"))
+    page = write_page(SHOP, attempt)
+    sent = reader.get("/")
+    assert (sent.status_code, sent.headers["location"]) == (307, "shop/2017-12-01/1")
+    shown = reader.get("/shop/2017-12-01/1")
+    assert shown.content == page.read_bytes()
+    assert shown.headers["content-security-policy"].startswith("sandbox allow-scripts;")
+
+
+def test_the_list_names_every_night_and_the_one_readers_see(home, reader):
+    write_page(SHOP, two_nights(home.shop("shop")))
+    text = re.sub(r"\s+", " ", reader.get("/nights").text)
+    assert '<a href="shop/2017-12-01/1">2017-12-01, attempt 1</a> <strong>readers see' in text
+    assert "2017-11-30, attempt 1: no page" in text
+
+
+def test_a_home_without_a_night_has_an_empty_list(home, reader):
+    assert "No shop has run a night in this home yet." in reader.get("/").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/shop/2017-12-01/2",
+        "/shop/2017-12-01/../1",
+        "/shop/2017-12-01/%2e%2e",
+        "/..%2f..%2fetc/2017-12-01/1",
+        "/shop/..%2f..%2f/1",
+        "/other/2017-12-01/1",
+    ],
+)
+def test_what_is_no_published_night_is_not_there(home, reader, path):
+    write_page(SHOP, two_nights(home.shop("shop")))
+    assert reader.get(path).status_code == 404
+
+
+def test_a_link_in_a_page_s_place_is_not_followed(home, reader, tmp_path):
+    attempt = two_nights(home.shop("shop"))
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    (attempt.published / "morning.html").symlink_to(secret)
+    assert reader.get("/shop/2017-12-01/1").status_code == 404
+
+
+def test_airflow_finds_the_plugin_where_nightshelf_points_it(home):
+    from nightshelf.orchestration import environment
+
+    folder = environment(home)["AIRFLOW__CORE__PLUGINS_FOLDER"]
+    assert folder == str(PROJECT / "plugins")
+
+
+def test_the_plugin_is_wiring_only_and_imports_no_view():
+    """Every process of Airflow imports it, those of the tasks, too."""
+    text = (PROJECT / "plugins" / "nightshelf_morning.py").read_text(encoding="utf-8")
+    assert re.findall(r"^(?:from|import) (\S+)", text, re.M) == [
+        "__future__",
+        "airflow.plugins_manager",
+    ]
+    assert not re.search(r'"href": "/', text)
