@@ -89,11 +89,12 @@ def judge(
     if champion is not None:
         against.append(Comparison(CHAMPION, challenger.less(champion)))
     others = [a.told for a in against if a.against != CHAMPION and a.told not in because]
-    told = "; ".join([because, *others])
+    where = "on the newest window " if others and " over two windows" in because else ""
+    told = "; ".join([because, *(where + other for other in others)])
     if failed:
         return _refused(challenger.name, told, tuple(against), champion, bars, baseline)
     if champion is None:
-        told = f"{told}; not worse than the baselines, and there was no champion"
+        told = f"{told}; so it passes the baselines, and there was no champion"
         return Verdict(challenger.name, challenger.name, told, tuple(against))
     return _against_champion(challenger, champion, told, tuple(against), bars, champion_stays)
 
@@ -172,8 +173,8 @@ def _challenger(
     versus = Comparison(single.name, over_all[RANKER].less(single, level=ONE_SIDED))
     windows = "" if over_all[RANKER].per_user is trained.per_user else " over two windows"
     told = (
-        f"of single sources {single.name} is the best, and the ranker is {versus.told}"
-        f" (90 % interval{windows})"
+        f"of single sources {single.name} is the best{windows} ({single.mean(GATE_METRIC):.4f}), and the"
+        f" ranker is {versus.told} there (90 % interval)"
     )
     if versus.difference.low > 0:
         return trained, told

@@ -55,6 +55,10 @@ class Examined:
     n_users: int = 0
     cohorts: list[quality.Told] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
+    over_windows: dict[str, float] = field(default_factory=dict)
+    """Source or ranker → nDCG@10 over this window and the one before, by which the challenger is chosen."""
+    kinds: dict[str, float] = field(default_factory=dict)
+    """Kind of ranker → nDCG@10 on the last cut before this window, by which the kind was chosen."""
     curves: dict[str, dict] = field(default_factory=dict)
     """Of tonight's ranker: calibration, precision_recall, importances, partial_dependence."""
 
@@ -186,7 +190,8 @@ def _examine(
     if held is None:
         return Examined(placement, view, reign, _unexamined(reign))
     rehearsal = load_rehearsal(attempt, view)
-    return held_against(held, placement, reign, load_ranker(attempt, view), rehearsal)
+    found = held_against(held, placement, reign, load_ranker(attempt, view), rehearsal)
+    return replace(found, kinds=trained.told(attempt, "rankers.json")[view]["compared"])
 
 
 def read_examination(attempt: Attempt, night: Night, view: str) -> quality.Examination | None:
@@ -226,8 +231,17 @@ def held_against(
         found[0].gate.n_users if found else 0,
         quality.cohorts_told(held),
         gate.limits(found, verdict.challenger),
+        {n: c.gate.mean for n, c in quality.rehearsed(found, rehearsal).items()}
+        if rehearsal
+        else {},
         _curves(tonight.as_examined.ranker, held.matrix, hits) if tonight else {},
     )
+
+
+def _over_windows(found: list[quality.Contender], rehearsal: Rehearsal | None) -> dict[str, float]:
+    if rehearsal is None:
+        return {}
+    return {name: c.gate.mean for name, c in quality.rehearsed(found, rehearsal).items()}
 
 
 def _not_ready(ready: Placement, reign: Reign) -> gate.Verdict:
@@ -273,6 +287,7 @@ def settle(
     with registry.alone():
         decision = _decide(registry, record, replace(examined, verdict=verdict), runs, attempt)
     record.decided(examined.placement, decision)
+    record.compared(examined, verdict.serves)
     return decision
 
 
@@ -353,6 +368,7 @@ def _report(examined: Examined, decision: dict[str, Any]) -> dict[str, Any]:
         "serving": decision["serving"],
         "challenger": examined.verdict.challenger,
         "comparisons": [asdict(c) for c in examined.verdict.comparisons],
+        "ndcg@10 over two windows": examined.over_windows,
         "limits": examined.limits,
         "cohorts": [asdict(c) for c in examined.cohorts],
         "contenders": quality.table(examined.found),

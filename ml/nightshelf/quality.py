@@ -157,9 +157,13 @@ class Told:
 def cohorts_told(held: Examination) -> list[Told]:
     """The cohorts of users, then those of items, each with the figure that judges it."""
     users, items = user_cohorts(held.past), item_cohorts(held.past, held.wanted.relevant.shape[1])
-    return [Told(c.name, c.told, len(c), f"{GATE_METRIC}/users/{c.name}") for c in users] + [
-        Told(c.name, c.told, len(c), f"recall@10/items/{c.name}") for c in items
-    ]
+    # Who took nothing of the view is judged by nothing.
+    judged = np.diff(held.wanted.relevant.indptr) > 0
+    sizes = [int((c.members & judged).sum()) for c in users]
+    return [
+        Told(c.name, c.told, size, f"{GATE_METRIC}/users/{c.name}")
+        for c, size in zip(users, sizes, strict=True)
+    ] + [Told(c.name, c.told, len(c), f"recall@10/items/{c.name}") for c in items]
 
 
 def joined(windows: Sequence[Contender]) -> Contender:

@@ -89,7 +89,7 @@ class Record:
         """All figures of every contender, in its model's run; contender → run."""
         found, placement = {}, examined.placement
         for contender in examined.found:
-            run = found[contender.name] = self._contender_run(contender, placement)
+            run = found[contender.name] = self._contender_run(contender, examined)
             self.registry.log(run, {}, _figures(contender, placement))
             self.registry.log_curve(run, f"{placement}/ndcg_by_k", contender.ndcg_by_k)
             if contender.name == examined.verdict.challenger:
@@ -100,14 +100,16 @@ class Record:
             self._overview(examined)
         return found
 
-    def _contender_run(self, contender: quality.Contender, placement: str) -> str:
+    def _contender_run(self, contender: quality.Contender, examined: Examined) -> str:
         """A source's own run; a ranker, tonight's or the champion, has one for the placement."""
+        placement = examined.placement
         if contender.name in self.runs:
             return self.runs[contender.name]
         tags = {"placement": placement, "role": contender.name}
         run = self._run(f"{placement}: {contender.name}", tags)
         made_with = parameters(contender.recipe, pinned(self.attempt).settings)
-        self.registry.log(run, made_with, {})
+        kinds = {f"{placement}/kinds/{kind}": v for kind, v in examined.kinds.items()}
+        self.registry.log(run, made_with, kinds if contender.name == RANKER else {})
         return run
 
     def _explain(self, run: str, examined: Examined) -> None:
@@ -179,10 +181,11 @@ class Record:
         self, examined: Examined, challenger: quality.Contender, run: str, verdict: str, why: str
     ) -> str:
         """The card among the run's artefacts, and at its top; returns what fits into a description."""
-        card = self.card(examined, challenger, verdict, why).markdown()
-        self.registry.keep_text(run, f"{examined.placement}/model_card.md", card)
-        self.registry.tag(run, {NOTE: shortened(card, MAX_VALUE)})
-        return shortened(card, MAX_VALUE)
+        card = self.card(examined, challenger, verdict, why)
+        self.registry.keep_text(run, f"{examined.placement}/model_card.md", card.markdown())
+        brief = shortened(card.markdown(brief=True), MAX_VALUE)
+        self.registry.tag(run, {NOTE: brief})
+        return brief
 
     def card(
         self, examined: Examined, challenger: quality.Contender, verdict: str, why: str
@@ -196,7 +199,10 @@ class Record:
             view=examined.view,
             verdict=verdict.capitalize(),
             why=why,
-            made_by=list(parameters(recipe, pinned(self.attempt).settings).items()),
+            made_by=[
+                *self._kinds(recipe),
+                *parameters(recipe, pinned(self.attempt).settings).items(),
+            ],
             made_of=self._made_of(recipe),
             window=f"{as_of} to {last}",
             n_users=examined.n_users,
@@ -207,6 +213,13 @@ class Record:
             reproduce=self._reproduce(),
             beside=(*quality.BASELINES, quality.CHAMPION),
         )
+
+    def _kinds(self, examined: Examined, recipe: Recipe) -> list[tuple[str, object]]:
+        """The kinds of rankers that were compared before one was taken."""
+        if recipe.source != RANKER:
+            return []
+        label = f"nDCG@10 on the cut of {self.night.as_of('train_1')}"
+        return [(label, f"{kind} {value:.4f}") for kind, value in examined.kinds.items()]
 
     def _made_of(self, recipe: Recipe) -> list[tuple[str, object]]:
         told = [
@@ -240,6 +253,21 @@ class Record:
         """Who serves, as tags of the parent run."""
         told = {f"{placement}_{k}": str(v) for k, v in decision.told().items() if v is not None}
         self.registry.tag(self.parent, told)
+
+    def compared(self, examined: Examined, serves: str) -> None:
+        """On the night's own run, so that nights stand side by side: the figure of who serves, and of
+        the baselines; of each contender the mean over both windows that chose among them."""
+        own = {c.name: c.gate for c in examined.found}
+        shown = {n: own[n] for n in (serves, *quality.BASELINES) if n in own}
+        told = {"serving" if n == serves else n: i for n, i in shown.items()}
+        figures = {
+            f"{examined.placement}/{n}/{quality.GATE_METRIC}": i.mean for n, i in told.items()
+        }
+        both = {
+            f"{examined.placement}/{n}/{quality.GATE_METRIC}/two_windows": mean
+            for n, mean in examined.over_windows.items()
+        }
+        self.registry.log(self.parent, {}, figures | both)
 
     def end(self, decisions: dict[str, Decision]) -> None:
         warned = [f"{p}: {d.warning}" for p, d in decisions.items() if d.warning]
@@ -309,7 +337,8 @@ def known_limits(examined: Examined, challenger: quality.Contender) -> list[str]
     found = list(examined.limits)
     reached = "recall@10/items/new"
     if reached in challenger.intervals and challenger.intervals[reached].n_users:
-        found.append(f"Of new items that users took it shows {challenger.mean(reached):.1%} in ten")
+        share = challenger.mean(reached)
+        found.append(f"Of the new items that users took, {share:.1%} stood among its first ten")
     if examined.n_users < FEW_USERS:
         found.append(f"Examined on {examined.n_users:,} users only: small differences are chance")
     found.append(
@@ -321,7 +350,7 @@ def known_limits(examined: Examined, challenger: quality.Contender) -> list[str]
     return [
         *found,
         f"Labels are what was taken within {WINDOW_DAYS} days by users who were there before;"
-        " strangers are not examined, they get rec_popular",
+        " strangers are not examined, they get rec_cold_start",
         "Users could take only what they came across: what a shelf itself would change is not measured",
     ]
 

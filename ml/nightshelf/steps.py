@@ -322,6 +322,7 @@ def publish(run: Run) -> None:
             "catalogue": catalogue_of(run.attempt),
             "models": read_left(run.attempt.root / "decision.json", "evaluate"),
             "audience": audience.summary(run.attempt),
+            "fingerprints": read_left(run.attempt.root / "fingerprints.json", "evaluate"),
             "dbt_manifest_sha256": manifest_hash(run.attempt),
             **run.shop.exploration.told(),
             **pinned(run.attempt).told(),

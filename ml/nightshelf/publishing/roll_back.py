@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING
 
 from nightshelf.errors import SettingsError, StorageError
@@ -56,6 +57,9 @@ def roll_back(
     Raises SettingsError where there is no such night, StorageError where its files are not whole, and a
     sink's error: files and aliases have moved then.
     """
+    # Once before the lock: what cannot be gone back to is refused before the registry is opened, and
+    # opening it takes longer than a publication should wait.
+    prepared(_target(shop, to, _seen(shop)))
     done = _moved(shop, to, prepared)
     # Not under the lock: loading a sink takes longer than a publication would wait.
     return replace(
@@ -123,9 +127,10 @@ def models_of(home: Home, shop: str) -> Callable[[PublishedNight], Aliases]:
     """The shop's registry, as `roll_back` asks for it. Opening it takes some 5 s."""
     from nightshelf.registry import Registry
 
-    registry = Registry(home, shop)
+    opened = cache(lambda: Registry(home, shop))
 
     def prepared(target: PublishedNight) -> Aliases:
+        registry = opened()
         decisions = target.manifest.get("models") or {}
         with registry.told():
             wanted = {

@@ -25,6 +25,8 @@ OF_LISTS = {
     "diversity@10": "diversity",
     "repeat_share@10": "repeats",
 }
+FEW = 3
+"""Other contenders in a brief card."""
 WHAT_VIEWS_ARE = {
     "all": "everything users took, repeats among it",
     "new": "what users had never taken before",
@@ -57,26 +59,32 @@ class Card:
     beside: Sequence[str] = ()
     """Contenders that stand beside this version for every cohort: what it has to be better than."""
 
-    def markdown(self) -> str:
+    def markdown(self, brief: bool = False) -> str:
+        """What a reader asks first stands first. Brief: of the contenders only this version, what it has
+        to be better than, and the best few; no figures of lists."""
+        best = self._best_first()
+        shown = [c for c in best if c["name"] in (self.of, *self.beside)] if brief else best
+        if brief:
+            shown = sorted([*shown, *[c for c in best if c not in shown][:FEW]], key=best.index)
         parts = [
             f"# {prose(self.model)}",
             f"How `rec_{self.placement}` of shop {quoted(self.shop)} is ranked: view"
             f" `{self.view}`, {WHAT_VIEWS_ARE[self.view]}.",
             f"**{self.verdict}**: {prose(self.why)}.",
-            "## What it is",
-            _lines(self.made_by),
-            "## What it learnt from",
-            _lines(self.made_of),
+            "## Known limits",
+            _bullets(map(prose, self.limits)),
             "## How it was measured",
             f"On {self.n_users:,} users who took something in {self.window} and were there before,"
             " every item ranked. Whatever was examined had learnt from earlier days only; what serves has"
             " learnt from these days since. This version is in bold; in brackets the 95 % interval, by"
             " bootstrap over users.",
-            _table(["model", *COLUMNS.values()], map(self._row, self._best_first())),
-            _table(["model", *OF_LISTS.values()], map(self._list_row, self._best_first())),
+            _table(["model", *COLUMNS.values()], map(self._row, shown)),
+            "" if brief else _table(["model", *OF_LISTS.values()], map(self._list_row, shown)),
             *self._cohort_table(),
-            "## Known limits",
-            _bullets(map(prose, self.limits)),
+            "## What it learnt from",
+            _lines(self.made_of),
+            "## What it is",
+            _lines(self.made_by),
             "## To make it again",
             _lines(self.reproduce),
         ]
