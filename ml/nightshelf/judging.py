@@ -253,8 +253,8 @@ def _unexamined(reign: Reign) -> gate.Verdict:
 def _curves(ranker: Ranker, matrix: np.ndarray, hits: np.ndarray) -> dict[str, dict]:
     """How far tonight's ranker can be believed, and what it goes by."""
     scores, importances = ranker.score(matrix), ranker.importances()
-    most = list(importances)[:EXPLAINED_FEATURES]
-    columns = {name: ranker.features.index(name) for name in most}
+    most = [name for name in importances if name in ranker.needs][:EXPLAINED_FEATURES]
+    columns = {name: ranker.needs.index(name) for name in most}
     return {
         "calibration": calibration(scores, hits),
         "precision_recall": precision_recall(scores, hits),
