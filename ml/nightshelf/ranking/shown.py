@@ -2,7 +2,8 @@
 
 What stood on top was taken more because it stood there. A ranker that sees the place while it learns
 need not explain those takings by taste; when it ranks, every item counts as shown at the top, so that
-the order does not depend on what was shown. Source: Guo et al. 2019 (PAL); Zhao et al. 2019.
+the order does not depend on what was shown. Sources: Zinkevich, Rules of Machine Learning, rule 36;
+Zhao et al. 2019, whose place has a tower of its own. docs/decisions/0041 says why so.
 """
 
 from __future__ import annotations
