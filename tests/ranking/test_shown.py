@@ -170,8 +170,8 @@ def test_knowing_the_place_a_ranker_learns_what_users_want_and_not_what_was_push
     seeing, unseeing = ranker_of(*cuts), ranker_of(*map(blind, cuts))
     assert seeing.features == (*NAMES, SHOWN) and unseeing.features == tuple(NAMES)
     with_place, without = (quality(each, fresh, wanted) for each in (seeing, unseeing))
-    assert with_place > 0.95
-    assert with_place > without + 0.02
+    assert with_place > 0.9
+    assert with_place > without + 0.1
 
 
 def test_contenders_are_compared_as_if_everything_were_shown_at_the_top():

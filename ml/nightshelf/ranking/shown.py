@@ -30,7 +30,7 @@ def attach(db: duckdb.DuckDBPyConnection, pool: Pool, cut: date) -> np.ndarray |
     shown to the user in the window after the cut, before it was taken; 0 where it was not shown.
 
     None where one of the night's windows has no impressions: a ranker would take those that nobody
-    logged for items that nobody saw. About 0.3 s a million rows.
+    logged for items that nobody saw. Half a second of a core a million rows.
     """
     if not _is_logged(db):
         return None
