@@ -34,7 +34,7 @@ def parses(monkeypatch):
         return Stub()
 
     monkeypatch.setattr(room, "_parse", parse)
-    monkeypatch.setattr(room, "_read", lambda path: Stub() if path.exists() else None)
+    monkeypatch.setattr(room, "_read", lambda path, key: Stub() if path.exists() else None)
     return asked
 
 
@@ -91,5 +91,9 @@ def test_a_parse_of_the_real_project_is_read_back_whole_and_a_cut_one_is_made_an
     assert {n: m.macro_sql for n, m in again.macros.items()} == {
         n: m.macro_sql for n, m in made.macros.items()
     }
-    path.write_bytes(path.read_bytes()[:1000])
-    assert parsed(tmp_path / "kept", NIGHT, where).nodes.keys() == made.nodes.keys()
+    whole = path.read_bytes()
+    # Cut, an empty map, and one whose SQL somebody changed.
+    for spoilt in (whole[:1000], b"\x80", whole.replace(b"feat_item", b"feat_ITEM", 1)):
+        path.write_bytes(spoilt)
+        assert parsed(tmp_path / "kept", NIGHT, where).nodes.keys() == made.nodes.keys()
+        assert path.read_bytes() != spoilt

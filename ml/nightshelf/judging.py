@@ -55,12 +55,12 @@ class Examined:
     n_users: int = 0
     cohorts: list[quality.Told] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
+    curves: dict[str, dict] = field(default_factory=dict)
+    """Of tonight's ranker: calibration, precision_recall, importances, partial_dependence."""
     over_windows: dict[str, float] = field(default_factory=dict)
     """Source or ranker → nDCG@10 over this window and the one before, by which the challenger is chosen."""
     kinds: dict[str, float] = field(default_factory=dict)
     """Kind of ranker → nDCG@10 on the last cut before this window, by which the kind was chosen."""
-    curves: dict[str, dict] = field(default_factory=dict)
-    """Of tonight's ranker: calibration, precision_recall, importances, partial_dependence."""
 
     @property
     def challenger(self) -> quality.Contender | None:
@@ -231,10 +231,8 @@ def held_against(
         found[0].gate.n_users if found else 0,
         quality.cohorts_told(held),
         gate.limits(found, verdict.challenger),
-        {n: c.gate.mean for n, c in quality.rehearsed(found, rehearsal).items()}
-        if rehearsal
-        else {},
-        _curves(tonight.as_examined.ranker, held.matrix, hits) if tonight else {},
+        curves=_curves(tonight.as_examined.ranker, held.matrix, hits) if tonight else {},
+        over_windows=_over_windows(found, rehearsal),
     )
 
 
@@ -267,8 +265,8 @@ def _unexamined(reign: Reign) -> gate.Verdict:
 def _curves(ranker: Ranker, matrix: np.ndarray, hits: np.ndarray) -> dict[str, dict]:
     """How far tonight's ranker can be believed, and what it goes by."""
     scores, importances = ranker.score(matrix), ranker.importances()
-    most = list(importances)[:EXPLAINED_FEATURES]
-    columns = {name: ranker.features.index(name) for name in most}
+    most = [name for name in importances if name in ranker.needs][:EXPLAINED_FEATURES]
+    columns = {name: ranker.needs.index(name) for name in most}
     return {
         "calibration": calibration(scores, hits),
         "precision_recall": precision_recall(scores, hits),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DBT_PROJECT = PROJECT / "dbt_project"
 OF_THE_NIGHT = ("night", "as_ofs")
 """Variables that stand in SQL alone: which models there are, and what they read, is the same without."""
+SEAL_BYTES = 32
 KEPT = 8
 """Parses in the folder: a shop has one for each set of its settings, 3 MB each."""
 
@@ -34,8 +35,9 @@ def parsed(folder: Path, variables: Mapping[str, Any], arguments: Sequence[str])
 
     Raises what dbt raises about a project that it cannot read.
     """
-    path = folder / f"{_key(variables)}.msgpack"
-    return _read(path) or _written(path, _parse(arguments))
+    key = _key(variables)
+    path = folder / f"{key}.msgpack"
+    return _read(path, key) or _written(path, key, _parse(arguments))
 
 
 def _key(variables: Mapping[str, Any]) -> str:
@@ -56,14 +58,25 @@ def _files() -> list[Path]:
     return sorted(p for p in found if not any(p.is_relative_to(folder) for folder in made))
 
 
-def _read(path: Path) -> Manifest | None:
+def _read(path: Path, key: str) -> Manifest | None:
+    """None where it is not, to the last byte, what was written for that key."""
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumuro_decoder
 
-    try:
-        return Manifest.from_msgpack(path.read_bytes(), decoder=extended_mashumuro_decoder)
-    except Exception:  # whatever another version, or a cut file, makes of it
+    if not path.is_file():
         return None
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    seal, parse = content[:SEAL_BYTES], content[SEAL_BYTES:]
+    if seal != _seal(key, parse):
+        return None
+    return Manifest.from_msgpack(parse, decoder=extended_mashumuro_decoder)
+
+
+def _seal(key: str, parse: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + parse).digest()
 
 
 def _parse(arguments: Sequence[str]) -> Manifest:
@@ -75,14 +88,15 @@ def _parse(arguments: Sequence[str]) -> Manifest:
     return result.result
 
 
-def _written(path: Path, manifest: Manifest) -> Manifest:
+def _written(path: Path, key: str, manifest: Manifest) -> Manifest:
     """Keeps it, and returns it. A folder that cannot be written costs 3 s a night, and nothing else."""
     from dbt.parser.manifest import extended_mashumaro_encoder
 
     incoming = path.with_suffix(f".{os.getpid()}.incoming")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        incoming.write_bytes(manifest.to_msgpack(extended_mashumaro_encoder))
+        parse = manifest.to_msgpack(extended_mashumaro_encoder)
+        incoming.write_bytes(_seal(key, parse) + parse)
         incoming.replace(path)
         _thin_out(path.parent)
     except OSError:

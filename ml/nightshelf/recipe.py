@@ -61,7 +61,7 @@ class Recipe:
 
     def fits(self, features: list[str]) -> bool:
         """Can it be scored on tonight's features? A changed feature list retires old rankers."""
-        return self.ranker is None or list(self.ranker.features) == features
+        return self.ranker is None or list(self.ranker.needs) == features
 
     def fingerprint(self) -> str:
         """sha256 hex of everything that decides the order of what serves."""

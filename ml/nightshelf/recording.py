@@ -20,6 +20,7 @@ from nightshelf.night import ROLES, WINDOW_DAYS, Night
 from nightshelf.paths import Attempt
 from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
+from nightshelf.ranking.shown import SHOWN
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.registry import Registry, pictures
 from nightshelf.registry.card import Card, prose, quoted, shortened
@@ -200,7 +201,7 @@ class Record:
             verdict=verdict.capitalize(),
             why=why,
             made_by=[
-                *self._kinds(recipe),
+                *self._kinds(examined, recipe),
                 *parameters(recipe, pinned(self.attempt).settings).items(),
             ],
             made_of=self._made_of(recipe),
@@ -233,6 +234,8 @@ class Record:
             newest = ", ".join(str(self.night.as_of(r)) for r in ("train_1", "evaluate"))
             told.append(("labels, as examined", f"{WINDOW_DAYS} days after each of {cuts}"))
             told.append(("labels, as it serves", f"{WINDOW_DAYS} days after each of {newest}"))
+            if SHOWN in recipe.ranker.features:
+                told.append((SHOWN, "where an item was shown; ranked as if all were at the top"))
         return told
 
     def _reproduce(self) -> list[tuple[str, object]]:

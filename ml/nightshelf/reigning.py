@@ -77,7 +77,7 @@ def _lacks(recipe: Recipe, sources: Sequence[str], features: list[str]) -> str:
         return "" if recipe.source in sources else f"source {recipe.source} is gone"
     if recipe.fits(features):
         return ""
-    gone = [name for name in recipe.ranker.features if name not in features]
+    gone = [name for name in recipe.ranker.needs if name not in features]
     if gone:
         more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
         return f"its features {', '.join(gone[:3])}{more} are gone"

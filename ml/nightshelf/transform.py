@@ -55,6 +55,8 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
         raise result.exception  # dbt was ended from without; it did not fail
     if not result.success:
         raise _failure(visit, result, attempt)
+    if not result.result.results:
+        raise _unreadable(visit, RuntimeError("no model was built"), attempt)
     return len(result.result.results)
 
 

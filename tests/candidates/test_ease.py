@@ -87,3 +87,17 @@ def test_a_matrix_without_an_inverse_names_the_setting():
     rows = [(f"u{n:03d}", item, 1) for n in range(200) for item in "abc"]
     with pytest.raises(ModelError, match=r"3 × 3 matrix(.|\n)*raise regularization in \[ease\]"):
         fitted(shop(rows), regularization=1e-30)
+
+
+def test_weights_whose_products_no_float_holds_say_nothing_and_break_nothing():
+    """sparse_dot_topn ends the process over a product that is 0."""
+    rng = np.random.default_rng(0)
+    there = rng.random((40, 39)) < 0.4
+    weights = np.where(rng.random(39) < 0.5, 1e-25, 1.0)
+    users, items = np.nonzero(there)
+    found = Interactions.from_arrays(
+        [f"u{u}" for u in users], [f"i{i:02d}" for i in items],
+        np.where(weights[items] < 1, 16_000, 17_499), None, 17_500,
+    )  # fmt: skip
+    model = Ease(EaseParams(half_life_days=0.5, min_buyers=1)).fit(found)
+    assert set(model.items[model.active]) == {f"i{i:02d}" for i in np.flatnonzero(weights == 1)}

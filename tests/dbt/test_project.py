@@ -26,7 +26,7 @@ COUNTING = (
     "audience_counts", "user_profiles", "user_interest_history", "user_interest_forecast",
     "user_churn_risk", "audiences", "feat_arrivals", "feat_item_price", "feat_first_takings", "feat_placements",
     "rec_cart", "rec_next_category", "rec_trending", "rec_new_arrivals", "rec_on_sale", "rec_cold_start",
-    "user_churn_risk", "audiences", "int_list_events", "fct_impressions", "int_shelves_replayed",
+    "user_churn_risk", "audiences", "int_list_events", "int_exposures", "fct_impressions", "int_shelves_replayed",
     "rpt_online_quality", "rpt_impressions", "ruled_candidates", "item_responses", "int_users_described",
     "feat_first_takings_by_region",
 )  # fmt: skip

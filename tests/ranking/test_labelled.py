@@ -8,7 +8,7 @@ import pytest
 from nightshelf.dataset import Interactions
 from nightshelf.dataset.interactions import day_number
 from nightshelf.evaluation.split import labels
-from nightshelf.ranking import features
+from nightshelf.ranking import features, shown
 from nightshelf.ranking.labelled import labelled
 from nightshelf.ranking.pool import Pool
 
@@ -31,6 +31,7 @@ def cut_of(known: Interactions, monkeypatch, burst: float = 2.0):
     monkeypatch.setattr(
         features, "attach", lambda db, pool, as_of: np.zeros((len(pool), 1), np.float32)
     )
+    monkeypatch.setattr(shown, "attach", lambda db, pool, cut: None)
     seen = known.before(FIRST)
     wanted = labels(seen, known.window(FIRST, END), "all")
     n = len(wanted.users)

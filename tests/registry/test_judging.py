@@ -15,6 +15,7 @@ from nightshelf.judging import (
     settle,
 )
 from nightshelf.night import Night
+from nightshelf.ranking.shown import SHOWN
 from nightshelf.readiness import Placement
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.recording import Record, roles_tonight
@@ -165,6 +166,16 @@ def test_a_version_is_never_called_promoted_before_its_alias_stands(bench, monke
         "Promotion under way",
         {"promoted": "Promoted"}.get(verdict, "Not promoted, since its night was killed before"),
     )
+
+
+def test_a_ranker_that_has_learnt_where_items_were_shown_is_asked_for_its_other_features(bench):
+    """The night has no place for rows that it ranks: such a ranker is scored, kept and scored again, and
+    its card says so."""
+    seeing = logistic_ranker(0.3, (*FEATURES, SHOWN))
+    assert bench.night(ranker=seeing).promoted
+    assert "shown: `where an item was shown;" in bench.version(1).description
+    reign = find_reign(bench.registry, "for_you", NIGHT, SOURCES, list(FEATURES))
+    assert reign.recipe.ranker.features == (*FEATURES, SHOWN)
 
 
 # ------------------------------------------------------------------ the user is in charge

@@ -387,3 +387,15 @@ def test_a_database_whose_making_was_killed_is_made_anew(tmp_path):
         left.execute("create table experiments (experiment_id integer)")
     assert Registry(home, "shop").experiment
     assert not (home.mlflow / ".incoming.db").exists()
+
+
+@pytest.mark.parametrize("how", ["gone", "a link to nothing"])
+def test_a_database_that_is_lost_beside_its_artefacts_is_not_made_anew(tmp_path, how):
+    """Every champion would be forgotten, and tonight's model crowned."""
+    home = Home(tmp_path)
+    (home.mlflow / "artifacts").mkdir(parents=True)
+    if how != "gone":
+        (home.mlflow / "mlflow.db").symlink_to(tmp_path / "not mounted" / "mlflow.db")
+    with pytest.raises(StorageError, match=f"is {how}(.|\n)*Restore mlflow.db"):
+        Registry(home, "shop")
+    assert not (home.mlflow / "mlflow.db").exists()

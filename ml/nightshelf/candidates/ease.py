@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from nightshelf.candidates.base import NO, CandidateModel, cores, enough_buyers, one_blas_thread
 from nightshelf.candidates.params import MOST_REGULARIZATION, need
-from nightshelf.candidates.sparse import csr_arrays, csr_of
+from nightshelf.candidates.sparse import csr_arrays, csr_of, without_traces
 from nightshelf.dataset.interactions import Interactions
 from nightshelf.errors import ModelError
 
@@ -63,7 +63,7 @@ class Ease(CandidateModel):
     Params: ClassVar[type] = EaseParams
 
     def _fit(self, interactions: Interactions) -> None:
-        values = interactions.matrix(self.params.half_life_days or None, log=True)
+        values = without_traces(interactions.matrix(self.params.half_life_days or None, log=True))
         self.active = _most_bought(values, self.params)
         self.profile = values[:, self.active]
         with one_blas_thread():

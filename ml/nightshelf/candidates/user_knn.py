@@ -18,7 +18,7 @@ from nightshelf.candidates.base import NO, CandidateModel
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
 from nightshelf.candidates.similarity import nearest
-from nightshelf.candidates.sparse import csr_arrays, csr_of
+from nightshelf.candidates.sparse import csr_arrays, csr_of, without_traces
 from nightshelf.candidates.weighting import rarity, unit_rows
 from nightshelf.dataset.interactions import Interactions
 
@@ -136,7 +136,7 @@ def _by_pearson(rows: csr_matrix, k: int) -> csr_matrix:
     # Who takes everything alike deviates by a rounding only, and correlates with nobody.
     varied = deviations > 1e-6 * np.sqrt(squares)
     scales = np.where(varied, 1.0 / np.where(varied, deviations, 1.0), 0.0)
-    vectors = (diags(scales) @ rows).tocsr().astype(np.float32)
+    vectors = without_traces((diags(scales) @ rows).tocsr().astype(np.float32))
     shifts = (np.sqrt(n_items) * means * scales).astype(np.float32)
 
     def correlation(users: np.ndarray, others: np.ndarray, products: np.ndarray) -> np.ndarray:

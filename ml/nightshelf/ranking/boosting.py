@@ -41,12 +41,14 @@ class BoostingParams:
 
     def __post_init__(self) -> None:
         for key in ("rounds", "patience", "min_rows_in_leaf"):
-            need(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
-        need(self.leaves >= 2, "leaves", self.leaves, "2 or more")
-        need(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+            need(1 <= getattr(self, key) < 2**31, key, getattr(self, key), "1 to 2147483647")
+        need(2 <= self.leaves <= 131_072, "leaves", self.leaves, "2 to 131072")
+        need(
+            0 < self.learning_rate <= 10, "learning_rate", self.learning_rate, "above 0, at most 10"
+        )
         need(self.l2 >= 0, "l2", self.l2, "0 or more")
         for key in ("feature_share", "row_share"):
-            need(0 < getattr(self, key) <= 1, key, getattr(self, key), "above 0, at most 1")
+            need(0.001 <= getattr(self, key) <= 1, key, getattr(self, key), "0.001 to 1")
         need(2 <= self.bins <= 255, "bins", self.bins, "2 to 255")
 
 

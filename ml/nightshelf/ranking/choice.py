@@ -22,6 +22,7 @@ from nightshelf.ranking.labelled import LabelledCut
 from nightshelf.ranking.logistic import Logistic, LogisticParams
 from nightshelf.ranking.ranker import KINDS, Ranker
 from nightshelf.ranking.rows import TrainingRows, joined, sampled
+from nightshelf.ranking.shown import SHOWN
 from nightshelf.warehouse import cores
 
 K = 10
@@ -46,7 +47,7 @@ class RankerParams:
     def __post_init__(self) -> None:
         for key in ("negatives_per_positive", "min_positives", "min_positives_to_boost"):
             need(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
-        need(self.seed >= 0, "seed", self.seed, "0 or more")
+        need(0 <= self.seed < 2**32 - 100, "seed", self.seed, "from 0 to 4294967195")
         need(self.burst == 0 or self.burst >= 1, "burst", self.burst, "0, or 1 or more")
         need(self.max_rows >= 1000, "max_rows", self.max_rows, "1000 or more")
 
@@ -106,6 +107,8 @@ class Lesson:
     cut: LabelledCut | None
     """All its rows, to compare contenders on: a gigabyte for a million rows and a hundred features, so
     none where that is not wanted."""
+    has_shown: bool = False
+    """Do its rows say where items were shown? All of a night's lessons do, or none."""
 
 
 def lesson(cut: LabelledCut, params: RankerParams, number: int, compared: bool = True) -> Lesson:
@@ -118,8 +121,9 @@ def lesson(cut: LabelledCut, params: RankerParams, number: int, compared: bool =
         params.negatives_per_positive,
         params.max_rows,
         params.seed + number,
+        cut.shown,
     )
-    return Lesson(rows, cut.unproposed(), cut if compared else None)
+    return Lesson(rows, cut.unproposed(), cut if compared else None, cut.shown is not None)
 
 
 def train(
@@ -130,6 +134,7 @@ def train(
 ) -> Trained:
     """`lessons` oldest first. With one there is nothing to compare on: the logistic ranker.
 
+    `names` are those of the cuts' matrices; a ranker that learns where items were shown has `shown` too.
     `newest` is the cut that the ranker is examined on. It takes no part in the choice; what serves
     learns from it and from the youngest of `lessons`: labels of the season, and as many of them.
     """
@@ -139,11 +144,14 @@ def train(
     parts = [each.rows for each in lessons]
     if not parts or not joined(parts).suffice(settings.ranker.min_positives):
         return Trained(None, {}, counted)
+    names = (*names, SHOWN) if lessons[0].has_shown else tuple(names)
     subjects = [parts]
     if newest is not None:
         subjects.append([parts[-1]] + [newest.rows] * bool(newest.rows.n_positives))
-    chosen, compared, rehearsal = _compared(lessons, tuple(names), settings)
+    chosen, compared, rehearsal = _compared(lessons, names, settings)
     rankers = _learnt(chosen, [joined(subject) for subject in subjects], settings)
+    if lessons[-1].has_shown and lessons[-1].cut is not None:
+        rankers = [_levelled(ranker, lessons[-1].cut) for ranker in rankers]
     return Trained(rankers[0], compared, counted, rehearsal, rankers[-1])
 
 
@@ -184,8 +192,8 @@ def _chosen(
         models = dict(
             zip(fits, pool.map(lambda fit: fit(earlier, later), fits.values()), strict=True)
         )
-    raws = {kind: model.raw(last.matrix) for kind, model in models.items()}
     contenders = {kind: Ranker(names, (kind,), (model,), (1.0,)) for kind, model in models.items()}
+    raws = {kind: contender.raw(last.matrix) for kind, contender in contenders.items()}
     per_user = {kind: last.quality(raw, K) for kind, raw in raws.items()}
     trees = max((k for k in KINDS if k != "logistic"), key=lambda k: _mean(per_user[k]))
     kinds = ("logistic", trees)
@@ -236,6 +244,20 @@ def _platt(raw: np.ndarray, taken: np.ndarray) -> tuple[float, float]:
     model.fit(((raw - centre) / spread)[:, None], taken)
     slope = max(float(model.coef_[0, 0]) / spread, 1e-6)
     return slope, float(model.intercept_[0]) - slope * centre
+
+
+def _levelled(ranker: Ranker, cut: LabelledCut) -> Ranker:
+    """With the offset at which the mean chance is the share that was taken. Rows are scored as if all
+    were at the top, where few were learnt from: how much is taken there differs from fit to fit."""
+    from scipy.optimize import brentq
+
+    odds = ranker.slope * ranker.raw(cut.matrix)
+    share, far = float(cut.taken.mean()), 50 + float(np.abs(odds).max())
+
+    def too_much(offset: float) -> float:
+        return float(np.mean(1 / (1 + np.exp(-(offset + odds))))) - share
+
+    return replace(ranker, offset=brentq(too_much, -far, far))
 
 
 def _learnt(

@@ -85,12 +85,14 @@ def attach(db: duckdb.DuckDBPyConnection, pool: Pool, as_of: date) -> np.ndarray
     first = matrix.shape[1] - 2 * len(sources)
     for position, source in enumerate(sources):
         matrix[:, first + 2 * position] = _within_user(pool, pool.scores[source])
-        ranks = pool.ranks[source].astype(np.float32)
-        # 1 at the top, falling slowly, 0 where the source did not propose the row.
-        matrix[:, first + 2 * position + 1] = np.where(
-            ranks > 0, 1 / np.log2(1 + np.maximum(ranks, 1)), 0
-        )
+        matrix[:, first + 2 * position + 1] = near_top(pool.ranks[source])
     return matrix
+
+
+def near_top(ranks: np.ndarray) -> np.ndarray:
+    """(n_rows,) float32: 1 at the top, falling slowly, 0 where the rank is 0: not on the list."""
+    ranks = ranks.astype(np.float32)
+    return np.where(ranks > 0, 1 / np.log2(1 + np.maximum(ranks, 1)), 0)
 
 
 def _attach_tables(

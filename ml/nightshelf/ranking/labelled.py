@@ -13,7 +13,7 @@ from nightshelf.candidates.lately import brought_by_a_burst
 from nightshelf.dataset.interactions import Interactions, day_number, positions
 from nightshelf.evaluation import METRICS
 from nightshelf.evaluation.split import Labels
-from nightshelf.ranking import features
+from nightshelf.ranking import features, shown
 from nightshelf.ranking.pool import Pool
 
 
@@ -29,6 +29,9 @@ class LabelledCut:
     says what that day was like, and a ranker that learnt from it would offer the item, and its like, to
     everybody."""
     labels: Labels
+    shown: np.ndarray | None = None
+    """(n_rows,) float32, shown.attach of the window: to learn from, and never to rank by. None where the
+    shop does not log it."""
 
     def quality(self, scores: np.ndarray, k: int) -> np.ndarray:
         """(n_users,) nDCG@k; NaN for a user with nothing relevant."""
@@ -53,7 +56,8 @@ def labelled(
     hits = taken(pool, wanted.relevant)
     crowd = brought_by_a_burst(known, day_number(as_of), burst)
     brought = _over(pool, crowd, known.users, known.items)
-    return LabelledCut(pool, matrix, hits, ~(hits & taken(pool, brought)), wanted)
+    teaches = ~(hits & taken(pool, brought))
+    return LabelledCut(pool, matrix, hits, teaches, wanted, shown.attach(db, pool, as_of))
 
 
 def taken(pool: Pool, relevant: csr_matrix) -> np.ndarray:

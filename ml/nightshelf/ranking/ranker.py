@@ -10,6 +10,7 @@ import numpy as np
 from nightshelf.dataset.interactions import pack_ids, unpack_ids
 from nightshelf.ranking.boosting import Boosted
 from nightshelf.ranking.logistic import Logistic
+from nightshelf.ranking.shown import AT_THE_TOP, SHOWN
 
 KINDS: dict[str, type[Logistic] | type[Boosted]] = {
     "logistic": Logistic,
@@ -18,6 +19,8 @@ KINDS: dict[str, type[Logistic] | type[Boosted]] = {
     "lightgbm_lambdarank": Boosted,
 }
 """The simplest first: of equals the first is taken."""
+BATCH_ROWS = 200_000
+"""Rows that are copied at a time to put `shown` beside them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +41,27 @@ class Ranker:
     def kind(self) -> str:
         return " + ".join(self.kinds)
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The features that are asked of a row that is ranked: all but `shown`."""
+        return tuple(name for name in self.features if name != SHOWN)
+
+    def all_at_the_top(self, matrix: np.ndarray) -> np.ndarray:
+        """(n_rows, n_features) of the (n_rows, n_needs) asked for: as if each row were shown at the top."""
+        if self.needs == self.features:
+            return matrix
+        at_the_top = np.full(len(matrix), AT_THE_TOP, dtype=matrix.dtype)
+        return np.column_stack([matrix, at_the_top])
+
     def raw(self, matrix: np.ndarray) -> np.ndarray:
-        """(n_rows,) float64: the order, in units of its own. A row's value depends on it alone."""
+        """(n_rows,) float64 over (n_rows, n_needs): the order, in units of its own. A row's value depends
+        on it alone."""
         found = np.zeros(len(matrix))
-        for member, weight in zip(self.members, self.weights, strict=True):
-            found += weight * member.raw(matrix)
+        for first in range(0, len(matrix), BATCH_ROWS):
+            batch = slice(first, first + BATCH_ROWS)
+            rows = self.all_at_the_top(matrix[batch])
+            for member, weight in zip(self.members, self.weights, strict=True):
+                found[batch] += weight * member.raw(rows)
         return found
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
@@ -52,6 +71,7 @@ class Ranker:
     def contributions(self, matrix: np.ndarray) -> np.ndarray:
         """(n_rows, n_features + 1) float64, log odds: what each feature adds to a row's score, and last
         what every row has. A row's sum is the log odds of its `score`."""
+        matrix = self.all_at_the_top(matrix)
         found = np.zeros((len(matrix), len(self.features) + 1))
         for member, weight in zip(self.members, self.weights, strict=True):
             found += weight * member.contributions(matrix)

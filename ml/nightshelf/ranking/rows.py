@@ -15,7 +15,7 @@ class TrainingRows:
     """Rows of (user, item), those of one user side by side."""
 
     matrix: np.ndarray
-    """(n_rows, n_features) float32."""
+    """(n_rows, n_features) float32; last `shown`, where the shop logs what it shows."""
     taken: np.ndarray
     """(n_rows,) bool: did the user take the item in the window after the cut?"""
     groups: np.ndarray
@@ -47,11 +47,13 @@ def sampled(
     negatives_per_positive: int,
     max_rows: int,
     seed: int,
+    shown: np.ndarray | None = None,
 ) -> TrainingRows:
     """All rows that teach and have a label, and for each of them so many of the others, `max_rows`
     together.
 
-    A shop with more labels than that is learnt from a share of its users.
+    A shop with more labels than that is learnt from a share of its users. What was shown and not taken
+    is thinned out like the rest: kept more often it would look less wanted than it is.
     """
     generator = np.random.default_rng(seed)
     taken = taken & teaches
@@ -63,7 +65,8 @@ def sampled(
     kept = np.sort(np.concatenate([positives, chosen]))
     groups = np.bincount(pool.user_codes[kept], minlength=len(pool.users))
     share = wanted / len(negatives) if len(negatives) else 1.0
-    return TrainingRows(matrix[kept], taken[kept], groups[groups > 0].astype(np.int32), share)
+    learnt = matrix[kept] if shown is None else np.column_stack([matrix[kept], shown[kept]])
+    return TrainingRows(learnt, taken[kept], groups[groups > 0].astype(np.int32), share)
 
 
 def _some_users(

@@ -88,7 +88,7 @@ def _ranker(path: Path, content: bytes) -> Ranker:
     arrays = parse_npz(content, path)
     try:
         ranker = Ranker.from_arrays(arrays)
-        scores = ranker.score(np.zeros((1, len(ranker.features)), dtype=np.float32))
+        scores = ranker.score(np.zeros((1, len(ranker.needs)), dtype=np.float32))
         if scores.shape != (1,) or not np.isfinite(scores).all():
             raise ValueError(f"it scores a row as {scores}")
     except ModelError:

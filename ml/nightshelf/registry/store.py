@@ -84,10 +84,11 @@ class Registry:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
-        home.mlflow.mkdir(parents=True, exist_ok=True)
-        _refuse_emptied(home)
         self.shop = shop
         self.uri = home.mlflow_uri
+        with self.told():
+            home.mlflow.mkdir(parents=True, exist_ok=True)
+        _refuse_emptied(home)
         self.artifacts = home.mlflow / "artifacts" / shop
         self._lock = FileLock(home.mlflow / f".{shop}.lock", timeout=LOCK_SECONDS)
         # Two first nights of a home must not both make its tables.
@@ -439,9 +440,15 @@ def _in_words(uri: str, error: Exception) -> NightshelfError:
 
 
 def _refuse_emptied(home: Home) -> None:
-    """An empty file would be taken for a new database, and every champion be forgotten."""
+    """A database that is gone, empty or another's would be made anew, and every champion be forgotten."""
     path = home.mlflow / "mlflow.db"
-    if path.is_file() and not path.stat().st_size and (home.mlflow / "artifacts").exists():
+    if path.is_symlink() and not path.exists():
+        raise StorageError(f"MLflow's database {path} is a link to nothing.", RESTORE)
+    if not (home.mlflow / "artifacts").exists():
+        return
+    if not path.exists():
+        raise StorageError(f"MLflow's database {path} is gone, though it has artefacts.", RESTORE)
+    if path.is_file() and not path.stat().st_size:
         raise StorageError(f"MLflow's database {path} is empty, though it has artefacts.", RESTORE)
 
 

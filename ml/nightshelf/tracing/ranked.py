@@ -82,8 +82,10 @@ class Ranked:
         if self.recipe.ranker is None or self.matrix is None:
             return []
         row = self.matrix[self.row : self.row + 1]
-        *terms, base = self.recipe.ranker.contributions(row)[0].tolist()
-        named = zip(self.recipe.ranker.features, row[0].tolist(), terms, strict=True)
+        ranker = self.recipe.ranker
+        *terms, base = ranker.contributions(row)[0].tolist()
+        values = ranker.all_at_the_top(row)[0].tolist()
+        named = zip(ranker.features, values, terms, strict=True)
         found = sorted((Contribution(*n) for n in named), key=lambda c: -abs(c.log_odds))
         return [*found, Contribution("every row", float("nan"), base)]
 
