@@ -605,7 +605,10 @@ _FREE = "Free space there (old folders in attempts/ may go), then rerun; yesterd
 _DISK = "Check the disk (dmesg, SMART), then rerun; yesterday's shelves stand."
 _PERMIT = "Let this user write there, or choose another --home, then rerun."
 _WAIT = "Let that process finish, or end it, then rerun this step."
-_MEMORY = "Set NIGHTSHELF_MEMORY lower (DuckDB then spills to disk), or give the machine more."
+_MEMORY = (
+    "Set NIGHTSHELF_MEMORY lower where the machine ran out (DuckDB then spills to disk), higher where"
+    " DuckDB did; or give the machine more."
+)
 
 
 def _first(text: str) -> str:

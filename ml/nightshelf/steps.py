@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from expectations import DoorContext
 
 
+SHOP = "shop.json"
+"""In an attempt: the shop file as it was when the attempt began."""
+
+
 @dataclass(frozen=True)
 class Run:
     """What every step is given."""
@@ -61,6 +65,7 @@ def open_night(home: Home, shop_file: Path, night: date) -> Run:
         except FileExistsError:
             continue
     run = _run(home, shop, shop_file, night, number)
+    write_json(run.attempt.root / SHOP, shop.model_dump(mode="json"))
     going_by = pin(home, shop.name, run.attempt)
     if going_by.warning:
         console.print(f"Warning: {going_by.warning}", markup=False)
@@ -125,6 +130,8 @@ def _recorded(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
     started, cpu = time.perf_counter(), time.process_time()
     record: dict[str, Any] = {"stage": name, "rows": None, "told": ""}
     with progress(name) as shown:
+        for line in _other_settings(run):
+            shown.say(line)
         yield shown, record
     record["seconds"] = round(time.perf_counter() - started, 2)
     record["cpu_seconds"] = round(time.process_time() - cpu, 2)
@@ -134,6 +141,22 @@ def _recorded(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
     console.print(
         f"✓ {name:<13} {record['seconds']:>6.1f} s {rows:>17}  {record['told']}", markup=False
     )
+
+
+def _other_settings(run: Run) -> Iterator[str]:
+    """A warning where the shop file is not what it was when the attempt began: its steps then go by
+    different settings, and the manifest tells the last ones."""
+    path = run.attempt.root / SHOP
+    if not path.exists():
+        return
+    before, now = read_json(path), run.shop.model_dump(mode="json")
+    changed = sorted(key for key in now.keys() | before.keys() if now.get(key) != before.get(key))
+    if changed:
+        yield (
+            f"Warning: {run.shop_file} has other {', '.join(changed)} than when attempt"
+            f" {run.attempt.number} began. What steps have made goes by the old ones; `nightshelf open`"
+            " begins an attempt that goes by the new ones alone."
+        )
 
 
 def _in_order(run: Run, name: str) -> None:

@@ -2,35 +2,65 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import duckdb
 from filelock import FileLock, Timeout
 
-from nightshelf.errors import WarehouseLocked
+from nightshelf.errors import SettingsError, WarehouseLocked
 from nightshelf.paths import Attempt, ShopHome
 
-MEMORY_LIMIT = os.environ.get("NIGHTSHELF_MEMORY", "3GB")
-"""DuckDB spills to the home beyond this; the models need the rest of a 4 GB night."""
-LOCK_SECONDS = float(os.environ.get("NIGHTSHELF_LOCK_SECONDS", "600"))
-"""How long a night waits for another that is writing: a demo night takes a minute."""
+MEMORY = re.compile(r"\d+(\.\d+)? ?([KMGT]i?B|%)", re.IGNORECASE)
+
+
+def memory_limit() -> str:
+    """NIGHTSHELF_MEMORY: beyond it DuckDB spills to the home; the models need the rest of a 4 GB night."""
+    told = os.environ.get("NIGHTSHELF_MEMORY") or "3GB"
+    return told if MEMORY.fullmatch(told) else _refused("NIGHTSHELF_MEMORY", told, "such as 3GB")
+
+
+def lock_seconds() -> float:
+    """NIGHTSHELF_LOCK_SECONDS: how long a night waits for another that is writing. A demo night takes a
+    minute."""
+    told = os.environ.get("NIGHTSHELF_LOCK_SECONDS") or "600"
+    try:
+        seconds = float(told)
+    except ValueError:
+        seconds = -1.0
+    return (
+        seconds
+        if 0 <= seconds < math.inf
+        else _refused("NIGHTSHELF_LOCK_SECONDS", told, "0 or more")
+    )
 
 
 def cores() -> int:
     """Cores this process may use: NIGHTSHELF_THREADS, else all. Results do not depend on it."""
-    if os.environ.get("NIGHTSHELF_THREADS"):
-        return int(os.environ["NIGHTSHELF_THREADS"])
+    told = os.environ.get("NIGHTSHELF_THREADS")
+    if told:
+        return (
+            int(told)
+            if told.isdecimal() and int(told)
+            else _refused("NIGHTSHELF_THREADS", told, "1 or more")
+        )
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _refused(name: str, told: str, wanted: str) -> NoReturn:
+    raise SettingsError(f"{name} is {told!r}.", f"Give {wanted}, or unset it.")
 
 
 def _configure(db: duckdb.DuckDBPyConnection, spill: Path) -> None:
     db.execute("set TimeZone = 'UTC'")
     db.execute("set enable_progress_bar = false")
     db.execute(f"set threads = {cores()}")
-    db.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+    db.execute(f"set memory_limit = '{memory_limit()}'")
     db.execute("set temp_directory = ?", [str(spill)])
 
 
@@ -80,12 +110,12 @@ def _held(lock: Path, what: str, who: str) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     holder = lock.with_suffix(".holder")
     try:
-        with FileLock(lock, timeout=LOCK_SECONDS):
+        with FileLock(lock, timeout=lock_seconds()):
             holder.write_text(f"{who}, process {os.getpid()}")
             yield
     except Timeout:
         raise WarehouseLocked(
-            f"{what} by {_read(holder)}; waited {LOCK_SECONDS:.0f} s.",
+            f"{what} by {_read(holder)}; waited {lock_seconds():.0f} s.",
             "Let that process finish, or end it, then rerun this step.",
         ) from None
 

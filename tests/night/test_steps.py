@@ -11,6 +11,7 @@ from nightshelf.paths import Home
 from nightshelf.progress import Progress
 from nightshelf.publishing.nights import PublishedNight
 from nightshelf.storage import sha256_of, write_json
+from tests.support import small_shops
 
 SHOP = """
 name = "corner"
@@ -67,3 +68,14 @@ def test_a_damaged_night_before_is_no_measure_and_that_is_said(before, capsys):
     (before.path / "rec_for_you.parquet").write_bytes(b"shelg")
     assert steps._whole(before, Progress("door_shelves")) is None
     assert "rec_for_you.parquet: its sha256" in capsys.readouterr().out
+
+
+def test_a_shop_file_that_changed_since_the_attempt_began_is_told_by_its_keys(tmp_path, capsys):
+    shop_file = small_shops.FIVE_ITEMS.write(tmp_path)
+    run = steps.open_night(Home(tmp_path / "home"), shop_file, small_shops.NIGHT)
+    steps.ingest(run)
+    assert "Warning" not in capsys.readouterr().out
+    shop_file.write_text(shop_file.read_text() + "[placements]\nk = 7\n")
+    steps.ingest(steps.resume(run.home, shop_file, small_shops.NIGHT, 1))
+    told = capsys.readouterr().out
+    assert f"Warning: {shop_file} has other placements than when attempt 1 began" in told

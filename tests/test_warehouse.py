@@ -1,0 +1,50 @@
+"""What the environment says of the machine is checked before anybody relies on it."""
+
+import pytest
+
+from nightshelf.errors import SettingsError
+from nightshelf.warehouse import cores, lock_seconds, memory_limit
+
+OF = {
+    "NIGHTSHELF_THREADS": cores,
+    "NIGHTSHELF_MEMORY": memory_limit,
+    "NIGHTSHELF_LOCK_SECONDS": lock_seconds,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "meant"),
+    [
+        ("NIGHTSHELF_THREADS", "3", 3),
+        ("NIGHTSHELF_MEMORY", "1.5GB", "1.5GB"),
+        ("NIGHTSHELF_MEMORY", "500 MiB", "500 MiB"),
+        ("NIGHTSHELF_MEMORY", "80%", "80%"),
+        ("NIGHTSHELF_LOCK_SECONDS", "0", 0),
+        ("NIGHTSHELF_LOCK_SECONDS", "0.3", 0.3),
+        ("NIGHTSHELF_LOCK_SECONDS", "", 600),
+    ],
+)
+def test_what_is_set_is_meant(monkeypatch, name, told, meant):
+    monkeypatch.setenv(name, told)
+    assert OF[name]() == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("NIGHTSHELF_THREADS", "0"),
+        ("NIGHTSHELF_THREADS", "-1"),
+        ("NIGHTSHELF_THREADS", "two"),
+        ("NIGHTSHELF_MEMORY", "tiny"),
+        ("NIGHTSHELF_MEMORY", "3"),
+        ("NIGHTSHELF_MEMORY", "1GB'; drop table x; --"),
+        ("NIGHTSHELF_LOCK_SECONDS", "abc"),
+        ("NIGHTSHELF_LOCK_SECONDS", "nan"),
+        ("NIGHTSHELF_LOCK_SECONDS", "inf"),
+        ("NIGHTSHELF_LOCK_SECONDS", "-5"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name(monkeypatch, name, told):
+    monkeypatch.setenv(name, told)
+    with pytest.raises(SettingsError, match=f"{name} is (.|\\n)*or unset it"):
+        OF[name]()
