@@ -109,7 +109,9 @@ class Record:
         tags = {"placement": placement, "role": contender.name}
         run = self._run(f"{placement}: {contender.name}", tags)
         made_with = parameters(contender.recipe, pinned(self.attempt).settings)
-        kinds = {f"{placement}/kinds/{kind}": v for kind, v in examined.kinds.items()}
+        # MLflow takes no plus sign in a name.
+        named = {kind.replace(" + ", " and "): v for kind, v in examined.kinds.items()}
+        kinds = {f"{placement}/kinds/{kind}": v for kind, v in named.items()}
         self.registry.log(run, made_with, kinds if contender.name == RANKER else {})
         return run
 

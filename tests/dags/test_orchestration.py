@@ -190,7 +190,8 @@ def test_a_run_whose_process_died_does_not_stay_active(home):
 
 
 PARENT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from pathlib import Path
 from nightshelf.orchestration import children
 with children(Path(sys.argv[1])) as start:
