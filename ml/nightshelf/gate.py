@@ -90,7 +90,7 @@ def judge(
         against.append(Comparison(CHAMPION, challenger.less(champion)))
     others = [a.told for a in against if a.against != CHAMPION and a.told not in because]
     where = "on the newest window " if others and " over two windows" in because else ""
-    told = "; ".join([because, *(where + other for other in others)])
+    told = "; ".join([because, *([where + "; ".join(others)] if others else [])])
     if failed:
         return _refused(challenger.name, told, tuple(against), champion, bars, baseline)
     if champion is None:
