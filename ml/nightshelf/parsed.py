@@ -42,10 +42,15 @@ def parsed(folder: Path, variables: Mapping[str, Any], arguments: Sequence[str])
 
 def _key(variables: Mapping[str, Any]) -> str:
     """sha256 over all that a parse hangs on: the project's files, variables, dbt's versions."""
-    digest = hashlib.sha256()
     told = {name: value for name, value in variables.items() if name not in OF_THE_NIGHT}
     packages = {name: version(name) for name in ("dbt-core", "dbt-duckdb", "dbt-adapters")}
-    digest.update(json.dumps([told, packages], sort_keys=True).encode())
+    hangs_on = json.dumps([told, packages, project_sha256()], sort_keys=True)
+    return hashlib.sha256(hangs_on.encode()).hexdigest()
+
+
+def project_sha256() -> str:
+    """Over the names and contents of the project's files."""
+    digest = hashlib.sha256()
     for path in _files():
         digest.update(f"\0{path.relative_to(DBT_PROJECT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from nightshelf.following import FOLLOWED_DAYS
 from nightshelf.ingest.adapters import adapter_for
 from nightshelf.model_settings import ModelSettings
 from nightshelf.night import ROLES, Night
-from nightshelf.parsed import DBT_PROJECT, parsed
+from nightshelf.parsed import DBT_PROJECT, parsed, project_sha256
 from nightshelf.paths import Attempt
 from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
@@ -43,6 +43,7 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
         # A test runs in the visit that has all it compares: at prepare there are no shelves yet.
         "--indirect-selection", "cautious" if visit == "prepare" else "eager", *where,
     ]  # fmt: skip
+    _same_project(visit, attempt)
     offer_lines(attempt, shop.rules, night.date)
     offer_exploration(attempt, shop, night.date)
     with _environment(attempt), _closed_afterwards():
@@ -84,6 +85,20 @@ def _variables(shop: Shop, night: Night, settings: ModelSettings) -> dict:
         "rules": shop.rules.for_sql(night.date),
         "exploring": list(shop.exploration.budgets),
     }
+
+
+def _same_project(visit: str, attempt: Attempt) -> None:
+    """Both visits of a night are of one project: the manifest has one hash of it. Raises TransformError."""
+    kept = _target(attempt, "prepare") / "project.sha256"
+    now = project_sha256()
+    if visit == "prepare":
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(now)
+    elif kept.exists() and kept.read_text() != now:
+        raise TransformError(
+            f"dbt {visit}: the project in {DBT_PROJECT} is not the one that built the features.",
+            "Run `nightshelf features` and the steps after it again, or bring the project back.",
+        )
 
 
 def _left_out(shop: Shop) -> list[str]:

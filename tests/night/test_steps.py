@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from nightshelf import steps, transform
-from nightshelf.errors import SettingsError
+from nightshelf.errors import SettingsError, TransformError
 from nightshelf.paths import Home
 from nightshelf.progress import Progress
 from nightshelf.publishing.nights import PublishedNight
@@ -79,3 +79,11 @@ def test_a_shop_file_that_changed_since_the_attempt_began_is_told_by_its_keys(tm
     steps.ingest(steps.resume(run.home, shop_file, small_shops.NIGHT, 1))
     told = capsys.readouterr().out
     assert f"Warning: {shop_file} has other placements than when attempt 1 began" in told
+
+
+def test_a_project_that_changed_between_the_two_visits_is_refused(run, monkeypatch):
+    transform._same_project("prepare", run.attempt)
+    transform._same_project("shelve", run.attempt)
+    monkeypatch.setattr(transform, "project_sha256", lambda: "another")
+    with pytest.raises(TransformError, match="is not the one that built the features"):
+        transform._same_project("shelve", run.attempt)
