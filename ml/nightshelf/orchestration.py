@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from importlib.metadata import version
@@ -358,6 +358,11 @@ def _end(processes: list[subprocess.Popen]) -> bool:
     """Ends processes and their descendants: SIGTERM, then SIGKILL. False if all had ended before."""
     import psutil
 
+    for process in processes:
+        if process.poll() is not None:
+            # Killed, it left its children behind; each began a group of its own.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGTERM)
     living = [psutil.Process(p.pid) for p in processes if p.poll() is None]
     family = [member for p in living for member in (*p.children(recursive=True), p)]
     for member in family:

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from nightshelf import orchestration
 from nightshelf.errors import DoorClosed, NightshelfError, SettingsError
-from nightshelf.orchestration import Listener, environment, interrupted, run_dag
+from nightshelf.orchestration import Listener, children, environment, interrupted, run_dag
 from nightshelf.paths import PROJECT, Home
 from nightshelf.progress import Progress
 
@@ -210,6 +210,17 @@ def test_the_end_of_the_parent_ends_steps_in_sessions_of_their_own(tmp_path, end
     pid = _eventually(lambda: int((tmp_path / "pid").read_text()))
     parent.send_signal(ending)
     assert parent.wait(timeout=20) != 0
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_children_of_a_server_that_was_killed_end_with_the_others(tmp_path):
+    with children(tmp_path) as start:
+        server = start(["bash", "-c", f"sleep 1000 & echo $! > {tmp_path}/pid; wait"], None, None)
+        pid = _eventually(lambda: int((tmp_path / "pid").read_text()))
+        server.kill()
+        server.wait()
+        assert psutil.pid_exists(pid)
+    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=20)
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 

@@ -63,7 +63,7 @@ class Stack:
             process.communicate(timeout=120)
 
     def trigger(self, run: str, night) -> None:
-        conf = json.dumps({"shop": str(self.shop_file), "as_of": str(night)})
+        conf = json.dumps({"shop": str(self.shop_file), "night": str(night)})
         for command in (("unpause", DAG), ("trigger", DAG, "--run-id", run, "--conf", conf)):
             given = self.command("airflow", "dags", *command)
             subprocess.run(given, env=self.env, check=True, capture_output=True)
