@@ -8,7 +8,7 @@ from pathlib import Path
 from nightshelf.errors import SettingsError
 from nightshelf.paths import Attempt
 from nightshelf.settings import Shop
-from nightshelf.warehouse import connect
+from nightshelf.warehouse import offer
 
 SETTINGS = {
     "placement": "varchar", "night": "date", "k": "integer", "budget": "double", "policy": "varchar",
@@ -24,13 +24,7 @@ def offer_exploration(attempt: Attempt, shop: Shop, night: date) -> None:
         (placement, night, shop.placements.k, budget, asked.policy, asked.lift, asked.seed)
         for placement, budget in asked.budgets.items()
     ]
-    columns = ", ".join(f"{name} {kind}" for name, kind in SETTINGS.items())
-    with connect(attempt.database, read_only=False) as db:
-        db.execute("create schema if not exists raw")
-        db.execute(f"create or replace table raw.exploration ({columns})")
-        if rows:
-            marks = ", ".join("?" * len(SETTINGS))
-            db.executemany(f"insert into raw.exploration values ({marks})", rows)
+    offer(attempt, "exploration", SETTINGS, rows)
 
 
 def refuse_pins(shop: Shop, shop_file: Path, night: date) -> None:

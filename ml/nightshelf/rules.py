@@ -10,7 +10,7 @@ from nightshelf.errors import SettingsError
 from nightshelf.paths import Attempt
 from nightshelf.settings import Shop
 from nightshelf.settings_rules import Rules
-from nightshelf.warehouse import connect
+from nightshelf.warehouse import connect, offer
 
 LINES = {
     "line": "integer", "rule": "varchar", "subject": "varchar", "value": "varchar",
@@ -21,18 +21,12 @@ LINES = {
 
 
 def offer_lines(attempt: Attempt, rules: Rules, night: date) -> None:
-    """Makes raw.rules anew. Values are bound, never pasted."""
+    """Makes raw.rules anew."""
     rows = [
         (number, *(getattr(line, column) for column in list(LINES)[1:]))
         for number, line in enumerate(rules.lines_on(night), start=1)
     ]
-    columns = ", ".join(f"{name} {kind}" for name, kind in LINES.items())
-    with connect(attempt.database, read_only=False) as db:
-        db.execute("create schema if not exists raw")
-        db.execute(f"create or replace table raw.rules ({columns})")
-        if rows:
-            marks = ", ".join("?" * len(LINES))
-            db.executemany(f"insert into raw.rules values ({marks})", rows)
+    offer(attempt, "rules", LINES, rows)
 
 
 def refuse_without_column(shop: Shop, shop_file: Path, night: date, attempt: Attempt) -> None:

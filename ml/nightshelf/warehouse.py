@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -91,6 +91,19 @@ def connect(database: Path, read_only: bool = True) -> Iterator[duckdb.DuckDBPyC
         yield db
     finally:
         db.close()
+
+
+def offer(
+    attempt: Attempt, table: str, columns: Mapping[str, str], rows: Sequence[Sequence]
+) -> None:
+    """Makes raw.<table> anew in the attempt's file, for dbt. Values are bound, never pasted."""
+    with connect(attempt.database, read_only=False) as db:
+        db.execute("create schema if not exists raw")
+        told = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        db.execute(f"create or replace table raw.{table} ({told})")
+        if rows:
+            marks = ", ".join("?" * len(columns))
+            db.executemany(f"insert into raw.{table} values ({marks})", rows)
 
 
 def writer(home: ShopHome, who: str) -> AbstractContextManager[None]:
