@@ -53,7 +53,7 @@ from range({users}) as users(u), range({deep}) as candidates(c) group by all;
 create table ml.discover as from ml.for_you;
 create table ml.similar_items as
 select 'i' || n as item_id, 'i' || (hash(n * 100 + r) % {items}) as similar_item_id, 1.0 / r as score,
-    r::integer as rank
+    r::integer as rank, 'iknn' as source
 from range({items}) as t(n), range(1, 51) as ranks(r);
 create table ml.bought_together as
 select item_id, similar_item_id as companion_id, score, rank, 9 as n_baskets from ml.similar_items;
