@@ -358,18 +358,26 @@ def _end(processes: list[subprocess.Popen]) -> bool:
     """Ends processes and their descendants: SIGTERM, then SIGKILL. False if all had ended before."""
     import psutil
 
-    for process in processes:
-        if process.poll() is not None:
-            # Killed, it left its children behind; each began a group of its own.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGTERM)
     living = [psutil.Process(p.pid) for p in processes if p.poll() is None]
     family = [member for p in living for member in (*p.children(recursive=True), p)]
+    family += [member for p in processes if p.poll() is not None for member in _left_by(p.pid)]
     for member in family:
         _signal(member.terminate)
     for member in psutil.wait_procs(family, timeout=GRACE_SECONDS)[1]:
         _signal(member.kill)
     return bool(living)
+
+
+def _left_by(pid: int) -> list:
+    """Who outlives a process that was killed: it began a group of its own, and they are in it."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(process.pid) == pid:
+                found.append(process)
+    return found
 
 
 def _signal(send) -> None:

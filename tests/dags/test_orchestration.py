@@ -213,9 +213,12 @@ def test_the_end_of_the_parent_ends_steps_in_sessions_of_their_own(tmp_path, end
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_children_of_a_server_that_was_killed_end_with_the_others(tmp_path):
+def test_children_of_a_server_that_was_killed_end_with_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(orchestration, "GRACE_SECONDS", 0.2)
+    # It is deaf to SIGTERM, as Airflow's workers are.
+    child = f"trap '' TERM; sleep 1000 & echo $! > {tmp_path}/pid; wait"
     with children(tmp_path) as start:
-        server = start(["bash", "-c", f"sleep 1000 & echo $! > {tmp_path}/pid; wait"], None, None)
+        server = start(["bash", "-c", child], None, None)
         pid = _eventually(lambda: int((tmp_path / "pid").read_text()))
         server.kill()
         server.wait()
