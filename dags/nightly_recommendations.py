@@ -8,10 +8,13 @@ Every night at 03:30 of `NIGHTSHELF_TIME_ZONE`, once it is unpaused. Each run ma
 begins on its date in the shop's time zone. A run started by hand makes the night after the newest
 landed events, or the one given as `night`.
 
+A run that is not done three hours after it was queued (`NIGHTSHELF_DEADLINE_MINUTES`) raises an
+alert, and so does a failed task: in the log, and wherever `NIGHTSHELF_ALERTS` says.
+
 ### How to see that it is wrong
-A red task stops the night, and readers keep yesterday's shelves. Open the task's log: its last
-lines say what is wrong (`✗ …`) and what to do (`Next: …`). A red *door* is Great Expectations
-refusing data; its page lies in `attempts/<night>/<n>/doors/`.
+A red task stops the night, and readers keep yesterday's shelves. The tab *Night* of a run, or of a
+task, says what every step did, what is wrong and what to do, and leads to the pages of the doors
+and of the night. A red *door* is Great Expectations refusing data.
 
 ### How to rerun
 * **After mending the data or the shop's file:** trigger a new run with the same `night`. It takes
@@ -30,7 +33,17 @@ from airflow.sdk import DAG, Asset, CronTriggerTimetable, TaskGroup, chain
 
 from nightshelf import scheduling
 from nightshelf.columns import AUDIENCE, SHELVES
-from nightshelf.scheduling import TRIES, WRITERS, ZONE, the_night, the_shop
+from nightshelf.scheduling import (
+    LATE,
+    TRIES,
+    WRITERS,
+    ZONE,
+    LeadsToMLflow,
+    a_switch,
+    skipped_unless,
+    the_night,
+    the_shop,
+)
 
 NIGHTLY = "30 3 * * *"
 """After midnight's exports have landed, outside the hour that daylight saving skips or repeats, and
@@ -50,9 +63,17 @@ ASKED_FOR = {
 }
 OPENED = {
     "NIGHTSHELF_SHOP": "{{ params.shop }}",
-    "NIGHTSHELF_AS_OF": "{{ ti.xcom_pull(task_ids='ingest.open_night')['night'] }}",
-    "NIGHTSHELF_ATTEMPT": "{{ ti.xcom_pull(task_ids='ingest.open_night')['attempt'] }}",
+    "NIGHTSHELF_AS_OF": "{{ (ti.xcom_pull(task_ids='ingest.open_night') or {}).get('night', '') }}",
+    "NIGHTSHELF_ATTEMPT": "{{ (ti.xcom_pull(task_ids='ingest.open_night') or {}).get('attempt', '') }}",
 }
+
+WHERE_ASKED_TO = skipped_unless(
+    lambda context: context["params"]["publish"],
+    "The trigger form asked for a night that is not published. `nightshelf publish` puts it out.",
+)
+WHERE_THERE_IS_A_NIGHT = skipped_unless(
+    lambda context: context["ti"].xcom_pull(task_ids="ingest.open_night"), "No attempt was begun."
+)
 
 step = partial(scheduling.step, env=OPENED)
 
@@ -67,12 +88,18 @@ with DAG(
     max_active_runs=1,  # attempts at two nights would wait for each other anyway
     is_paused_upon_creation=True,
     default_args=TRIES,
+    deadline=LATE,
     params={
         "night": the_night(
             "The date whose shelves are made, such as 2017-12-01. Only events before it are used."
             " Empty: the night after the newest landed events."
         ),
         "shop": the_shop(),
+        "publish": a_switch(
+            "Publish",
+            "Off: the tables are made and checked, and lie in the attempt's folder; readers keep what"
+            " they see. `nightshelf publish` puts them out.",
+        ),
     },
     tags=["nightshelf"],
 ) as dag:
@@ -109,7 +136,7 @@ with DAG(
             doc="Fits the candidate sources at each cut, and the rankers over them.",
         )  # fmt: skip
         evaluate = step(
-            "evaluate", "evaluate", 120,
+            "evaluate", "evaluate", 120, operator=LeadsToMLflow,
             doc="Examines every contender on the last fortnight, logs all to MLflow, and moves the"
             " alias `champion` only to one that is better.",
         )  # fmt: skip
@@ -131,7 +158,7 @@ with DAG(
 
     with TaskGroup("publish", tooltip="Readers see the new night from here on."):
         publish = step(
-            "publish", "publish", 30,
+            "publish", "publish", 30, pre_execute=WHERE_ASKED_TO,
             outlets=[
                 *(Asset(name=name, uri=f"nightshelf://shelves/{name}") for name in SHELVES),
                 *(Asset(name=name, uri=f"nightshelf://audience/{name}") for name in AUDIENCE),
@@ -140,10 +167,12 @@ with DAG(
             " asset a table, so that other DAGs can be scheduled on it.",
         )  # fmt: skip
         morning = step(
-            "morning", "morning", 30,
-            doc="Writes the morning page beside the tables: Browse, then *Morning page*. It cannot fail"
+            "morning", "morning", 30, pre_execute=WHERE_THERE_IS_A_NIGHT,
+            doc="Writes the morning page, of a red night too: Browse, then *Morning page*. It cannot fail"
             " the night, whose shelves are out.",
         )  # fmt: skip
+        # It comes to its turn whatever the night came to, and has no say in what that was.
+        morning.as_teardown()
 
     chain(
         open_night, ingest, door_raw, features, door_features, train, evaluate, score, shelve,

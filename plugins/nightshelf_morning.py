@@ -1,4 +1,5 @@
-"""Shows the morning page inside Airflow: *Browse*, then *Morning page* or *Nights*.
+"""Shows the morning page inside Airflow: *Browse*, then *Morning page* or *Nights*; and beside each run and
+each task of a night its tab *Night*: what every step said, without a log.
 
 Wiring only: what is served is `nightshelf.morning.view`. Every process of Airflow imports this file, the
 tasks' too, so the view is imported when somebody first looks.
@@ -33,5 +34,17 @@ class NightshelfMorning(AirflowPlugin):
             "url_route": "nights",
             "category": "browse",
             "destination": "nav",
+        },
+        {
+            "name": "Night",
+            "href": "nightshelf/run?run={RUN_ID}",
+            "url_route": "night",
+            "destination": "dag_run",
+        },
+        {
+            "name": "Night",
+            "href": "nightshelf/run?run={RUN_ID}&task={TASK_ID}",
+            "url_route": "night_of_task",
+            "destination": "task_instance",
         },
     ]

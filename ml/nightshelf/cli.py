@@ -5,7 +5,6 @@ Everything heavy is imported inside the command that needs it, so that `--help` 
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from datetime import date, datetime
@@ -15,14 +14,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nightshelf.errors import (
-    DoorBroken,
-    NightshelfError,
-    SettingsError,
-    StorageError,
-    TransformError,
-    WarehouseLocked,
-)
+from nightshelf.errors import SettingsError
+from nightshelf.machine import in_words
 
 app = typer.Typer(
     help="Restocks a shop's recommendation shelves overnight.",
@@ -559,60 +552,13 @@ def main() -> NoReturn:
     try:
         with sigterm_raises():
             app()
-    except NightshelfError as error:
-        # dbt and the doors tell of a full disk in words of their own.
-        known = _of_the_machine(error) if error.exit_code in _MAY_BE_THE_MACHINE else None
-        _end(str(known or error), (known or error).exit_code)
     except Exception as error:
-        known = _of_the_machine(error)
+        known = in_words(error)
         if known is None:
             raise
-        _end(str(known), known.exit_code)
+        print(f"✗ {known}", file=sys.stderr)
+        sys.exit(known.exit_code)
     sys.exit(0)
-
-
-def _end(message: str, code: int) -> NoReturn:
-    print(f"✗ {message}", file=sys.stderr)
-    sys.exit(code)
-
-
-def _of_the_machine(error: BaseException) -> NightshelfError | None:
-    """No space, a failing disk, no permission, no memory: said in words, whichever library met it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        text = str(seen)
-        if getattr(seen, "errno", None) == errno.ENOSPC or any(f in text for f in _FULL):
-            return StorageError(f"No space left on the disk: {_first(text)}", _FREE)
-        if getattr(seen, "errno", None) == errno.EIO or "Input/output error" in text:
-            return StorageError(f"The disk failed: {_first(text)}", _DISK)
-        if "Conflicting lock is held" in text:
-            return WarehouseLocked(f"Another process is writing: {_first(text)}", _WAIT)
-        if isinstance(seen, NotADirectoryError):
-            return StorageError(f"Not a folder: {_first(text)}", _PERMIT)
-        if isinstance(seen, PermissionError) or "Permission denied" in text:
-            return StorageError(f"No permission: {_first(text)}", _PERMIT)
-        if getattr(seen, "errno", None) == errno.EROFS or "Read-only file system" in text:
-            return StorageError(f"Read-only file system: {_first(text)}", _PERMIT)
-        if isinstance(seen, MemoryError) or "Out of Memory" in text:
-            return StorageError(f"Not enough memory: {_first(text)}", _MEMORY)
-        seen = seen.__cause__ or seen.__context__
-    return None
-
-
-_MAY_BE_THE_MACHINE = (DoorBroken.exit_code, TransformError.exit_code)
-_FULL = ("No space left on device", "database or disk is full")
-_FREE = "Free space there (old folders in attempts/ may go), then rerun; yesterday's shelves stand."
-_DISK = "Check the disk (dmesg, SMART), then rerun; yesterday's shelves stand."
-_PERMIT = "Let this user write there, or choose another --home, then rerun."
-_WAIT = "Let that process finish, or end it, then rerun this step."
-_MEMORY = (
-    "Set NIGHTSHELF_MEMORY lower where the machine ran out (DuckDB then spills to disk), higher where"
-    " DuckDB did; or give the machine more."
-)
-
-
-def _first(text: str) -> str:
-    return text.splitlines()[0][:300] if text else "no details"
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ class Attempt:
 
     @property
     def mlflow_run(self) -> Path:
-        """{"run": …}: the night's own run, which keeps the morning page as an artefact."""
+        """{"run": …, "experiment": …}: the night's own run, which keeps the morning page as an artefact."""
         return self.root / "mlflow_run.json"
 
     @property

@@ -279,7 +279,9 @@ class Record:
         if warned:
             self.registry.tag(self.parent, {"warning": "; ".join(warned)})
         self.registry.tag(self.parent, {NOTE: note(decisions)})
-        write_json(self.attempt.mlflow_run, {"run": self.parent})
+        write_json(
+            self.attempt.mlflow_run, {"run": self.parent, "experiment": self.registry.experiment}
+        )
         self.registry.keep(self.parent, "", self.attempt.quality)
         self._finish("FINISHED")
 

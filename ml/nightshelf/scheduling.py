@@ -7,17 +7,32 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import Param, RetryDecision, RetryPolicy
+from airflow.sdk import (
+    AsyncCallback,
+    BaseOperatorLink,
+    DeadlineAlert,
+    DeadlineReference,
+    Param,
+    RetryDecision,
+    RetryPolicy,
+)
+from airflow.sdk.exceptions import AirflowSkipException
 
+from nightshelf.alerts import night_is_late, task_failed
 from nightshelf.paths import PROJECT
 
 ZONE = os.environ.get("NIGHTSHELF_TIME_ZONE") or "America/New_York"
 """The demo shop's. Only the hour hangs on it: a night's date is taken in the shop's own zone."""
 
 SHOP_FILE = os.environ.get("NIGHTSHELF_SHOP") or "shops/demo.toml"
+
+DEADLINE_MINUTES = int(os.environ.get("NIGHTSHELF_DEADLINE_MINUTES") or 180)
+"""A night that is begun at 03:30 and not done at 06:30 leaves somebody half an hour before the shop opens
+at seven."""
 
 WRITERS = "nightshelf_writer"
 """A pool of one slot: one process may write a shop's history. `nightshelf up` creates it."""
@@ -35,7 +50,42 @@ class RetryTheMachineOnly(RetryPolicy):
         return RetryDecision.fail(reason) if reason else RetryDecision.default()
 
 
+LATE = DeadlineAlert(
+    reference=DeadlineReference.DAGRUN_QUEUED_AT,
+    interval=timedelta(minutes=DEADLINE_MINUTES),
+    callback=AsyncCallback(night_is_late, {"minutes": DEADLINE_MINUTES}),
+)
+
+
+def skipped_unless(asked: Callable[[Mapping], object], why: str) -> Callable[[Mapping], None]:
+    """A `pre_execute` of a task: Airflow shows it as skipped where nobody asked for it."""
+
+    def skip(context: Mapping) -> None:
+        if not asked(context):
+            raise AirflowSkipException(why)
+
+    return skip
+
+
+class MLflowRun(BaseOperatorLink):
+    """A button on the task: where people look at the night's models."""
+
+    name = "MLflow run"
+
+    def get_link(self, operator, *, ti_key) -> str:
+        from nightshelf.morning.begun import attempt_of, mlflow_page
+        from nightshelf.paths import Home, default_home
+
+        attempt = attempt_of(Home(default_home()), ti_key.run_id)
+        return (attempt and mlflow_page(attempt)) or ""
+
+
+class LeadsToMLflow(BashOperator):
+    operator_extra_links = (MLflowRun(),)
+
+
 TRIES = {
+    "on_failure_callback": task_failed,
     "retries": 2,
     "retry_delay": timedelta(seconds=30),  # a full disk or a lock needs a moment, not an hour
     "retry_policy": RetryTheMachineOnly(),
@@ -44,7 +94,13 @@ TRIES = {
 
 
 def step(
-    task_id: str, command: str, minutes: int, doc: str, env: dict[str, str], **more
+    task_id: str,
+    command: str,
+    minutes: int,
+    doc: str,
+    env: dict[str, str],
+    operator: type[BashOperator] = BashOperator,
+    **more,
 ) -> BashOperator:
     """A task that runs `nightshelf <command>`, as a person would. `minutes` is many times the need.
 
@@ -58,11 +114,16 @@ def step(
         "execution_timeout": timedelta(minutes=minutes),
         "doc_md": doc,
     }
-    return BashOperator(
+    return operator(
         task_id=task_id,
         bash_command=f'exec "${{NIGHTSHELF_PYTHON:-python}}" -m nightshelf {command}',
         **(settings | more),
     )
+
+
+def a_switch(title: str, description: str) -> Param:
+    """On, unless somebody switches it off in the form."""
+    return Param(True, type="boolean", title=title, description=description)
 
 
 def the_night(description: str) -> Param:

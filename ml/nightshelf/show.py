@@ -23,7 +23,7 @@ from nightshelf.publishing.nights import (
 from nightshelf.publishing.withdrawn import withdrawn
 from nightshelf.readiness import Placement, Readiness, read_readiness
 from nightshelf.settings import load_shop
-from nightshelf.steps import Run, stage_records
+from nightshelf.steps import Run, failure, stage_records
 from nightshelf.storage import read_json
 from nightshelf.terminal import clean as _clean
 from nightshelf.terminal import reason_told
@@ -81,6 +81,9 @@ def _show_stages(run: Run) -> None:
     table.add_section()
     table.add_row("together", f"{sum(r['seconds'] for r in records):.1f}", "", "", "")
     console.print(table)
+    if failed := failure(run.attempt):
+        console.print(f"✗ {failed['stage']} failed: {failed['what']}", markup=False)
+        console.print(f"  Next: {failed['next_step']}", markup=False)
 
 
 def _show_readiness_of(run: Run) -> None:

@@ -4,17 +4,19 @@ the step before it left in the attempt's directory, and leaves a record in `stag
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nightshelf.columns import SHELVES
-from nightshelf.errors import InputError, SettingsError
+from nightshelf.errors import InputError, NightshelfError, SettingsError
+from nightshelf.machine import in_words
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
 from nightshelf.progress import Progress, console, counted, progress
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 SHOP = "shop.json"
 """In an attempt: the shop file as it was when the attempt began."""
+DAG_RUN = "dag_run.json"
+"""In an attempt that Airflow began: the run's id."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ def open_night(home: Home, shop_file: Path, night: date) -> Run:
             continue
     run = _run(home, shop, shop_file, night, number)
     write_json(run.attempt.root / SHOP, shop.model_dump(mode="json"))
+    if dag_run := os.environ.get("AIRFLOW_CTX_DAG_RUN_ID"):
+        write_json(run.attempt.root / DAG_RUN, {"run_id": dag_run})
     going_by = pin(home, shop.name, run.attempt)
     if going_by.warning:
         console.print(f"Warning: {going_by.warning}", markup=False)
@@ -118,7 +124,8 @@ def _run(home: Home, shop: Shop, shop_file: Path, night: date, number: int) -> R
 
 @contextmanager
 def _stage(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
-    """Times a step, shows it, and records it: {stage, seconds, cpu_seconds, rows, told, peak_mb}."""
+    """Times a step, shows it, and records it: {stage, seconds, cpu_seconds, rows, told, peak_mb}; or how
+    it failed, {stage, what, next_step, exit_code}."""
     with alone(run.attempt, name):
         _in_order(run, name)
         with _recorded(run, name) as found:
@@ -129,7 +136,7 @@ def _stage(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
 def _recorded(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
     started, cpu = time.perf_counter(), time.process_time()
     record: dict[str, Any] = {"stage": name, "rows": None, "told": ""}
-    with progress(name) as shown:
+    with progress(name) as shown, _failure_kept(run, name):
         for line in _other_settings(run):
             shown.say(line)
         yield shown, record
@@ -141,6 +148,23 @@ def _recorded(run: Run, name: str) -> Iterator[tuple[Progress, dict[str, Any]]]:
     console.print(
         f"✓ {name:<13} {record['seconds']:>6.1f} s {rows:>17}  {record['told']}", markup=False
     )
+
+
+@contextmanager
+def _failure_kept(run: Run, name: str) -> Iterator[None]:
+    """For whoever looks at the night without its log. A step that was killed leaves no word."""
+    try:
+        yield
+    except Exception as error:
+        known = in_words(error) or NightshelfError(repr(error), "Read the log of the step.")
+        told = {"what": known.what, "next_step": known.next_step, "exit_code": known.exit_code}
+        with suppress(OSError):  # it may be the disk that failed
+            write_json(_failed(run.attempt, name), {"stage": name, **told})
+        raise
+
+
+def _failed(attempt: Attempt, name: str) -> Path:
+    return attempt.stages / f"{name}.failed.json"
 
 
 def _other_settings(run: Run) -> Iterator[str]:
@@ -173,6 +197,7 @@ def _in_order(run: Run, name: str) -> None:
         )
     for later in names[place:]:
         record[later].unlink(missing_ok=True)
+        _failed(run.attempt, later).unlink(missing_ok=True)
 
 
 def ingest(run: Run) -> None:
@@ -421,3 +446,9 @@ def stage_records(attempt: Attempt) -> list[dict]:
     """The finished stages' records, in the order of the night."""
     paths = (attempt.stages / f"{name}.json" for name in STEPS)
     return [read_json(p) for p in paths if p.exists()]
+
+
+def failure(attempt: Attempt) -> dict | None:
+    """How the attempt's last step failed; None where none did, or where it was killed."""
+    paths = (_failed(attempt, name) for name in STEPS)
+    return next((read_json(p) for p in paths if p.exists()), None)

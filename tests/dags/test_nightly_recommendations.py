@@ -107,9 +107,14 @@ def test_dags_hold_wiring_only():
 
 def test_the_nightshelf_modules_a_dag_imports_are_light():
     """Names and paths only: the processor reads these files every half minute."""
-    light = {"nightshelf", "nightshelf.columns", "nightshelf.paths", "nightshelf.scheduling"}
-    for path in (*DAGS.glob("*.py"), PROJECT / "ml" / "nightshelf" / "scheduling.py"):
-        assert set(re.findall(r"from (nightshelf\S*)", path.read_text(encoding="utf-8"))) <= light
+    light = {
+        "nightshelf",
+        *(f"nightshelf.{n}" for n in ("alerts", "columns", "paths", "scheduling")),
+    }
+    ours = (PROJECT / "ml" / "nightshelf" / f"{name}.py" for name in ("scheduling", "alerts"))
+    for path in (*DAGS.glob("*.py"), *ours):
+        at_the_top = re.findall(r"^from (nightshelf\S*)", path.read_text(encoding="utf-8"), re.M)
+        assert set(at_the_top) <= light
 
 
 def test_tasks_are_the_steps_of_a_night_in_their_order(dag):
@@ -168,7 +173,7 @@ def test_the_hour_is_the_demo_shops(module):
 
 def test_params_are_typed_and_described(dag):
     schemas = {name: dag.params.get_param(name) for name in dag.params}
-    assert set(schemas) == {"night", "shop"}
+    assert set(schemas) == {"night", "shop", "publish"}
     assert all(p.description and p.schema["type"] for p in schemas.values())
 
 
@@ -270,6 +275,47 @@ def test_every_task_has_the_policy_and_two_retries(dag, module):
 def test_an_exit_code_never_skips_a_task(dag):
     """Airflow takes 99 for "skip" by default, and a skipped door would let the night pass."""
     assert all(not list(t.skip_on_exit_code) for t in dag.tasks)
+
+
+def hook(dag, task_id: str):
+    return dag.get_task(task_id)._pre_execute_hook
+
+
+def test_the_forms_switch_leaves_the_publication_out_and_nothing_else(dag):
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    with pytest.raises(AirflowSkipException, match="nightshelf publish"):
+        hook(dag, "publish.publish")(context({"publish": False}))
+    hook(dag, "publish.publish")(context({"publish": True}))
+    switched = {t.task_id for t in dag.tasks if t._pre_execute_hook is not None}
+    assert switched == {"publish.publish", "publish.morning"}
+
+
+def test_a_night_that_was_not_begun_has_no_page(dag):
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    nothing = context({"shop": "s.toml"}) | {"ti": SimpleNamespace(xcom_pull=lambda task_ids: None)}
+    with pytest.raises(AirflowSkipException):
+        hook(dag, "publish.morning")(nothing)
+    task = dag.get_task("publish.morning")
+    assert task.render_template(task.env, nothing)["NIGHTSHELF_AS_OF"] == ""
+    hook(dag, "publish.morning")(context({}))
+
+
+def test_the_page_comes_to_its_turn_after_a_red_task_and_has_no_say_in_the_runs_state(dag):
+    assert [t.task_id for t in dag.teardowns] == ["publish.morning"]
+    assert not dag.get_task("publish.morning").on_failure_fail_dagrun
+    # A setup would be cleared with any red task, and begin another attempt.
+    assert not dag.get_task("ingest.open_night").is_setup
+
+
+def test_failures_and_lateness_are_told(dag):
+    from nightshelf.alerts import task_failed
+
+    assert all(t.on_failure_callback == [task_failed] for t in dag.tasks)
+    (late,) = dag.deadline
+    assert late.callback.path == "nightshelf.alerts.night_is_late"
+    assert late.interval.total_seconds() == 60 * late.callback.kwargs["minutes"] == 3 * 3600
 
 
 def test_airflow_can_serialise_the_dag(dag):

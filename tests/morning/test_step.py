@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -77,6 +78,35 @@ def test_a_night_that_stopped_says_where_and_what_readers_see(home):
     assert "Readers still see night 2017-12-01, attempt 1." in text
     assert "Door features is shut: 1 of 1 rules do not hold." in text
     assert "&lt;b&gt;why&lt;/b&gt;" in text
+
+
+def test_a_night_that_was_made_and_held_back_has_not_failed(home):
+    attempt = two_nights(home.shop("shop"))
+    held = home.shop("shop").attempt(attempt.night, 2)
+    for step in list(steps.STEPS)[: list(steps.STEPS).index("publish")]:
+        told = {"stage": step, "rows": None, "told": "", "seconds": 1.0, "peak_mb": 100}
+        write_json(held.stages / f"{step}.json", told)
+    text = " ".join(write_page(SHOP, held).read_text(encoding="utf-8").split())
+    assert "Made, and not published" in text and "The night stopped" not in text
+    assert "Readers still see night 2017-12-01, attempt 1." in text
+
+
+def test_a_failed_step_leaves_its_error_until_it_is_run_again(run, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    told = {"stage": "ingest", "rows": None, "told": "", "seconds": 1.0, "peak_mb": 100}
+    write_json(run.attempt.stages / "ingest.json", told)
+    monkeypatch.setattr("nightshelf.doors.run.check", full)
+    with pytest.raises(OSError, match="No space"):
+        steps.gate(run, "raw")
+    failed = steps.failure(run.attempt)
+    assert (failed["stage"], failed["exit_code"]) == ("door_raw", 8)
+    assert failed["what"].startswith("No space left on the disk")
+    with pytest.raises(OSError, match="No space"), monkeypatch.context() as patch:
+        patch.setattr("nightshelf.steps._failure_kept", lambda run, name: nullcontext())
+        steps.gate(run, "raw")
+    assert steps.failure(run.attempt) is None
 
 
 def test_a_night_without_its_attempt_s_files_still_has_a_page(home):

@@ -7,7 +7,9 @@ import re
 import pytest
 
 from nightshelf.morning import write_page
-from nightshelf.paths import PROJECT, Home
+from nightshelf.paths import PROJECT, Attempt, Home
+from nightshelf.steps import DAG_RUN
+from nightshelf.storage import write_json
 from tests.support.morning import SHOP, two_nights
 
 
@@ -43,7 +45,11 @@ def reader(view, stranger):
     view.app.dependency_overrides.clear()
 
 
-@pytest.mark.parametrize("path", ["/", "/nights", "/shop/2017-12-01/1", "/docs", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/nights", "/shop/2017-12-01/1", "/run?run=a", "/page?run=a", "/door?run=a&door=raw",
+     "/stopped/shop", "/docs", "/openapi.json"],
+)  # fmt: skip
 def test_who_is_not_logged_in_sees_nothing(home, stranger, path):
     write_page(SHOP, two_nights(home.shop("shop")))
     assert stranger.get(path).status_code in (401, 404)
@@ -51,7 +57,7 @@ def test_who_is_not_logged_in_sees_nothing(home, stranger, path):
 
 def test_every_route_asks_airflow(view):
     guarded = [r for r in view.app.routes if hasattr(r, "dependant")]
-    assert len(guarded) == len(view.app.routes) == 3
+    assert len(guarded) == len(view.app.routes) == 7
     for route in guarded:
         assert view.may_see_nights in [d.call for d in route.dependant.dependencies]
 
@@ -99,6 +105,66 @@ def test_a_link_in_a_page_s_place_is_not_followed(home, reader, tmp_path):
     secret.write_text("secret")
     (attempt.published / "morning.html").symlink_to(secret)
     assert reader.get("/shop/2017-12-01/1").status_code == 404
+
+
+RUN = "manual__2017-12-02T03:30:00+00:00"
+
+
+@pytest.fixture
+def red(home) -> Attempt:
+    """A second attempt at the night that readers see: it stopped at its second door."""
+    attempt = home.shop("shop").attempt(two_nights(home.shop("shop")).night, 2)
+    write_json(attempt.root / DAG_RUN, {"run_id": RUN})
+    for step in ("ingest", "door_raw", "features"):
+        told = {"stage": step, "rows": 7, "told": f"{step} is done", "seconds": 1.0, "peak_mb": 100}
+        write_json(attempt.stages / f"{step}.json", told)
+    failed = {"what": "7 rows <script>", "next_step": "Mend them.", "exit_code": 4}
+    write_json(attempt.stages / "door_features.failed.json", {"stage": "door_features", **failed})
+    attempt.doors.mkdir()
+    (attempt.doors / "features.html").write_text("a door's page")
+    write_page(SHOP, attempt)
+    return attempt
+
+
+def test_a_runs_tab_says_what_failed_and_what_to_do(red, reader):
+    shown = reader.get("/run", params={"run": RUN, "task": "prepare.door_features"})
+    text = " ".join(re.sub(r"<[^>]+>", " ", shown.text).split())
+    assert "Night 2017-12-01 of shop, attempt 2 ✕ door features failed , exit code 4" in text
+    assert "7 rows &lt;script&gt; Next: Mend them." in text
+    assert "Readers see night 2017-12-01/1." in text
+    assert "features ✓ done 1.0 s 100 MB 7 features is done" in text
+    assert "train – no word" in text
+    (marked,) = re.findall(r'aria-current="true"><th scope="row">([^<]+)', shown.text)
+    assert marked == "door features"
+
+
+def test_a_runs_tab_leads_to_its_pages(red, reader):
+    shown = reader.get("/run", params={"run": RUN}).text
+    pages = re.findall(r'href="((?:page|door)[^"]+)"', shown)
+    found = [reader.get("/" + page.replace("&amp;", "&")) for page in pages]
+    assert [f.status_code for f in found] == [200, 200]
+    assert "The night stopped" in found[0].text
+    assert found[1].text == "a door's page"
+
+
+def test_a_run_that_began_no_attempt_says_so(red, reader):
+    assert "No night yet" in reader.get("/run", params={"run": "another"}).text
+    assert reader.get("/page", params={"run": "another"}).status_code == 404
+    assert reader.get("/door", params={"run": RUN, "door": "../../shop"}).status_code == 422
+    assert reader.get("/door", params={"run": RUN, "door": "raw"}).status_code == 404
+
+
+def test_the_view_opens_with_the_night_that_stopped(red, reader):
+    assert reader.get("/").headers["location"] == "stopped/shop"
+    page = reader.get("/stopped/shop").text
+    assert "The night stopped" in page and "Mend them." in page
+    assert "attempt 2 <strong>stopped</strong>" in reader.get("/nights").text
+
+
+def test_a_night_that_goes_on_after_it_stopped_is_no_longer_what_the_view_opens_with(red, reader):
+    (red.stages / "door_features.failed.json").unlink()
+    assert "stopped" not in reader.get("/nights").text
+    assert reader.get("/stopped/shop").status_code == 404
 
 
 def test_airflow_finds_the_plugin_where_nightshelf_points_it(home):

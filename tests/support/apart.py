@@ -62,8 +62,7 @@ def run(
 
 
 def _step(site: Site, step: str, told: Path, largest_file: int | None) -> None:
-    from nightshelf.cli import _of_the_machine
-    from nightshelf.errors import NightshelfError
+    from nightshelf.machine import in_words
     from nightshelf.paths import Home
     from nightshelf.steps import STEPS, open_night, resume
 
@@ -79,10 +78,8 @@ def _step(site: Site, step: str, told: Path, largest_file: int | None) -> None:
             open_night(home, site.shop_file, site.night)
         else:
             STEPS[step](resume(home, site.shop_file, site.night, site.attempt))
-    except NightshelfError as error:
-        code = _said(told, str(error), error.exit_code)
     except BaseException as error:  # what the command line would end with
-        known = _of_the_machine(error)
+        known = in_words(error)
         code = _said(
             told, *((str(known), known.exit_code) if known else (f"traceback: {error!r}", 1))
         )

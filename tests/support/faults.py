@@ -20,8 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nightshelf.cli import _of_the_machine
-from nightshelf.errors import NightshelfError
+from nightshelf.machine import in_words
 from nightshelf.publishing import publish as module
 from nightshelf.publishing.publish import publish
 from nightshelf.warehouse import connect
@@ -89,10 +88,8 @@ class Child:
         faulthandler.disable()  # DuckDB aborts where it cannot open its database; the tests count it
         try:
             code, told = 0, work()
-        except NightshelfError as error:
-            code, told = error.exit_code, str(error)
         except BaseException as error:
-            known = _of_the_machine(error)
+            known = in_words(error)
             code, told = (known.exit_code, str(known)) if known else (1, f"traceback: {error!r}")
         self.words.write(told.encode()[:65000])
         return code

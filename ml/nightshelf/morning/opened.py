@@ -16,7 +16,7 @@ from nightshelf.paths import Attempt
 from nightshelf.publishing.nights import PublishedNight, current, published
 from nightshelf.publishing.withdrawn import is_withdrawn
 from nightshelf.settings import Shop
-from nightshelf.steps import STEPS, stage_records
+from nightshelf.steps import STEPS, failure, stage_records
 from nightshelf.storage import read_json
 from nightshelf.warehouse import connect, in_memory
 
@@ -73,6 +73,11 @@ class Opened:
         """The first step that has no record; None where the night went through."""
         done = {r["stage"] for r in self.stages}
         return next((s for s in STEPS if s not in done and s != "morning"), None)
+
+    @cached_property
+    def failure(self) -> dict[str, Any] | None:
+        """{stage, what, next_step, exit_code} of the step that failed; None where one was killed, too."""
+        return failure(self.attempt)
 
     @cached_property
     def readers_see(self) -> PublishedNight | None:

@@ -38,6 +38,9 @@ def judge(of: Opened, found: dict[str, Any]) -> Verdict:
     """What the page opens with; `found` are the page's other parts."""
     parts = (_doors, _models, _shelves, _data, _readiness)
     notices = tuple(notice for part in parts for notice in part(found))
+    if of.night is None and of.stopped_at == "publish" and not of.failure:
+        told = f"`nightshelf publish` puts it out. {_still(of)}".strip()
+        return Verdict(LOOK, "Made, and not published", told, notices)
     if of.night is None:
         return Verdict(STOPPED, "The night stopped", _stopped(of), notices)
     told = f"{_readers(of)} {_counted(len(notices))}"
@@ -54,9 +57,12 @@ def _counted(n: int) -> str:
 
 def _stopped(of: Opened) -> str:
     where = f" at {of.stopped_at.replace('_', ' ')}" if of.stopped_at else ""
+    return f"It went no further than this{where}, and published nothing. {_still(of)}".strip()
+
+
+def _still(of: Opened) -> str:
     sees = of.readers_see
-    still = f"Readers still see night {sees.night}, attempt {sees.attempt}." if sees else ""
-    return f"It went no further than this{where}, and published nothing. {still}".strip()
+    return f"Readers still see night {sees.night}, attempt {sees.attempt}." if sees else ""
 
 
 def _readers(of: Opened) -> str:

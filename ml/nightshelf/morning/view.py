@@ -1,12 +1,13 @@
 """The pages of the home's shops, served inside Airflow to whoever may see runs of the nightly DAG.
 
 Airflow mounts a plugin's application without its own guard, so each route here asks for the user. Only
-published nights are served: a path is compared with the names of those that are there, and never opened.
+pages of ours are served: a name is compared with those that are there, and never opened as a path.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import requires_access_dag
@@ -14,7 +15,9 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from nightshelf.errors import StorageError
-from nightshelf.morning.page import templates
+from nightshelf.morning.begun import attempt_of, begun, door_page, mlflow_page, stopped
+from nightshelf.morning.opened import DOORS
+from nightshelf.morning.page import place_of, templates
 from nightshelf.paths import Home, ShopHome, default_home
 from nightshelf.publishing.nights import PAGE, PublishedNight, current, published
 
@@ -33,33 +36,81 @@ app = FastAPI(
 
 @app.get("/")
 def tonight() -> Response:
-    """The page that readers' night has; the list of nights where several shops have one, or none."""
-    seen = [(shop, night) for shop in _shops() if (night := _seen(shop)) and _page(night)]
-    if len(seen) != 1:
-        return nights()
-    ((shop, night),) = seen
-    return RedirectResponse(f"{shop.root.name}/{night.name}", headers=HEADERS)
+    """The page of the night that stopped, else of the one that readers see; the list of nights where
+    several shops have one, or none."""
+    places = [place for shop in _shops() if (place := _opens_with(shop))]
+    return RedirectResponse(places[0], headers=HEADERS) if len(places) == 1 else nights()
+
+
+def _opens_with(shop: ShopHome) -> str | None:
+    if _stopped_page(shop):
+        return f"stopped/{shop.root.name}"
+    seen = _seen(shop)
+    return f"{shop.root.name}/{seen.name}" if seen and _page(seen) else None
 
 
 @app.get("/nights")
 def nights() -> HTMLResponse:
-    """Every published night of every shop, the newest first."""
+    """Every published night of every shop, the newest first, below the one that stopped."""
     listed = [
-        (shop.root.name, _seen(shop), [(n, _page(n)) for n in reversed(published(shop))])
+        (
+            shop.root.name,
+            _seen(shop),
+            stopped(shop) if _stopped_page(shop) else None,
+            [(n, _page(n)) for n in reversed(published(shop))],
+        )
         for shop in _shops()
     ]
-    text = templates().get_template("nights.html.jinja").render(shops=listed)
-    return HTMLResponse(text, headers=HEADERS)
+    return _small("nights.html.jinja", shops=listed)
+
+
+@app.get("/run")
+def run(run: str, task: str = "") -> HTMLResponse:
+    """What a run of Airflow's made of its night so far; `task` is marked."""
+    attempt = attempt_of(Home(default_home()), run)
+    return _small(
+        "begun.html.jinja",
+        of=attempt and begun(attempt),
+        dag_run=run,
+        asked=task.split(".")[-1],
+        mlflow=attempt and mlflow_page(attempt),
+    )
+
+
+@app.get("/page")
+def page(run: str) -> FileResponse:
+    """The morning page of a run's night, published or stopped."""
+    attempt = attempt_of(Home(default_home()), run)
+    return _file(attempt and place_of(attempt))
+
+
+@app.get("/door")
+def door(run: str, door: Literal[*DOORS]) -> FileResponse:
+    """What a door found."""
+    attempt = attempt_of(Home(default_home()), run)
+    return _file(attempt and door_page(attempt, door))
+
+
+@app.get("/stopped/{shop}")
+def one_that_stopped(shop: str) -> FileResponse:
+    return _file(next((_stopped_page(s) for s in _shops() if s.root.name == shop), None))
 
 
 @app.get("/{shop}/{night}/{attempt}")
 def one(shop: str, night: str, attempt: str) -> FileResponse:
     asked = (s for s in _shops() if s.root.name == shop)
     found = (n for s in asked for n in published(s) if n.name == f"{night}/{attempt}")
-    page = next(filter(None, map(_page, found)), None)
-    if page is None:
-        raise HTTPException(404, "No such night has a morning page.")
-    return FileResponse(page, media_type="text/html; charset=utf-8", headers=HEADERS)
+    return _file(next(filter(None, map(_page, found)), None))
+
+
+def _small(template: str, **data: Any) -> HTMLResponse:
+    return HTMLResponse(templates().get_template(template).render(**data), headers=HEADERS)
+
+
+def _file(path: Path | None) -> FileResponse:
+    if path is None or _whole(path) is None:
+        raise HTTPException(404, "There is no such page.")
+    return FileResponse(path, media_type="text/html; charset=utf-8", headers=HEADERS)
 
 
 def _shops() -> list[ShopHome]:
@@ -76,5 +127,13 @@ def _seen(shop: ShopHome) -> PublishedNight | None:
 
 def _page(night: PublishedNight) -> Path | None:
     """The night's page; None where it has none, or where something else goes by its name."""
-    page = night.path / PAGE
+    return _whole(night.path / PAGE)
+
+
+def _stopped_page(shop: ShopHome) -> Path | None:
+    attempt = stopped(shop)
+    return attempt and _whole(place_of(attempt))
+
+
+def _whole(page: Path) -> Path | None:
     return page if page.is_file() and not page.is_symlink() else None

@@ -1,0 +1,60 @@
+"""What the machine did to a night, in words: whichever library met a full disk, a right that is lacking,
+or too little memory."""
+
+from __future__ import annotations
+
+import errno
+
+from nightshelf.errors import (
+    DoorBroken,
+    NightshelfError,
+    StorageError,
+    TransformError,
+    WarehouseLocked,
+)
+
+
+def in_words(error: BaseException) -> NightshelfError | None:
+    """The error as one that has an exit code and a next step; None where nobody foresaw it."""
+    ours = isinstance(error, NightshelfError)
+    if ours and not isinstance(error, (DoorBroken, TransformError)):
+        return error
+    # dbt and the doors tell of a full disk in words of their own.
+    return _of_the_machine(error) or (error if ours else None)
+
+
+def _of_the_machine(error: BaseException) -> NightshelfError | None:
+    seen: BaseException | None = error
+    while seen is not None:
+        text = str(seen)
+        if getattr(seen, "errno", None) == errno.ENOSPC or any(f in text for f in _FULL):
+            return StorageError(f"No space left on the disk: {_first(text)}", _FREE)
+        if getattr(seen, "errno", None) == errno.EIO or "Input/output error" in text:
+            return StorageError(f"The disk failed: {_first(text)}", _DISK)
+        if "Conflicting lock is held" in text:
+            return WarehouseLocked(f"Another process is writing: {_first(text)}", _WAIT)
+        if isinstance(seen, NotADirectoryError):
+            return StorageError(f"Not a folder: {_first(text)}", _PERMIT)
+        if isinstance(seen, PermissionError) or "Permission denied" in text:
+            return StorageError(f"No permission: {_first(text)}", _PERMIT)
+        if getattr(seen, "errno", None) == errno.EROFS or "Read-only file system" in text:
+            return StorageError(f"Read-only file system: {_first(text)}", _PERMIT)
+        if isinstance(seen, MemoryError) or "Out of Memory" in text:
+            return StorageError(f"Not enough memory: {_first(text)}", _MEMORY)
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+_FULL = ("No space left on device", "database or disk is full")
+_FREE = "Free space there (old folders in attempts/ may go), then rerun; yesterday's shelves stand."
+_DISK = "Check the disk (dmesg, SMART), then rerun; yesterday's shelves stand."
+_PERMIT = "Let this user write there, or choose another --home, then rerun."
+_WAIT = "Let that process finish, or end it, then rerun this step."
+_MEMORY = (
+    "Set NIGHTSHELF_MEMORY lower where the machine ran out (DuckDB then spills to disk), higher where"
+    " DuckDB did; or give the machine more."
+)
+
+
+def _first(text: str) -> str:
+    return text.splitlines()[0][:300] if text else "no details"
