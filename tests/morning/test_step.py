@@ -97,14 +97,14 @@ def test_a_failed_step_leaves_its_error_until_it_is_run_again(run, monkeypatch):
 
     told = {"stage": "ingest", "rows": None, "told": "", "seconds": 1.0, "peak_mb": 100}
     write_json(run.attempt.stages / "ingest.json", told)
-    monkeypatch.setattr("nightshelf.doors.run.check", full)
+    monkeypatch.setattr(steps, "_door_context", full)
     with pytest.raises(OSError, match="No space"):
         steps.gate(run, "raw")
     failed = steps.failure(run.attempt)
     assert (failed["stage"], failed["exit_code"]) == ("door_raw", 8)
     assert failed["what"].startswith("No space left on the disk")
     with pytest.raises(OSError, match="No space"), monkeypatch.context() as patch:
-        patch.setattr("nightshelf.steps._failure_kept", lambda run, name: nullcontext())
+        patch.setattr(steps, "_failure_kept", lambda run, name: nullcontext())
         steps.gate(run, "raw")
     assert steps.failure(run.attempt) is None
 
