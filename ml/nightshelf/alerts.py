@@ -26,10 +26,12 @@ def task_failed(context: Mapping[str, Any]) -> None:
 async def night_is_late(context: Mapping[str, Any], minutes: int) -> None:
     """Airflow's deadline callback: a run is not done so many minutes after it was queued. It runs in the
     triggerer, whose loop a slow mail server must not hold."""
+    from nightshelf.progress import counted
+
     run = context["dag_run"]
     title = f"{run['dag_id']}: late"
     told = (
-        f"Run {run['dag_run_id']} has not ended {minutes} minutes after it was queued.\n"
+        f"Run {run['dag_run_id']} has not ended {counted(minutes, 'minute')} after it was queued.\n"
         "Next: look at its tasks; readers keep the last published night meanwhile."
     )
     await asyncio.to_thread(tell, title, told)
@@ -53,7 +55,7 @@ def _send(number: int, address: str, title: str, told: str) -> None:
     sender = Apprise()
     if not sender.add(address):
         log.error("Address %s of NIGHTSHELF_ALERTS is none that Apprise knows.", number)
-    elif not sender.notify(title=title, body=told, body_format="text"):
+    elif not sender.notify(title=title, body=told, notify_type="failure"):
         log.error("Address %s of NIGHTSHELF_ALERTS did not take the alert.", number)
 
 

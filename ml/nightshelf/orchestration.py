@@ -58,6 +58,8 @@ def environment(home: Home, airflow_home: Path | None = None) -> dict[str, str]:
     }
     chosen = defaults | dict(os.environ)
     port = chosen["AIRFLOW__API__PORT"]
+    # Where links of alerts lead, unless a proxy stands before it.
+    chosen.setdefault("AIRFLOW__API__BASE_URL", f"http://127.0.0.1:{port}")
     packages = [str(Path(__file__).resolve().parents[1]), str(PROJECT)]
     return chosen | {
         "AIRFLOW_HOME": str(airflow_home or home.airflow),
