@@ -6,10 +6,11 @@ from __future__ import annotations
 import csv
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +22,7 @@ from nightshelf.publishing.nights import current, damage
 from nightshelf.steps import STEPS
 from tests.faults.conftest import SOAK, hashes
 from tests.support import apart
-from tests.support.apart import Site
+from tests.support.apart import Site, Straits
 from tests.support.small_shops import EVENT, FIVE_ITEMS, NIGHT, ONLY_PURCHASES
 
 soak_only = pytest.mark.skipif(not SOAK, reason="hours of nights were not tried: `make soak` does")
@@ -31,6 +32,17 @@ DEATHS = 50 if SOAK else 1
 NIGHTS = 60
 SHARE = 0.05
 """Of the steps that a fault befalls."""
+
+
+NIGHTSHELF = [sys.executable, "-m", "nightshelf"]
+PLAIN = {**os.environ, "PYTHONPATH": f"{PROJECT / 'ml'}:{PROJECT}"}
+MEMORY = ("1MB", "4MB", "16MB", "64MB") if SOAK else ("4MB",)
+NOBODY = 65534
+
+
+def given(at: Site) -> list[str]:
+    """What every command is told."""
+    return [*map(str, ("--shop", at.shop_file, "--as-of", at.night, "--home", at.home))]
 
 
 def whole(site: Site) -> dict[str, float]:
@@ -51,16 +63,30 @@ def site(folder: Path, shop) -> Site:
     return Site(shop.write(folder), folder / "home", NIGHT)
 
 
-def test_steps_that_died_at_random_times_end_as_if_nothing_had_been(tmp_path):
-    chance = random.Random(20150401)
-    undisturbed, disturbed = (site(tmp_path / n, FIVE_ITEMS) for n in ("undisturbed", "disturbed"))
-    seconds = whole(undisturbed)
-    wanted = hashes(current(shop_of(undisturbed, FIVE_ITEMS.name)))
+@dataclass(frozen=True)
+class Undisturbed:
+    """A night that nothing befell."""
+
+    seconds: dict[str, float]
+    hashes: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Undisturbed:
+    at = site(tmp_path_factory.mktemp("undisturbed"), FIVE_ITEMS)
+    seconds = whole(at)
+    return Undisturbed(seconds, hashes(current(shop_of(at, FIVE_ITEMS.name))))
+
+
+def test_steps_that_died_at_random_times_end_as_if_nothing_had_been(tmp_path, undisturbed):
+    chance, disturbed = random.Random(20150401), site(tmp_path, FIVE_ITEMS)
     shop, deaths = shop_of(disturbed, FIVE_ITEMS.name), Counter()
     apart.run(disturbed, "open")
     for step in STEPS:
         for _ in range(DEATHS):
-            ended = apart.run(disturbed, step, kill_after=chance.uniform(0, seconds[step]))
+            ended = apart.run(
+                disturbed, step, kill_after=chance.uniform(0, undisturbed.seconds[step])
+            )
             deaths[step] += ended.was_killed
             seen = current(shop)
             assert seen is None or damage(seen) == []
@@ -68,7 +94,43 @@ def test_steps_that_died_at_random_times_end_as_if_nothing_had_been(tmp_path):
         assert ended.code == 0, (step, ended.told)
     print(f"\ndeaths of steps: {dict(deaths)}, {sum(deaths.values())} together; 0 mixed")
     assert sum(deaths.values()) > DEATHS * len(STEPS) / 2
-    assert hashes(current(shop)) == wanted
+    assert hashes(current(shop)) == undisturbed.hashes
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0,
+    reason="steps without rights were not tried: only root can act as another user",
+)
+def test_steps_without_rights_or_memory_say_so_and_run_again_they_end_right(tmp_path, undisturbed):
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        folder.chmod(0o755)  # everybody may read, and nobody but us write
+    at = site(tmp_path, FIVE_ITEMS)
+    shop, ends = shop_of(at, FIVE_ITEMS.name), Counter()
+    apart.run(at, "open")
+    for step in STEPS:
+        for strait in (Straits(user=NOBODY), *(Straits(memory=size) for size in MEMORY)):
+            ended = apart.run(at, step, straits=strait)
+            ends["worked" if ended.code == 0 else f"exit code {ended.code}"] += 1
+            assert ended.code == 0 or "Next: " in ended.told, (step, ended)
+            assert strait.user is None or ended.code == 8, (step, ended)
+        assert step in ("publish", "morning") or current(shop) is None
+        ended = apart.run(at, step)
+        assert ended.code == 0, (step, ended.told)
+    print(f"\nsteps without rights or memory: {dict(ends)}")
+    assert hashes(current(shop)) == undisturbed.hashes
+
+
+@soak_only
+@pytest.mark.skipif(
+    shutil.which("faketime") is None, reason="no faketime: the clock was left alone"
+)
+def test_a_clock_that_steps_back_a_week_between_steps_changes_no_byte(tmp_path, undisturbed):
+    at = site(tmp_path, FIVE_ITEMS)
+    for n, step in enumerate(("open", *STEPS)):
+        words = [*step.replace("door_", "gate ").split(), *given(at)]
+        clock = ["faketime", "-f", f"-{7 * n}d"]
+        subprocess.run([*clock, *NIGHTSHELF, *words], env=PLAIN, check=True, capture_output=True)
+    assert hashes(current(shop_of(at, FIVE_ITEMS.name))) == undisturbed.hashes
 
 
 @soak_only
@@ -79,13 +141,10 @@ def test_ten_runs_under_other_clocks_threads_and_seeds_are_equal_byte_for_byte(t
         at = site(tmp_path / str(n), FIVE_ITEMS)
         more = {
             "TZ": zones[n % 5], "NIGHTSHELF_THREADS": str(1 + n % 2), "PYTHONHASHSEED": str(n),
-            "LC_ALL": "C" if n % 3 else "C.UTF-8", "PYTHONPATH": f"{PROJECT / 'ml'}:{PROJECT}",
+            "LC_ALL": "C" if n % 3 else "C.UTF-8",
         }  # fmt: skip
-        given = ["--shop", at.shop_file, "--as-of", NIGHT, "--home", at.home]
-        subprocess.run(
-            [sys.executable, "-m", "nightshelf", "night", *map(str, given)],
-            env={**os.environ, **more}, check=True, capture_output=True,
-        )  # fmt: skip
+        command = [*NIGHTSHELF, "night", *given(at)]
+        subprocess.run(command, env=PLAIN | more, check=True, capture_output=True)
         found[n] = hashes(current(shop_of(at, FIVE_ITEMS.name)))
     print(f"\nequal bytes: {sum(h == found[0] for h in found.values())} of 10 nights")
     assert all(h == found[0] for h in found.values())
@@ -120,7 +179,7 @@ def befallen(at: Site, step: str, chance: random.Random) -> apart.Ended:
     fault = chance.choice(("death", "full disk"))
     if fault == "death":
         return apart.run(at, step, kill_after=chance.uniform(0, 3))
-    return apart.run(at, step, largest_file=chance.choice((0, 4096, 100_000)))
+    return apart.run(at, step, straits=Straits(largest_file=chance.choice((0, 4096, 100_000))))
 
 
 @soak_only

@@ -43,13 +43,24 @@ class Ended:
         return self.code == -signal.SIGKILL
 
 
+@dataclass(frozen=True)
+class Straits:
+    """What a step must do without."""
+
+    largest_file: int | None = None
+    """No file grows beyond so many bytes, as on a disk that is full."""
+    memory: str | None = None
+    """Of DuckDB, such as "10MB"."""
+    user: int | None = None
+    """The step acts as another user."""
+
+
 def run(
-    site: Site, step: str, kill_after: float | None = None, largest_file: int | None = None
+    site: Site, step: str, kill_after: float | None = None, straits: Straits | None = None
 ) -> Ended:
-    """Runs a step, "open" among them; ends it by kill -9 after so many seconds, or lets no file of it
-    grow beyond so many bytes, as a disk would that is full."""
+    """Runs a step, "open" among them; ends it by kill -9 after so many seconds."""
     told = site.home.with_name(f"{site.home.name}.told")
-    process = FORKS.Process(target=_step, args=(site, step, told, largest_file))
+    process = FORKS.Process(target=_step, args=(site, step, told, straits or Straits()))
     started = time.perf_counter()
     process.start()
     process.join(kill_after)
@@ -61,16 +72,14 @@ def run(
     return Ended(process.exitcode, words, seconds)
 
 
-def _step(site: Site, step: str, told: Path, largest_file: int | None) -> None:
+def _step(site: Site, step: str, told: Path, straits: Straits) -> None:
     from nightshelf.machine import in_words
     from nightshelf.paths import Home
     from nightshelf.steps import STEPS, open_night, resume
 
     told.write_text("")
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
-    if largest_file is not None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails then, with EFBIG
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    _get_into(straits)
     code = 0
     try:
         home = Home(site.home)
@@ -86,6 +95,17 @@ def _step(site: Site, step: str, told: Path, largest_file: int | None) -> None:
     os._exit(code)
 
 
+def _get_into(straits: Straits) -> None:
+    if straits.largest_file is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails then, with EFBIG
+        resource.setrlimit(resource.RLIMIT_FSIZE, (straits.largest_file, straits.largest_file))
+    if straits.memory is not None:
+        os.environ["NIGHTSHELF_MEMORY"] = straits.memory
+    if straits.user is not None:
+        os.seteuid(straits.user)
+
+
 def _said(told: Path, words: str, code: int) -> int:
+    os.seteuid(os.getuid())  # the file is the test's
     told.write_text(words[:10_000])
     return code
