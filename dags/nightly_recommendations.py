@@ -57,6 +57,7 @@ def night_and_attempt(last_line: str) -> dict[str, str]:
 
 ASKED_FOR = {
     "NIGHTSHELF_SHOP": "{{ params.shop }}",
+    "NIGHTSHELF_RETRAIN": "{{ params.retrain }}",
     # A run by hand has a logical date of now, or none at all: it says nothing about a night.
     "NIGHTSHELF_AS_OF": "{{ params.night or (dag_run.data_interval_end.isoformat()"
     " if dag_run.run_type in ('scheduled', 'backfill') and dag_run.data_interval_end else '') }}",
@@ -95,6 +96,11 @@ with DAG(
             " Empty: the night after the newest landed events."
         ),
         "shop": the_shop(),
+        "retrain": a_switch(
+            "Retrain",
+            "Off: the reigning models rank tonight's candidates, which are made from tonight's data as"
+            " ever; no ranker is trained, and nothing is examined.",
+        ),
         "publish": a_switch(
             "Publish",
             "Off: the tables are made and checked, and lie in the attempt's folder; readers keep what"

@@ -81,13 +81,22 @@ def _resumed(shop: Path, as_of: str, home: Path | None, attempt: int | None):
     return resume(_home(home), shop, _date(as_of), attempt)
 
 
+Retrain = Annotated[
+    bool,
+    typer.Option(
+        envvar="NIGHTSHELF_RETRAIN",
+        help="Train rankers and examine them; if not, the reigning champions rank tonight's candidates.",
+    ),
+]
+
+
 @app.command()
-def night(shop: ShopFile, as_of: AsOf, home: HomeDir = None) -> None:
+def night(shop: ShopFile, as_of: AsOf, home: HomeDir = None, retrain: Retrain = True) -> None:
     """Run a whole night in this process, without Airflow: the same steps, the same bytes."""
     from nightshelf.show import show_night
     from nightshelf.steps import whole_night
 
-    show_night(whole_night(_home(home), shop, _date(as_of)))
+    show_night(whole_night(_home(home), shop, _date(as_of), retrain))
 
 
 @app.command("open")
@@ -95,13 +104,14 @@ def open_(
     shop: ShopFile,
     as_of: AsOf = "",
     home: HomeDir = None,
+    retrain: Retrain = True,
 ) -> None:
     """Begin an attempt at a night, named by a date or an instant; ends with `<night> <attempt>`."""
     from nightshelf.steps import next_night, open_night
 
     where = _home(home)
     chosen = _night_of(as_of, shop) if as_of else next_night(where, shop)
-    run = open_night(where, shop, chosen)
+    run = open_night(where, shop, chosen, retrain)
     typer.echo(f"{chosen} {run.attempt.number}")
 
 

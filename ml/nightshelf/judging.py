@@ -11,6 +11,7 @@ import numpy as np
 
 from nightshelf import audience, gate, quality, recording, trained
 from nightshelf.abandoned import alive, close_abandoned
+from nightshelf.errors import ModelError
 from nightshelf.evaluation import load_past
 from nightshelf.evaluation.curves import calibration, partial_dependence, precision_recall
 from nightshelf.learning import load_labels, load_ranker, load_rehearsal
@@ -186,6 +187,8 @@ def _examine(
         reign = find_reign(registry, placement, night, sources, names)
     if not ready.is_ready:
         return Examined(placement, view, reign, _not_ready(ready, reign))
+    if not pinned(attempt).retrains:
+        return Examined(placement, view, reign, _goes_on(placement, reign))
     held = read_examination(attempt, night, view)
     if held is None:
         return Examined(placement, view, reign, _unexamined(reign))
@@ -253,6 +256,18 @@ def _not_ready(ready: Placement, reign: Reign) -> gate.Verdict:
         )
     why = f"{ready.told}; nothing is examined"
     return gate.Verdict(None, SERVES_ALL, why, warning=warning)
+
+
+def _goes_on(placement: str, reign: Reign) -> gate.Verdict:
+    """Raises ModelError where nobody reigns: a shop that has models is not served bestsellers because
+    somebody saved an hour."""
+    if reign.recipe is None:
+        raise ModelError(
+            f"rec_{placement} has no champion that can serve, and tonight no ranker was trained"
+            f"{': ' + reign.trouble if reign.trouble else ''}.",
+            "Run the night again with retraining.",
+        )
+    return gate.Verdict(None, quality.CHAMPION, "not retrained tonight; the champion goes on")
 
 
 def _unexamined(reign: Reign) -> gate.Verdict:

@@ -88,7 +88,7 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
     tried, newest = Tried(going_by), {}
     n_candidates = n_cuts = 0
     lessons: dict[str, list[Lesson]] = {view: [] for view in VIEWS}
-    for role in ROLES:
+    for role in ROLES if going_by.retrains else ("serve",):
         cut = fit_cut(shop, night, role, log, attempt, progress)
         if cut is None:
             continue
@@ -120,11 +120,12 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
         tried.rankers(rankers, others, newest)
     tried.write(attempt)
     trained.seal(attempt)
-    told = "; ".join(
+    told = [
         f"{view}: {t.ranker.kind if t.ranker else 'no ranker, too few labels'}"
         for view, t in rankers.items()
-    )
-    return Learnt(n_candidates, f"{n_sources} sources at {n_cuts} cuts; {told}")
+    ]
+    told = told if going_by.retrains else ["no ranker: not asked to retrain"]
+    return Learnt(n_candidates, "; ".join([f"{n_sources} sources at {n_cuts} cuts", *told]))
 
 
 def fit_cut(

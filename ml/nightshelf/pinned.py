@@ -50,6 +50,9 @@ class Pinned:
     challenger: Challenger | None = None
     tried: ModelSettings | None = None
     """The challenger's; None where there is none, or it cannot be read."""
+    retrains: bool = True
+    """Off: sources are fitted to tonight's data as ever, and the reigning champions rank what they
+    propose; no ranker is trained and nothing is examined."""
 
     @property
     def whose(self) -> str:
@@ -67,17 +70,19 @@ class Pinned:
             "settings_version": self.version,
             "settings_sha256": self.sha256,
         }
+        if not self.retrains:
+            told["retrained"] = False
         return told | ({"settings_warning": self.warning} if self.warning else {})
 
 
-def pin(home: Home, shop: str, attempt: Attempt) -> Pinned:
+def pin(home: Home, shop: str, attempt: Attempt, retrains: bool = True) -> Pinned:
     """Chooses the attempt's settings and writes them down. MLflow is opened, some 5 s, only in a shop
     that has ever been searched."""
     files = ModelSettings.of_files()
     found = Pinned(files, "")
     if attempt.shop.tuned.exists():
         found = _of_store(home, shop, attempt, files)
-    _write(attempt, found)
+    _write(attempt, replace(found, retrains=retrains))
     return pinned(attempt)
 
 
@@ -122,6 +127,7 @@ def _write(attempt: Attempt, found: Pinned) -> None:
         "warning": found.warning,
         "challenger": asdict(found.challenger) if found.challenger else None,
         "tried_sha256": sha256_of(_tried(attempt)) if found.tried else None,
+        "retrains": found.retrains,
     }
     write_json(_told(attempt), told)
 
@@ -150,6 +156,7 @@ def _as_told(attempt: Attempt, told: dict[str, Any]) -> Pinned:
         told["warning"],
         Challenger(**told["challenger"]) if told["challenger"] else None,
         tried,
+        told["retrains"],
     )
 
 

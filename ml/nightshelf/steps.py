@@ -50,9 +50,9 @@ class Run:
         return self.shop.landing_in(self.home, self.shop_file)
 
 
-def open_night(home: Home, shop_file: Path, night: date) -> Run:
+def open_night(home: Home, shop_file: Path, night: date, retrains: bool = True) -> Run:
     """Begins a new attempt: the first free number, taken by making its directory. The settings that its
-    models will go by are chosen here."""
+    models will go by are chosen here, and whether rankers are trained at all."""
     from nightshelf.pinned import pin
     from nightshelf.publishing.sinks import refuse_without_url
 
@@ -72,7 +72,7 @@ def open_night(home: Home, shop_file: Path, night: date) -> Run:
     write_json(run.attempt.root / SHOP, shop.model_dump(mode="json"))
     if dag_run := os.environ.get("AIRFLOW_CTX_DAG_RUN_ID"):
         write_json(run.attempt.root / DAG_RUN, {"run_id": dag_run})
-    going_by = pin(home, shop.name, run.attempt)
+    going_by = pin(home, shop.name, run.attempt, retrains)
     if going_by.warning:
         console.print(f"Warning: {going_by.warning}", markup=False)
     return run
@@ -431,9 +431,9 @@ STEPS: dict[str, Callable[[Run], None]] = {
 """Every step of a night, in order."""
 
 
-def whole_night(home: Home, shop_file: Path, night: date) -> Run:
+def whole_night(home: Home, shop_file: Path, night: date, retrains: bool = True) -> Run:
     """All steps in one process: the same functions that the DAG's tasks call, and the same bytes."""
-    run = open_night(home, shop_file, night)
+    run = open_night(home, shop_file, night, retrains)
     console.print(
         f"Night {night} of shop '{run.shop.name}', attempt {run.attempt.number}", markup=False
     )

@@ -173,7 +173,7 @@ def test_the_hour_is_the_demo_shops(module):
 
 def test_params_are_typed_and_described(dag):
     schemas = {name: dag.params.get_param(name) for name in dag.params}
-    assert set(schemas) == {"night", "shop", "publish"}
+    assert set(schemas) == {"night", "shop", "retrain", "publish"}
     assert all(p.description and p.schema["type"] for p in schemas.values())
 
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from nightshelf import cli
 from nightshelf.paths import Home
+from nightshelf.publishing.nights import current
 from nightshelf.steps import STEPS, Run, resume, whole_night
 from nightshelf.storage import sha256_of
 from tests.support import trap_shop
@@ -23,11 +24,13 @@ from tests.support import trap_shop
 
 @dataclass(frozen=True)
 class Night:
-    """A run, the log it read, and the sha256 of every published table."""
+    """A run, the log it read, the sha256 of every published table, and the attempt that readers saw when
+    it had ended."""
 
     run: Run
     log: trap_shop.Log
     sha256: dict[str, str]
+    readers_saw: int
 
     @property
     def home(self) -> Home:
@@ -52,7 +55,8 @@ class Night:
 
 def _ended(run: Run, log: trap_shop.Log) -> Night:
     tables = sorted(run.attempt.published.glob("*.parquet"))
-    return Night(run, log, {p.name: sha256_of(p) for p in tables})
+    saw = current(run.attempt.shop).attempt
+    return Night(run, log, {p.name: sha256_of(p) for p in tables}, saw)
 
 
 @contextmanager
@@ -86,6 +90,13 @@ def second(night: Night) -> Night:
     trap_shop.afterthoughts(log)
     trap_shop.write(night.shop_file.parent, log)
     return _ended(whole_night(night.home, night.shop_file, trap_shop.NIGHT), log)
+
+
+@pytest.fixture(scope="session")
+def unretrained(second: Night) -> Night:
+    """A third attempt at the same, by the models that reign."""
+    run = whole_night(second.home, second.shop_file, trap_shop.NIGHT, retrains=False)
+    return _ended(run, second.log)
 
 
 @pytest.fixture(scope="session")
