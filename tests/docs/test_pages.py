@@ -87,7 +87,7 @@ def test_the_example_of_a_command_is_one_that_it_takes(name):
     (example,) = re.findall(r"```\n(.*?)\n```", section(page("cli.md"), f"### {name}"), re.S)
     words = example.split()
     assert words[:2] == ["nightshelf", name]
-    known = {option for p in COMMANDS[name].params for option in p.opts}
+    known = {option for p in COMMANDS[name].params for option in (*p.opts, *p.secondary_opts)}
     assert {w for w in words if w.startswith("--")} <= known
 
 

@@ -36,7 +36,7 @@ def test_death_at_every_write_fsync_and_rename(site, tmp_path):
         site.reset()
     print(f"\ndeath: {len(points)} points, {deaths} deaths, {len(mixed)} mixed, {len(lost)} lost")
     assert (mixed, lost) == ([], [])
-    assert deaths >= len(points) - 2  # a call or two depend on what lies there
+    assert deaths >= 0.97 * len(points)  # a few calls depend on what lies there
 
 
 @needs_strace
