@@ -36,7 +36,7 @@ RULES = Rules(
 RULED = {f"rec_{placement}" for placement in Ruled.__args__}
 """Under all of the rules; rec_next_category takes what dim_items lets it have, and folds variants."""
 NEWS = {"rec_new_arrivals", "rec_on_sale"}
-"""Everything was there in the first weeks, and costs what it did: nothing lies there, and no pin."""
+"""Shelves on which nothing need lie, and no pin makes an item new or cheaper."""
 ITEMS = """
 create or replace table raw.items_before as from raw.items;
 create or replace view raw.items as select * replace (
@@ -81,7 +81,7 @@ def test_door_3_finds_every_rule_kept(ruled, night):
 def test_what_is_blocked_is_on_no_shelf(ruled):
     for shelf in SHELVES:
         offered = {item for (item,) in rows(ruled, f"select item_id from recommendations.{shelf}")}
-        assert bool(offered) == (shelf not in NEWS)
+        assert offered or shelf in NEWS
         assert BLOCKED not in offered
 
 
@@ -100,7 +100,7 @@ def test_the_cost_of_each_rule_is_told_for_each_shelf(ruled):
         ruled,
         "select placement, list(rule) from reports.rpt_rule_cost group by all order by all",
     )
-    assert {placement for placement, _ in found} == RULED - NEWS
+    assert RULED - NEWS <= {placement for placement, _ in found} <= RULED
     rules = dict(found)["rec_for_you"]
     wanted = {
         "every",
