@@ -19,7 +19,7 @@ def shop_rules(context: DoorContext, stacked: str) -> list[Rule]:
     return [
         _nothing_withheld(stacked),
         *([_nothing_blocked(stacked)] if context.rules.lines else []),
-        *([_variants_once(context, stacked)] if context.rules.fold_variants else []),
+        *([_variants_once(stacked)] if context.rules.fold_variants else []),
         *(_cap(context, stacked, *cap) for cap in context.rules.caps.items()),
         *([_pins_stand(context, stacked)] if context.rules.lines else []),
         *([_bought_waits()] if _waits(context) else []),
@@ -68,15 +68,13 @@ def _nothing_blocked(stacked: str) -> Rule:
     )
 
 
-def _variants_once(context: DoorContext, stacked: str) -> Rule:
-    ruled = ("for_you", "discover", "buy_again", "similar_items", "bought_together", "popular")
+def _variants_once(stacked: str) -> Rule:
     return rows_rule(
         "variants_stand_once_in_a_list",
         ALL,
         f"""
         SELECT {LIST}, product_id, count(DISTINCT item_id) AS variants FROM {{batch}}
         JOIN marts.dim_items USING (item_id)
-        WHERE shelf IN {_named(context, ruled)}
         GROUP BY {LIST}, product_id HAVING variants > 1 ORDER BY ALL
         """,
         over=stacked,
@@ -124,7 +122,7 @@ def _pins_stand(context: DoorContext, stacked: str) -> Rule:
         ),
         lists AS (
             SELECT {LIST}, max(rank) AS last, max(rank) FILTER (source <> 'rules') AS last_unpinned
-            FROM {{batch}} WHERE context_type IN ('user', 'item', 'all') GROUP BY {LIST}
+            FROM {{batch}} WHERE context_type NOT IN ('category', 'onboarding') GROUP BY {LIST}
         ),
         places AS (
             SELECT {LIST}, item_id, min(rank) AS rank FROM {{batch}}
@@ -135,6 +133,10 @@ def _pins_stand(context: DoorContext, stacked: str) -> Rule:
         WHERE places.rank IS DISTINCT FROM pinned_at
             AND coalesce(last_unpinned > places.rank, pinned_at <= last)
             AND NOT (context_type = 'item' AND context_id = item_id)
+            AND NOT (context_type = 'pair'
+                AND contains(' + ' || context_id || ' + ', ' + ' || item_id || ' + '))
+            AND NOT (shelf IN ('rec_new_arrivals', 'rec_on_sale')
+                AND (shelf, item_id) NOT IN (SELECT (shelf, item_id) FROM {{batch}}))
             AND NOT (shelf IN {literal(withholding)}
                 AND (context_id, product_id) IN (SELECT (user_id, product_id) FROM bought))
         ORDER BY ALL

@@ -15,12 +15,27 @@ from {{ source('ml', placement) }}
 {{ pairs_of_items('bought_together', 'companion_id', var('k_together'), "'baskets'", "'bought_together'") }}
 {%- elif placement == 'popular' -%}
 {{ bestsellers() }}
+{%- elif placement == 'cart' -%}
+{{ completions_of_carts() }}
+{%- elif placement == 'trending' -%}
+{{ what_rises() }}
+{%- elif placement == 'new_arrivals' -%}
+{{ arrivals_in_turn() }}
+{%- elif placement == 'on_sale' -%}
+{{ what_is_on_sale() }}
+{%- elif placement == 'cold_start' -%}
+{{ what_strangers_take() }}
 {%- endif -%}
 {%- endmacro %}
 
-{# The length of a placement's lists. #}
+{# The length of a placement's lists, in SQL over `numbered`. #}
 {% macro length_of(placement) -%}
-{{ return(var({'similar_items': 'k_similar', 'bought_together': 'k_together', 'popular': 'k_popular'}.get(placement, 'k'))) }}
+{%- set named = {
+    'similar_items': 'k_similar', 'bought_together': 'k_together', 'popular': 'k_popular', 'cart': 'k_cart',
+    'trending': 'k_trending', 'new_arrivals': 'k_new', 'on_sale': 'k_sale', 'cold_start': 'k_cold',
+} -%}
+{%- set k = var(named.get(placement, 'k')) -%}
+{{ return('case when is_question then ' ~ var('k_onboarding') ~ ' else ' ~ k ~ ' end' if placement == 'cold_start' else k) }}
 {%- endmacro %}
 
 {# Buyers of the last four weeks, those of a burst for an ordinary day's: long enough to be steady, short

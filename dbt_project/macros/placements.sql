@@ -6,6 +6,20 @@
     ]) }}
 {%- endmacro %}
 
+{# The placements under the shop's rules; the names of settings_rules.Ruled. rec_next_category is laid out
+   by category, and docs/rules.md says what of the rules it keeps. #}
+{% macro ruled_placements() -%}
+    {{ return([
+        'for_you', 'discover', 'buy_again', 'similar_items', 'bought_together', 'popular',
+        'cart', 'trending', 'new_arrivals', 'on_sale', 'cold_start',
+    ]) }}
+{%- endmacro %}
+
+{# Whether a placement has lists by category beside the one for everybody. #}
+{% macro has_lists_by_category(placement) -%}
+{{ return(placement in ['popular', 'trending', 'new_arrivals', 'on_sale', 'cold_start']) }}
+{%- endmacro %}
+
 {# Whether a placement has what it is meant to be made of. #}
 {% macro is_ready(placement) -%}
     (select is_ready from {{ ref('rpt_readiness') }} where placement = 'rec_{{ placement }}')
@@ -13,7 +27,7 @@
 
 {# Every item that somebody took, with its buyers of the last four weeks: what a list falls back on. #}
 {% macro sold_lately() -%}
-    select items.item_id, items.category, items.is_offerable, {{ buyers_lately() }} as n_buyers
+    select items.item_id, items.product_id, items.category, items.is_offerable, {{ buyers_lately() }} as n_buyers
     from {{ ref('feat_item') }} as feat_item
     join {{ ref('dim_items') }} as items using (item_id)
     where feat_item.as_of = date '{{ var("night") }}'
@@ -29,38 +43,6 @@
     select 'all' as context_type, 'all' as context_id, * from {{ offered }}
     union all
     select 'category', category, * from {{ offered }} where category is not null
-{%- endmacro %}
-
-{# The best k rows of each context of `rows`, ranked by score; ties by item. #}
-{% macro best_of_each_context(rows, k, placement) -%}
-    select *, row_number() over (partition by context_type, context_id order by score desc, item_id) as rank
-    from {{ under_caps(rows, placement) }}
-    qualify rank <= {{ k }}
-{%- endmacro %}
-
-{# `rows` with at most so many of one brand, category and price band in each context, as the shop caps
-   them on this placement. The caps come one after another, as they do in `ruled`; a list by category is
-   of one category by intent. #}
-{% macro under_caps(rows, placement) -%}
-{%- set capped = namespace(rows=rows) -%}
-{%- if placement in rule('placements') -%}
-    {%- for column, cap in (rule('caps') or {}).items() -%}
-        {%- set capped.rows -%}
-(
-    select offered.*
-    from {{ capped.rows }} as offered
-    join {{ ref('dim_items') }} as items using (item_id)
-    qualify context_type = 'category'
-        or items.{{ column }} is null
-        or row_number() over (
-            partition by context_type, context_id, items.{{ column }}
-            order by score desc, item_id
-        ) <= {{ cap }}
-)
-        {%- endset -%}
-    {%- endfor -%}
-{%- endif -%}
-{{ return(capped.rows) }}
 {%- endmacro %}
 
 {# (user_id, item_id): what newcomers took on their first date, of what was `seen`. Of the last quarter,

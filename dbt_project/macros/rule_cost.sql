@@ -4,7 +4,10 @@
    that is on shelves them once more. #}
 {% macro cost_of_rules(placement, most=2500) -%}
 with every_candidate as (
-    {{ candidates_of(placement) }}
+    from (
+        {{ candidates_of(placement) }}
+    )
+    {% if placement in var('off') -%} where false {%- endif %}
 ),
 
 every_list as (

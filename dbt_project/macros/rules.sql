@@ -121,7 +121,12 @@ numbered as (
         candidates.* exclude (context_type, context_id, item_id, source),
         lists.list_no,
         items.item_no,
-        {% if here.placement == 'popular' %}context_type = 'all' as is_for_all,{% endif %}
+        {% if has_lists_by_category(here.placement) -%}
+        context_type = 'category' as is_of_a_category,
+        {% endif -%}
+        {% if here.placement == 'cold_start' -%}
+        context_type = 'onboarding' as is_question,
+        {% endif -%}
         sources.source_no
     from candidates
     join numbered_lists as lists using (context_type, context_id)
@@ -140,8 +145,18 @@ pinned as (
     join numbered_items as items on items.item_id = pins.value
     where pins.rule = 'pin'
         and pins.placement = '{{ here.placement }}'
-        and lists.context_type in ('user', 'item', 'all')
+        and lists.context_type not in ('category', 'onboarding')
         and not (lists.context_type = 'item' and lists.context_id = pins.value)
+        {%- if here.placement == 'cart' %}
+        and not (
+            lists.context_type = 'pair'
+            and contains(' + ' || lists.context_id || ' + ', ' + ' || pins.value || ' + ')
+        )
+        {%- endif %}
+        {%- if here.placement in ['new_arrivals', 'on_sale'] %}
+        -- These two say something of an item, and a pin cannot make it true.
+        and items.item_no in (select item_no from numbered)
+        {%- endif %}
         {%- if here.scenarios %}
         and lists.without not in ('every', {{ name_of_line() }})
         {%- endif %}
@@ -232,7 +247,8 @@ group by i.user_id, i.item_id
 {%- endmacro %}
 
 {# `weight` is what the list is ordered by: the score times boosts times what the margin adds. A score
-   below 0 is divided, so that a boost lifts it, too. #}
+   below 0 is divided, so that a boost lifts it, too, and never past 0: what stands in for a placement's
+   own stays behind it. A question to a newcomer is no offer, and is not pushed. #}
 {% macro weighed(here) -%}
 {%- set is_boosted = here.placement in (rule('boosted') or []) -%}
 {%- if is_boosted or rule('margin_weight') -%}
@@ -266,7 +282,13 @@ factors as (
 ),
 
 weighed as (
-    select awaited.*, case when score >= 0 then score * factor else score / factor end as weight
+    select
+        awaited.*,
+        case
+            {% if here.placement == 'cold_start' %}when is_question then score{% endif %}
+            when score >= 0 then score * factor
+            else score / factor
+        end as weight
     from awaited
     join factors using ({{ here.key }}item_no)
 )
@@ -297,7 +319,7 @@ folded as (
 {%- endmacro %}
 
 {# At most so many of one value, counted among what the steps before have left. What is pinned stands,
-   and counts. An unknown value is no value. #}
+   and counts. An unknown value is no value; a list by category is of one category by intent. #}
 {% macro capped(here, column, before) -%}
 {%- set cap = rule('caps').get(column) if rule('caps') and here.placement in rule('placements') -%}
 capped_by_{{ column }} as (
@@ -305,8 +327,8 @@ capped_by_{{ column }} as (
     {% if cap -%}
     qualify {{ unless_left_out(here, 'max_per_' ~ column) }}{{ column }}_no is null
         or pin_rank is not null
-        {%- if here.placement == 'popular' %}
-        or not is_for_all
+        {%- if has_lists_by_category(here.placement) %}
+        or is_of_a_category
         {%- endif %}
         or row_number() over (
             partition by list_no, {{ column }}_no

@@ -42,7 +42,13 @@ ranked as (
     from ruled
 )
 
-{{ as_shelf(placement, context_type, fingerprint='sql' if placement in ['buy_again', 'popular'] else placement) }}
+{{ as_shelf(placement, context_type, fingerprint=ranked_by(placement)) }}
+{%- endmacro %}
+
+{# The name that ml.fingerprints has for what ranked a placement's candidates. #}
+{% macro ranked_by(placement) -%}
+{%- if placement in ['buy_again', 'popular', 'new_arrivals', 'on_sale'] -%}{{ return('sql') }}{%- endif -%}
+{{ return('onboarding' if placement == 'cold_start' else placement) }}
 {%- endmacro %}
 
 {# A user's shelf from scored candidates under the shop's rules, each row with its reason. Reasons, first

@@ -18,11 +18,11 @@ from nightshelf.errors import SettingsError
 from nightshelf.strict import Share, Strict
 
 Ruled = Literal[
-    "for_you", "discover", "buy_again", "similar_items", "bought_together", "popular"
+    "for_you", "discover", "buy_again", "similar_items", "bought_together", "popular",
+    "cart", "trending", "new_arrivals", "on_sale", "cold_start",
 ]  # fmt: skip
-"""Placements whose lists rules may change; off the others a rule can only take items."""
-Capped = Literal[Ruled, "cart", "trending", "new_arrivals", "on_sale", "cold_start"]
-"""Placements that the caps can hold on."""
+"""Placements whose lists rules may change. `next_category` is laid out by category: it has nothing of what
+is withheld and one variant of a product, and no other rule bears on it."""
 Personal = ("for_you", "discover", "buy_again")
 
 OF_A_FACTOR = Annotated[float, Field(gt=0, le=100)]
@@ -44,7 +44,7 @@ class Line(Strict):
     factor: OF_A_FACTOR | None = None
     """Of a boost: what the score is multiplied by; below 1 it pushes back."""
     rank: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Of a pin: the place in every list of the placement; of `popular` in the list for all."""
+    """Of a pin: the place in every list of the placement; never in a list by category."""
     since: date | None = None
     """The first night on which it holds."""
     until: date | None = None
@@ -99,7 +99,7 @@ class Rules(Strict):
     calibration: Share | None = None
     """A user's list is made of categories as their history is: at 1 as their own, below it mixed with
     the shop's."""
-    placements: list[Capped] = ["for_you", "discover"]
+    placements: list[Ruled] = ["for_you", "discover"]
     """The shelves that the three caps hold on, and calibration, where the list is a user's."""
     lines: list[Line] = []
     """Blocks, boosts and pins: `[[rules.lines]]`."""

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, SHELF, SHELVES
+from nightshelf.settings_rules import Ruled
 from nightshelf.transform import DBT_PROJECT
 
 UNIT_TESTS = sorted(
@@ -85,6 +86,12 @@ def test_the_macro_that_names_the_shelves_names_them_all():
     text = (DBT_PROJECT / "macros" / "placements.sql").read_text()
     listed = text[text.index("macro shelves()") : text.index("endmacro")]
     assert tuple(re.findall(r"'(rec_\w+)'", listed)) == SHELVES
+
+
+def test_the_macro_that_names_the_placements_under_rules_names_those_that_a_shop_may_name():
+    text = (DBT_PROJECT / "macros" / "placements.sql").read_text()
+    listed = text[text.index("macro ruled_placements()") :].split("endmacro")[0]
+    assert tuple(re.findall(r"'(\w+)'", listed)) == Ruled.__args__
 
 
 @pytest.mark.parametrize("table", AUDIENCE)

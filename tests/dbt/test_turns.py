@@ -23,7 +23,8 @@ def shop(project):
             db.execute(f"create schema night.{schema}")
         db.execute("create table night.ml.fingerprints (shelf varchar, fingerprint varchar)")
         db.execute(
-            f"create table {name['dim_items']} as select 'i' || n as item_id, 'x' as category,"
+            f"create table {name['dim_items']} as select 'i' || n as item_id, item_id as product_id,"
+            " 'x' as category, null as brand, null as price, null as margin, null as price_band,"
             f" true as is_offerable from range({FAST + WAITING}) as numbers(n)"
         )
         db.execute(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -184,6 +185,13 @@ def test_labels_stand_when_their_window_has_ended(first, tampered):
     assert told(leaks) == []
 
 
+def test_what_was_shown_stands_when_its_window_has_ended(first, tampered):
+    """What came to be shown or clicked later, or was taken later, is no news of an earlier window."""
+    ended = [cut for cut, end in pairwise(sorted(CUTS.values())) if end <= tampered.cut]
+    attempts = first.build.attempt, tampered.build.attempt
+    assert leakage.exposures_that_differ(*attempts, ended) == []
+
+
 def told(leaks: Iterable[Leak]) -> list[str]:
     return [str(leak) for leak in leaks]
 
@@ -206,10 +214,29 @@ def test_tables_as_of_the_night_change_unless_it_was_the_cut(first, tampered):
     changes = leakage.tables_that_leak(first.build.attempt, tampered.build.attempt, [NIGHT])
     if tampered.role == "serve":
         assert changes == []
+    elif tampered.how == "impressions":
+        # What was shown is in no feature: a list would learn from itself.
+        assert told(changes) == []
     elif tampered.how in CHANGED_LATER:
         assert CHANGED_LATER[tampered.how] in {f"{c.where}.{c.what}" for c in changes}
     else:
         assert {*LEARNT_FROM} <= {c.where for c in changes}
+
+
+def test_a_window_that_goes_on_after_the_cut_has_other_exposures(first, other):
+    cuts = sorted(CUTS.values())[:-1]
+    differ = leakage.exposures_that_differ(first.build.attempt, other.attempt, cuts)
+    assert differ == [CUTS["evaluate"]]
+
+
+def test_shelves_of_before_the_night_were_shown_and_clicked(first):
+    with connect(first.build.attempt.database) as db:
+        found = db.execute(
+            "select count(distinct night), sum(n_clicks) > 0, max(event_date) < ?"
+            " from marts.fct_impressions where unmatched_because is null",
+            [NIGHT],
+        ).fetchall()
+    assert found == [(2, True, True)]
 
 
 def test_every_column_changes_with_what_is_added(first, other):
@@ -349,6 +376,16 @@ def test_a_planted_leak_in_sql_is_found(first, other, leak, tmp_path):
     leaks = leakage.tables_that_leak(one, two, [CUTS["train_1"], CUTS["evaluate"]])
     found = {f"{leak.where}.{leak.what}" for leak in leaks if leak.where not in LABELS}
     assert where in found, sorted(found)
+
+
+def test_an_exposure_after_its_window_is_found(first, other, tmp_path):
+    bound = "\n        and windows.next_as_of > cleaned.event_date"
+    models = downstream(edited(first.models, "int_exposures", bound, ""), "int_exposures")
+    one, two = (
+        with_other_sql(build, models, tmp_path / side)
+        for side, build in (("one", first.build), ("two", other))
+    )
+    assert CUTS["train_1"] in leakage.exposures_that_differ(one, two, CUTS.values())
 
 
 def leaks_of_lessons(first: First, other: Build, learn=lesson) -> set[str]:

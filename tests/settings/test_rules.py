@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from nightshelf.columns import SHELVES
 from nightshelf.errors import SettingsError
 from nightshelf.settings import load_shop
 from nightshelf.settings_rules import Line, Rules
@@ -61,9 +62,10 @@ def test_a_line_holds_from_its_first_night_to_its_last(tmp_path, night, holds):
     assert len(rules.lines_on(date.fromisoformat(night))) == holds
 
 
-def test_a_boost_without_a_placement_holds_on_every_shelf():
+def test_a_boost_without_a_placement_holds_on_every_shelf_but_the_one_laid_out_by_category():
     rules = Rules(lines=[Line(rule="boost", value="x", factor=2.0)])
-    assert len(rules.for_sql(date(2017, 12, 1))["boosted"]) == 6
+    boosted = rules.for_sql(date(2017, 12, 1))["boosted"]
+    assert {f"rec_{p}" for p in boosted} == set(SHELVES) - {"rec_next_category"}
 
 
 LINE = "[[rules.lines]]\n"

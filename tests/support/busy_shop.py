@@ -1,6 +1,6 @@
 """A shop in which everything happens, before the night, at each of its cuts, and after it.
 
-36 people look, put into carts, buy at the web shop or the till, give back, use devices with and
+36 people are shown lists, look, put into carts, buy at the web shop or the till, give back, use devices with and
 without a name, log in late or as two; a crawler, bursts of looks, the shop's own people, postage.
 The catalogue and its tree change every few days, and order lines claim titles of their own. Clocks
 are New York's: the shop's midnight is four or five in UTC.
@@ -44,6 +44,8 @@ item_id = "sku"
 quantity = "pieces"
 price = "price"
 traffic = "made_by"
+list_id = "list"
+position = "place"
 
 [[sources]]
 name = "till"
@@ -98,7 +100,7 @@ max_views_per_day = 60
 """
 
 COLUMNS = {
-    "web": ("kind", "when", "id", "user", "device", "visit", "order", "sku", "pieces", "price", "made_by"),
+    "web": ("kind", "when", "id", "user", "device", "visit", "order", "sku", "pieces", "price", "made_by", "list", "place"),
     "till": ("InvoiceNo", "StockCode", "Description", "Quantity", "when", "UnitPrice", "CustomerID"),
     "items": ("sku", "parent", "name", "shelf", "brand", "price", "available", "from", "until", "when"),
     "tree": ("id", "parent", "name", "when"),
@@ -218,11 +220,21 @@ def _on_the_web(made: Log, who: int, when: datetime) -> None:
     how = 2 if who >= 30 else dice(who, when, "named", sides=3)
     here = {"device": device(who), "visit": visit if dice(visit, sides=4) else ""}
     named = here | {"user": person(who)}
+    _shown(made, who, when, named if how == 0 else here)
     for n in range(3):
         sku, moment = _wanted(who, when, n), when + timedelta(minutes=9 * n)
         _look_and_buy(made, named if how == 0 else here, sku, moment)
     if how == 1:
         made.web("login", when + timedelta(minutes=28), **named)
+
+
+def _shown(made: Log, who: int, when: datetime, here: Line) -> None:
+    """A list of five, some of which the visitor looks at afterwards; one of them is clicked."""
+    for place in range(1, 6):
+        where = here | {"list": "for_you", "place": place}
+        made.web("impression", when - timedelta(seconds=9), _wanted(who, when, place - 1), **where)
+        if place == 1 + dice(who, when, "click", sides=5):
+            made.web("click", when - timedelta(seconds=3), _wanted(who, when, place - 1), **where)
 
 
 def _look_and_buy(made: Log, who: Line, sku: str, when: datetime) -> None:

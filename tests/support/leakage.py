@@ -64,6 +64,13 @@ def tables_that_differ(one: Attempt, other: Attempt) -> list[str]:
         return [name for name in names if _differs(db, f"from {{}}.{name}")]
 
 
+def exposures_that_differ(one: Attempt, other: Attempt, cuts: Iterable[date]) -> list[date]:
+    """Of the cuts those whose windows showed something else: int_exposures says `cut`, since it looks ahead."""
+    with _laid_over(one, other) as db:
+        rows = "from {{}}.intermediate.int_exposures where cut = date '{}'"
+        return [cut for cut in sorted(cuts) if _differs(db, rows.format(cut))]
+
+
 @contextmanager
 def _laid_over(one: Attempt, other: Attempt) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as db:

@@ -21,7 +21,7 @@ from nightshelf.progress import progress
 from nightshelf.steps import Run, ingest, open_night
 from nightshelf.transform import build
 from nightshelf.warehouse import connect
-from tests.support.busy_shop import COLUMNS, NIGHT, Line, Log
+from tests.support.busy_shop import COLUMNS, N_ITEMS, N_PEOPLE, NIGHT, Line, Log
 from tests.support.leakage import read_log
 from tests.support.replay import Model, ran, replay
 
@@ -54,6 +54,7 @@ class Landed:
             db.execute("create schema landed")
             for kind in CONTRACTS:
                 db.execute(f"create table landed.{kind} as from raw.{kind}")
+            db.execute(_PUBLISHED)
         return cls(run, {name: _numbered(of_file) for name, of_file in lines.items()})
 
     def by_dbt(self, folder: Path, log: Log) -> tuple[Build, list[Model]]:
@@ -89,6 +90,20 @@ class Landed:
             for line, times in Counter(map(_text, lines)).items():
                 for number in self.rows[name][line][:times]:
                     yield {"name": f"{name}.csv", "row_number": number}
+
+
+_PUBLISHED = f"""
+    insert into raw.published_nights
+    select date '{NIGHT}' - days, 1 from (values (14), (3)) as before(days);
+    drop view raw.published;
+    create table raw.published as
+    select night, 'for_you' as placement, 'user' as context_type, format('U{{:02d}}', who) as context_id,
+        n + 1 as rank, format('I{{:02d}}', n) as item_id, 1 / (n + 1) as score, 'ials' as source,
+        'similar_shoppers' as reason_code, []::varchar[] as evidence, 'f' as model_fingerprint,
+        n % 3 = 0 as is_exploration, 0.5::double as propensity
+    from raw.published_nights, range({N_PEOPLE}) as people(who), range({N_ITEMS}) as items(n)
+"""
+"""Two nights before, each of which had every item on everybody's list: what the shop's impressions show."""
 
 
 def _attempt(run: Run, folder: Path) -> Attempt:

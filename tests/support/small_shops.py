@@ -12,10 +12,12 @@ from pathlib import Path
 NIGHT = date(2015, 4, 1)
 EVENT = ("kind", "when", "id", "user", "visitor", "session", "order", "sku", "price")
 ITEM = ("sku", "name", "category", "price", "available")
+USER = ("user", "county", "newsletter")
 CONTRACT = {
     "kind": "event_type", "when": "occurred_at", "id": "event_id", "user": "user_id",
     "visitor": "anonymous_id", "session": "session_id", "order": "order_id", "sku": "item_id",
     "price": "price", "name": "title", "category": "category_path", "available": "in_stock",
+    "county": "region", "newsletter": "consent",
 }  # fmt: skip
 
 
@@ -31,13 +33,17 @@ class SmallShop:
     lacks: tuple[str, ...] = ()
     """Columns that neither the log nor the catalogue has."""
     has_catalogue: bool = True
+    tells_of_users: bool = False
+    """Whether it has a file of its users, with county and newsletter."""
     n_users: int = 30
+    n_newcomers: int = 0
+    """More users, who come first when the shop has been open for a month."""
     n_items: int = 24
     n_days: int = 60
 
     def events(self) -> Iterator[dict[str, str]]:
         """Each user visits every third to sixth day, and looks at two or three items of a colour."""
-        for user in range(self.n_users):
+        for user in range(self.n_users + self.n_newcomers):
             for day in self._days(user):
                 visit = f"{user} {day}"
                 for n in range(2 + user % 2):
@@ -49,6 +55,8 @@ class SmallShop:
 
     def _days(self, user: int) -> Iterator[date]:
         day = NIGHT - timedelta(days=self.n_days)
+        if user >= self.n_users:
+            day += timedelta(days=30 + user % 10)
         while day < NIGHT:
             yield day
             day += timedelta(days=3 + _dice(user, day, sides=4))
@@ -76,6 +84,15 @@ class SmallShop:
                 "available": "no" if n and n == self.n_items - 1 else "yes",
             }
 
+    def users(self) -> Iterator[dict[str, str]]:
+        """Of ten users five are of the north, four of the south; of four one says no, and one nothing."""
+        for n in range(self.n_users + self.n_newcomers):
+            yield {
+                "user": f"user {n:02d}",
+                "county": ("north", "south", "west")[(n % 10 > 4) + (n % 10 > 8)],
+                "newsletter": ("no", "", "yes", "yes")[n % 4],
+            }
+
     def columns(self, all_of: tuple[str, ...]) -> list[str]:
         nobody = {"user", "visitor", "session"} - {*self.people}
         return [c for c in all_of if c not in nobody | {*self.lacks}]
@@ -85,6 +102,8 @@ class SmallShop:
         _write_csv(folder / "landing" / "log.csv", self.columns(EVENT), self.events())
         if self.has_catalogue:
             _write_csv(folder / "landing" / "items.csv", self.columns(ITEM), self.items())
+        if self.tells_of_users:
+            _write_csv(folder / "landing" / "users.csv", list(USER), self.users())
         path = folder / f"{self.name}.toml"
         path.write_text(self._toml(), encoding="utf-8")
         return path
@@ -93,6 +112,8 @@ class SmallShop:
         sources = [_source("log", "events", self.columns(EVENT))]
         if self.has_catalogue:
             sources.append(_source("items", "items", self.columns(ITEM)))
+        if self.tells_of_users:
+            sources.append(_source("users", "users", list(USER)))
         weights = ", ".join(f"{kind} = {weight}" for kind, weight in self.weights.items())
         return "\n".join(
             [
@@ -132,7 +153,7 @@ ONLY_SESSIONS = SmallShop(
     weights={"view": 1.0, "cart_add": 3.0}, lacks=("order",),
 )  # fmt: skip
 NO_CATALOGUE = SmallShop("no_catalogue", has_catalogue=False)
-NO_PRICES = SmallShop("no_prices", lacks=("price",))
+NO_PRICES = SmallShop("no_prices", lacks=("price",), tells_of_users=True, n_newcomers=60)
 NO_EVENT_IDS = SmallShop("no_event_ids", lacks=("id",))
 FIVE_ITEMS = SmallShop("five_items", n_users=3, n_items=5)
 ONE_DAY = SmallShop("one_day", n_days=1)

@@ -55,14 +55,14 @@ def _otherwise(file: str, line: Line) -> Line:
     return other | {"when": f"{day} {min(hour + 5, 23):02d}{line['when'][13:]}"}
 
 
-KINDS = ("view", "cart_add", "purchase", "refund")
+KINDS = ("view", "cart_add", "purchase", "refund", "impression", "click")
 
 
 def _other(column: str, value: str, line: Line) -> str:
     """Another value of the same kind; what was left out is said now, where it can be."""
     match column:
         case "kind":
-            return KINDS[(KINDS.index(value) + 1) % 4] if value in KINDS else value
+            return KINDS[(KINDS.index(value) + 1) % len(KINDS)] if value in KINDS else value
         case "user" | "CustomerID":
             return person(dice(value, line["when"], sides=N_PEOPLE))
         case "device":
@@ -79,6 +79,8 @@ def _other(column: str, value: str, line: Line) -> str:
             return f"Elsewhere > {value or 'Box'}"
         case "parent":
             return "R0" if value == "R1" else "R1" if value == "R0" else "P99"
+        case "place":
+            return str(int(value) + 3) if value else ""
         case "available":
             return "no" if value != "no" else "yes"
         case "from":
@@ -118,6 +120,16 @@ def _looks(made: Log, known: Log, cut: date) -> None:
     for name in sorted({x["device"] for x in known.files["web"]} - {""}):
         for second in range(30):
             made.web("view", at(cut, 0, 0, second), item(second), device=name, visit="burst")
+
+
+def _impressions(made: Log, known: Log, cut: date) -> None:
+    """Everybody is shown 20 items, each on top or in the last place, and clicks on half of them."""
+    for n in range(N_PEOPLE):
+        for other in range(20):
+            here = {"user": person(n), "list": "for_you", "place": 1 if other % 2 else 99}
+            made.web("impression", at(cut, 0, other), item(n + other), **here)
+            if other % 2:
+                made.web("click", at(cut, 1, other), item(n + other), **here)
 
 
 def _purchases(made: Log, known: Log, cut: date) -> None:
@@ -166,6 +178,7 @@ ADDED: dict[str, Callable[[Log, Log, date], None]] = {
     "logins": _logins,
     "refunds": _refunds,
     "looks": _looks,
+    "impressions": _impressions,
     "purchases": _purchases,
     "copies": _copies,
     "versions": _versions,

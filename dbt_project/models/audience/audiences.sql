@@ -138,6 +138,43 @@ of_sales as (
     group by items.category, sales.context_id
 ),
 
+-- What a campaign of the shop's puts forward tonight, as far as it may be offered at all.
+campaigns as (
+    select distinct lines.campaign, items.item_id
+    from (
+        {{ items_of_lines('boost', ref('dim_items')) }}
+        union all
+        {{ items_of_lines('pin', ref('dim_items')) }}
+    ) as lines
+    join {{ ref('dim_items') }} as items using (item_id)
+    where lines.campaign <> ''
+        and coalesce(lines.factor, 2) > 1
+        and items.is_offerable
+),
+
+in_campaigns as (
+    select campaigns.campaign, suited.user_id, count(*) as n_items
+    from suited
+    join campaigns using (item_id)
+    group by campaigns.campaign, suited.user_id
+),
+
+-- The mean is over all who have a ranking: a campaign for half of the catalogue suits everybody a little.
+of_campaigns as (
+    select
+        'campaign: ' || campaign as audience,
+        'campaign' as kind,
+        campaign as subject,
+        user_id,
+        null::double as probability,
+        format('{} of its items {} among what suits the user best, {:.1f} on average',
+            n_items, case when n_items = 1 then 'is' else 'are' end,
+            sum(n_items) over (partition by campaign) / n_users) as why
+    from in_campaigns
+    cross join (select count(distinct user_id) as n_users from suited)
+    qualify n_items >= sum(n_items) over (partition by campaign) / n_users
+),
+
 gathered as (
     from lapses
     union all by name
@@ -154,6 +191,8 @@ gathered as (
     from of_items
     union all by name
     from of_sales
+    union all by name
+    from of_campaigns
 ),
 
 -- Where the shop tells of nobody's consent it keeps it elsewhere; once it tells of anybody's, silence is no.

@@ -29,7 +29,7 @@ sold as (
 ),
 
 bestsellers as (
-    select category, item_id, n_buyers
+    select category, item_id, product_id, n_buyers
     from sold
     where is_offerable
         and category is not null
@@ -38,7 +38,7 @@ bestsellers as (
 ),
 
 fitting as (
-    select likeliest.*, scored.item_id, 1 as tier, scored.score as fit
+    select likeliest.*, scored.item_id, items.product_id, 1 as tier, scored.score as fit
     from likeliest
     join {{ source('ml', 'for_you') }} as scored using (user_id)
     join {{ ref('dim_items') }} as items
@@ -46,15 +46,19 @@ fitting as (
         and items.category = likeliest.category
     where items.is_offerable
     union all
-    select likeliest.*, bestsellers.item_id, 2, bestsellers.n_buyers
+    select likeliest.*, bestsellers.item_id, bestsellers.product_id, 2, bestsellers.n_buyers
     from likeliest
     join bestsellers using (category)
 ),
 
+-- Of a product's variants the best alone, as the shop's rules have it.
 once as (
     select *
     from fitting
-    qualify row_number() over (partition by user_id, item_id order by tier) = 1
+    qualify row_number() over (
+        partition by user_id, {{ 'product_id' if rule('fold_variants') else 'item_id' }}
+        order by score desc, category, tier, fit desc, item_id
+    ) = 1
 ),
 
 of_category as (

@@ -1,6 +1,6 @@
 {{ config(tags=['prepare']) }}
 
--- What the log and the catalogue leave out, and what that costs.
+-- What the log, the catalogue and the users' files leave out, and what that costs.
 with events as (
     select * from {{ ref('int_events_cleaned') }}
 ),
@@ -37,6 +37,12 @@ n_items as (
     from {{ ref('dim_items') }} as items
     left join described on described.item_id = items.item_id
     where items.is_product
+),
+
+n_users as (
+    select count(*) as n, count(consent) as n_with_consent, count(region) as n_with_region
+    from {{ ref('dim_users') }}
+    left join {{ ref('int_users_described') }} using (user_id)
 ),
 
 gaps as (
@@ -78,6 +84,18 @@ gaps as (
     union all
     select 10, 'stock', 'items whose stock is known', n_with_stock, n, 'an item of unknown stock is taken to be on sale'
     from n_items
+    union all
+    select 11, 'consent', 'users who are known to agree to be written to or not', n_with_consent, n,
+        case
+            when n_with_consent = 0 then '`audiences` has everybody, and whoever writes leaves out who did not agree'
+            when {{ var('presume_consent') }} then '`audiences` has the others, too'
+            else 'the others are on no list of `audiences`'
+        end
+    from n_users
+    union all
+    select 12, 'regions', 'users whose region is known', n_with_region, n,
+        'a visitor of no known region has the list of `rec_cold_start` for all'
+    from n_users
 )
 
 select
