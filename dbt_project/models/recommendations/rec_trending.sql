@@ -5,7 +5,7 @@ with rising as (
     select
         items.item_id,
         items.category,
-        trending.rise as score,
+        trending.more_users as score,
         'trend' as source,
         'rising' as reason_code
     from {{ source('ml', 'trending') }} as trending
