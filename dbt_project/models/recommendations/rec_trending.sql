@@ -1,5 +1,5 @@
--- What rises over its own past (ml/nightshelf/candidates/trend.py, its bursts undamped: a shelf of
--- trends is there to show them). Where less rises than the list for everybody has slots, what is
+-- What rises over its own past, by the users it gained (ml/nightshelf/candidates/trend.py, its bursts
+-- undamped: a shelf of trends is there to show them). Where less rises than the list for everybody has slots, what is
 -- popular follows.
 with rising as (
     select
