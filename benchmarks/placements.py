@@ -78,7 +78,11 @@ FOR_ALL = {
         "popular, all time",
         "select item_id, count(distinct user_id) as best from seen group by all",
     ),
-    "trending": ("popular, 30 days", f"select item_id, n as best from ({POPULAR})"),
+    "trending": (
+        "most users gained on the 4 weeks before",
+        """select item_id, count(*) filter (week = 0) - count(*) filter (week > 0) / 4 as best
+        from weeks group by item_id""",
+    ),
     "new_arrivals": (
         "newest first",
         "select item_id, min(day) - date '1970-01-01' as best from seen group by all",
@@ -177,6 +181,12 @@ def _measured(subject: Subject, cut: date, night: Path) -> list[Row]:
     db.execute(
         "create or replace temp table lately as from seen where day >= $first",
         {"first": cut - timedelta(days=30)},
+    )
+    db.execute(
+        """create or replace temp table weeks as
+        select distinct user_id, item_id, ($cut::date - day - 1) // 7 as week
+        from seen where day >= $cut::date - 35""",
+        {"cut": cut},
     )
     db.execute(
         "create or replace temp table taken as select distinct user_id, item_id, day from rows where day >= $cut and day < $end",

@@ -1,12 +1,12 @@
-{# What rises over its own past (ml/nightshelf/candidates/trend.py, its bursts undamped: a shelf of
-   trends is there to show them). Where less rises than the list for everybody has slots, what is popular
+{# What rises over its own past, by the users it gained (ml/nightshelf/candidates/trend.py, its bursts
+   undamped: a shelf of trends is there to show them). Where less rises than the list for everybody has slots, what is popular
    follows. #}
 {% macro what_rises() -%}
 with rising as (
     select
         items.item_id,
         items.category,
-        trending.rise as score,
+        trending.more_users as score,
         'trend' as source,
         'rising' as reason_code
     from {{ source('ml', 'trending') }} as trending

@@ -3,7 +3,7 @@ SQL cannot count by itself. Tables, one Parquet each below the attempt's scores/
 
     cart             one row per (item or pair of items, completion)
     next_categories  one row per (user, category), the likeliest first
-    trending         one row per item that rises for certain
+    trending         one row per item that a user or more beyond its own past took this week
     onboarding       one row per item to ask a newcomer about
 """
 
@@ -51,8 +51,9 @@ def write(
         placements.cart_pairs,
         DEEP * placements.k_cart,
     )
-    # A burst is what a trend shelf is there to show, so nothing is damped.
-    trend = Trend(replace(settings["trend"], burst=0.0))
+    # A burst is what a trend shelf is there to show, so nothing is damped; and counted in people, what
+    # rises likelier than not says more than the little that rises for certain.
+    trend = Trend(replace(settings["trend"], burst=0.0, confidence=0.5))
     tables = {
         "cart": lambda on: _cart(baskets, params, on),
         "next_categories": lambda on: _next_categories(seen, models, placements, on),
@@ -126,14 +127,14 @@ def _categories(seen: Interactions) -> tuple[csr_matrix, np.ndarray]:
 
 
 def _trending(seen: Interactions, trend: Trend, is_on: bool) -> Made:
-    """What rises for certain; the score is the log of by how many times, at its lower bound."""
-    scores = trend.fit(seen).scores if is_on else np.zeros(len(seen.items), dtype=np.float32)
-    rising = np.flatnonzero(scores > 0).astype(np.int32)
+    """What rises, and by how many users."""
+    more = trend.more_users(seen) if is_on else np.zeros(len(seen.items))
+    rising = np.flatnonzero(more >= 1).astype(np.int32)
     table = {
         "item_id": ids_of(seen.items, rising),
-        "rise": pa.array(scores[rising].astype(np.float64)),
+        "more_users": pa.array(more[rising]),
     }
-    return table, fingerprint({"items": rising, "rise": scores[rising]})
+    return table, fingerprint({"items": rising, "more_users": more[rising]})
 
 
 def _onboarding(seen: Interactions, placements: Placements, is_on: bool) -> Made:

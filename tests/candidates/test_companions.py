@@ -10,30 +10,30 @@ def lines(*baskets):
     return np.array(codes, dtype=np.int32).reshape(-1, 2).T
 
 
-def test_counts_and_cosine_of_known_baskets():
+def test_counts_and_chances_of_known_baskets():
     baskets, items = lines([0, 1], [0, 1], [0, 2], [0], [1, 2])
-    found = bought_together(baskets, items, 3, 2, BoughtTogetherParams(min_baskets=1))
+    found = bought_together(baskets, items, 3, 2, BoughtTogetherParams(min_baskets=1, prior=10))
     assert found.items.tolist() == [0, 0, 1, 1, 2, 2]
-    assert found.companions.tolist() == [1, 2, 0, 2, 1, 0]
+    assert found.companions.tolist() == [1, 2, 0, 2, 0, 1]
     assert found.baskets.tolist() == [2, 1, 2, 1, 1, 1]
     assert found.ranks.tolist() == [1, 2, 1, 2, 1, 2]
-    assert found.scores[0] == pytest.approx(2 / (4 * 3) ** 0.5)
+    # Item 0 stands in 4 baskets of 5, item 1 in 3, two of them the same; ten of the shop's mix are added.
+    assert found.scores[0] == pytest.approx((2 + 10 * 3 / 5) / (4 + 10))
 
 
-def test_lift_divides_by_what_chance_would_give():
-    baskets, items = lines([0, 1], [0, 1], [0, 2], [0], [1, 2])
-    params = BoughtTogetherParams(min_baskets=1, measure="lift")
-    found = bought_together(baskets, items, 3, 1, params)
-    assert found.scores[0] == pytest.approx(2 * 5 / (4 * 3))
+def test_without_a_prior_the_chance_is_the_share_of_the_item_s_baskets():
+    baskets, items = lines([0, 1], [0, 1], [0, 2], [0])
+    found = bought_together(baskets, items, 3, 2, BoughtTogetherParams(min_baskets=1, prior=0))
+    assert found.scores.tolist() == [0.5, 0.25, 1.0, 1.0]
 
 
-def test_lift_counts_baskets_of_rare_items_too():
-    baskets, items = lines([0, 1], [0, 1], [2], [3])
-    params = BoughtTogetherParams(min_baskets=2, measure="lift")
-    assert bought_together(baskets, items, 4, 1, params).scores.tolist() == [2.0, 2.0]
+def test_of_companions_met_once_the_one_that_more_baskets_hold_stands_first():
+    baskets, items = lines([0, 1, 2], [0], [2], [2])
+    found = bought_together(baskets, items, 3, 2, BoughtTogetherParams(min_baskets=1))
+    assert found.companions[found.items == 0].tolist() == [2, 1]
 
 
-def test_a_pair_below_the_minimum_is_left_out():
+def test_what_stands_in_too_few_baskets_has_no_companions_and_is_none():
     baskets, items = lines([0, 1], [0, 1], [0, 2])
     found = bought_together(baskets, items, 3, 9, BoughtTogetherParams(min_baskets=2))
     assert list(zip(found.items.tolist(), found.companions.tolist(), strict=True)) == [
@@ -71,25 +71,9 @@ def test_no_baskets_give_no_companions():
     assert len(bought_together(none, none, 3, 5).items) == 0
 
 
-def test_an_unknown_measure_is_refused():
-    with pytest.raises(SettingsError, match="must be cosine or lift"):
-        BoughtTogetherParams(measure="magic")
-
-
-def test_sure_lift_does_not_let_two_of_two_baskets_win():
-    baskets, items = lines(*[[0, 1]] * 30, *[[0, 2]] * 2, *[[0]] * 2, [3], [3], [3])
-    ranked = {
-        measure: bought_together(
-            baskets, items, 4, 2, BoughtTogetherParams(min_baskets=2, measure=measure)
-        )
-        for measure in ("lift", "sure_lift")
-    }
-    assert ranked["lift"].companions[:2].tolist() == [1, 2]
-    # Of item 1's side: 30 of 30 baskets hold item 0, of item 2's 2 of 2: equal lift, unequal surety.
-    lift, sure = (ranked[measure].scores[ranked[measure].items > 0] for measure in ranked)
-    assert lift[0] == lift[1]
-    z = 1.96**2
-    assert sure == pytest.approx([30 / (30 + z) * 37 / 34, 2 / (2 + z) * 37 / 34])
+def test_a_prior_below_nothing_is_refused():
+    with pytest.raises(SettingsError, match="prior = -1: must be 0 or more"):
+        BoughtTogetherParams(prior=-1)
 
 
 def test_variants_share_their_companions_and_are_not_each_others():
@@ -101,5 +85,7 @@ def test_variants_share_their_companions_and_are_not_each_others():
     pairs = list(zip(found.items.tolist(), found.companions.tolist(), strict=True))
     assert pairs == [(0, 2), (1, 0), (2, 0), (3, 0)]
     assert found.baskets.tolist() == [3, 3, 3, 2]
-    assert found.scores[:3] == pytest.approx([3 / (5 * 4) ** 0.5] * 3)
+    # Of 6 baskets trousers stand in 5 and a shirt in 4: each with its ten of the shop's mix.
+    of_trousers, of_shirts = (3 + 10 * 4 / 6) / (5 + 10), (3 + 10 * 5 / 6) / (4 + 10)
+    assert found.scores[:3] == pytest.approx([of_trousers, of_shirts, of_shirts])
     assert found.ranks.tolist() == [1, 1, 1, 1]

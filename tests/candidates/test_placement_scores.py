@@ -1,10 +1,11 @@
-"""Which items without history get look-alikes."""
+"""Which items without history get look-alikes, and what rises."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from nightshelf.placement_scores import freshest_without
+from nightshelf.candidates import Trend, TrendParams
+from nightshelf.placement_scores import _trending, freshest_without
 from tests.support.typed import typed_shop
 
 NONE = np.zeros(0, dtype=np.int32)
@@ -27,3 +28,23 @@ def test_what_has_a_list_is_left_out():
 
 def test_none_are_asked_for():
     assert fresh([], 0) == []
+
+
+def test_what_gained_a_user_is_rising_and_what_gained_less_is_not():
+    steady = [
+        (f"{i} {n}", i, "purchase", 39 - 7 * w)
+        for i in "abcdefghijklmnop"
+        for n in range(9)
+        for w in range(5)
+    ]
+    new = [(f"new {n}", "a", "purchase", 38) for n in range(40)]
+    found, _ = _trending(
+        typed_shop(steady + new, 40), Trend(TrendParams(burst=0, confidence=0.5)), True
+    )
+    assert found["item_id"].to_pylist() == ["a"]
+    assert 30 < found["more_users"].to_pylist()[0] < 40
+
+
+def test_a_trend_that_is_switched_off_has_no_rows():
+    found, _ = _trending(typed_shop(ROWS, 10), Trend(), False)
+    assert found["item_id"].to_pylist() == []

@@ -68,6 +68,20 @@ def test_the_same_burst_upsets_no_other_list():
         assert lists[0].index("item 03") >= 19 - 12
 
 
+def test_more_users_are_those_beyond_the_item_s_own_pace():
+    # 9 come for it every week; in the last one 90 more do.
+    burst = [(f"new user {n}", "item 03", AS_OF - 1 - n % 3) for n in range(90)]
+    data = shop(steady() + burst)
+    more = Trend(TrendParams(burst=0, confidence=0.5)).fit(data).more_users(data)
+    assert more[data.items == "item 03"] == pytest.approx(90, rel=0.1)
+    assert (more[data.items != "item 03"] < 1).all()
+
+
+def test_a_shop_without_weeks_before_has_no_users_more():
+    data = shop([row for row in steady() if row[2] >= AS_OF - 7])
+    assert Trend().fit(data).more_users(data).tolist() == [0.0] * 20
+
+
 def test_two_against_none_do_not_win():
     fluke = [("a", "fluke", AS_OF - 1), ("b", "fluke", AS_OF - 2)]
     rising = [(f"new user {n}", "item 03", AS_OF - 1 - n % 7) for n in range(20)]

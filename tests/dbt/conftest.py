@@ -25,7 +25,7 @@ create table ml.bought_together
     (item_id varchar, companion_id varchar, score double, rank integer, n_baskets integer);
 create table ml.cart (item_id varchar, second_id varchar, completion_id varchar, score double, is_counted boolean);
 create table ml.next_categories (user_id varchar, category varchar, probability double);
-create table ml.trending (item_id varchar, rise double);
+create table ml.trending (item_id varchar, more_users double);
 create table ml.onboarding (item_id varchar, bits double);
 create table ml.interest_forecast
     (user_id varchar, rank integer, category varchar, probability double, source varchar);

@@ -22,14 +22,14 @@ with placements as (
         true, case when has_categories then 'category' end
     from {{ ref('feat_shop') }}
     union all
-    -- A pair counts from {{ var('min_baskets') }} baskets on. In a thousand baskets two items must each be in every 14th
+    -- A pair is no chance from {{ var('min_baskets') }} baskets on. In a thousand baskets two items must each be in every 14th
     -- to meet that often by chance: with fewer baskets only bestsellers have companions.
     select
         4, 'rec_bought_together', 'baskets of two or more items', n_baskets, 1000,
         n_baskets_of_strongest_pair >= {{ var('min_baskets') }}, case when has_categories then 'category' end
     from {{ ref('feat_shop') }}
     union all
-    -- A rhythm is the user's own: nobody else's is needed.
+    -- One repeat tells that something is bought again here: without any the repeat share is 0.
     select 5, 'rec_buy_again', 'users who took an item on two dates', n_rhythms, 1, true, null
     from {{ ref('feat_shop') }}
     union all

@@ -76,7 +76,7 @@ def association_rules(holds: csr_matrix, min_baskets: int, certainty: float) -> 
     n_baskets = max(int(np.count_nonzero(np.diff(holds.indptr))), 1)
     z = NormalDist().inv_cdf(certainty)
     parts = [(np.zeros(0, np.int64),) * 3 + (np.zeros(0),) * 2]
-    for rows, columns, together in counted_pairs(holds, min_baskets):
+    for rows, columns, together in counted_pairs(holds, min_baskets, min_baskets):
         confidence = wilson_lower(together, frequency[rows], z)
         lift = confidence * n_baskets / frequency[columns]
         order = np.lexsort((columns, rows))

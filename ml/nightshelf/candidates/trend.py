@@ -63,6 +63,15 @@ class Trend(OneList):
             bound = least_rise(now, before, self.params.confidence)
             self.scores[rising] = bound[rising].astype(np.float32)
 
+    def more_users(self, interactions: Interactions) -> np.ndarray:
+        """(n_items,) float64: by how many users the last period exceeds what the item's own past has it
+        at, were the rise the one that `confidence` tells; 0 of what may not be offered."""
+        now, before = self._user_periods(interactions)
+        if not (now.any() and before.any()):
+            return np.zeros(len(interactions.items))
+        rise = least_rise(now, before, self.params.confidence)
+        return np.where(offerable(interactions), -now * np.expm1(-rise), 0.0)
+
     def _user_periods(self, interactions: Interactions) -> tuple[np.ndarray, np.ndarray]:
         """(n_items,) each: users in the last period, and user-periods in those before, as far as they
         count."""
