@@ -466,7 +466,9 @@ def ope(
 def simulate(
     folder: Annotated[Path, typer.Argument(help="A new folder: the made-up shop lives there.")],
     nights: Annotated[int, typer.Option(min=1, max=1000, help="Nights to run.")] = 30,
-    users: Annotated[int, typer.Option(min=60, max=100_000, help="Users, with the last to join.")] = 200,
+    users: Annotated[
+        int, typer.Option(min=60, max=100_000, help="Users, with the last to join.")
+    ] = 200,
     items: Annotated[
         int, typer.Option(min=60, max=100_000, help="Items, with the last to arrive.")
     ] = 120,

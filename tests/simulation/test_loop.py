@@ -42,7 +42,7 @@ def impressions(run):
     """Those of the night's day, as the next night knows them: (placement, is_exploration, is_at_its_rank)."""
     folder, _ = run
     after = open_night(folder.home, folder.shop_file, NIGHT + timedelta(days=1))
-    for step in ("ingest", "features"):
+    for step in ("ingest", "door_raw", "features"):
         STEPS[step](after)
     return asked(
         after.attempt,
