@@ -27,8 +27,8 @@ PATIENCE = 0.85
 FOUNDING_ITEMS = 0.6
 """The share that is there on the first day; the others arrive one by one."""
 FOUNDING_USERS = 0.4
-"""Likewise. Of 200 users five newcomers come in six days: enough for the first night's list of theirs,
-which needs 50 after the log's first four weeks."""
+"""Likewise. Of 200 users four join in five days: from the second night on the log knows the 50 newcomers,
+after its first four weeks, that `rec_cold_start` waits for."""
 ARRIVAL_DAYS = 150
 """From the first day on; a run of more than 60 nights sees none arrive after that."""
 HISTORY_DAYS = 90
