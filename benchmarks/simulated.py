@@ -125,15 +125,19 @@ def strangers_table(arms: Mapping[str, Told]) -> None:
 
 
 def cost_table(arms: Mapping[str, Told]) -> None:
-    """Against the same night's scores, and against the first arm's night: one learnt otherwise, too."""
-    base = next(iter(arms.values()))["value"]
-    columns = ("arm", "rpt_rule_cost expects", "by the truth, same night", "against the first arm")
+    """Against the same night's scores, and against the first arm's night. The last column is what was
+    learnt by it: the candidates scored best, against the first arm's."""
+    first = next(iter(arms.values()))
+    columns = (
+        "arm", "rpt_rule_cost expects", "by the truth, same night", "against the first arm", "learnt"
+    )  # fmt: skip
     rows = [
         (
             name,
             f"{told['rules_expected'].mean():.1%}",
             told_as(interval(1 - told["value"] / told["ranked"]), ".1%"),
-            told_as(interval(1 - told["value"] / base), ".1%"),
+            told_as(interval(1 - told["value"] / first["value"]), ".1%"),
+            told_as(interval(told["ranked"] / first["ranked"] - 1), "+.1%"),
         )
         for name, told in arms.items()
     ]
