@@ -469,7 +469,9 @@ def ope(
 def simulate(
     folder: Annotated[Path, typer.Argument(help="A new folder: the made-up shop lives there.")],
     nights: Annotated[int, typer.Option(min=1, max=1000, help="Nights to run.")] = 30,
-    users: Annotated[int, typer.Option(min=60, max=100_000, help="Users of the shop.")] = 150,
+    users: Annotated[
+        int, typer.Option(min=60, max=100_000, help="Users, with the last to join.")
+    ] = 200,
     items: Annotated[
         int, typer.Option(min=60, max=100_000, help="Items, with the last to arrive.")
     ] = 120,
@@ -478,11 +480,14 @@ def simulate(
         float, typer.Option(min=0, max=0.5, help="Share of the slots of rec_for_you that explore.")
     ] = 0.0,
     policy: Annotated[str, typer.Option(help="even or thompson.")] = "even",
+    rules: Annotated[
+        Path | None, typer.Option(help="A TOML file with [rules], for the made-up shop's file.")
+    ] = None,
 ) -> None:
     """Run nights in a made-up shop whose truth is known, and measure its shelves against it."""
     from nightshelf.simulation.command import Size, run
 
-    run(folder, Size(users, items, nights), seed, budget, policy)
+    run(folder, Size(users, items, nights), seed, budget, policy, rules)
 
 
 @app.command()

@@ -37,11 +37,15 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
     where = [
         "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target-path", str(_target(attempt, visit)),
         "--log-path", str(_target(attempt, visit)), "--vars", json.dumps(variables), "--quiet",
+        # At debug, dbt's log is a quarter of a small shop's visit; its SQL is compiled into files anyway.
+        "--log-level-file", "info",
     ]  # fmt: skip
     arguments = [
         "build", "--select", f"tag:{visit}", "--exclude", "test_type:unit", *_left_out(shop), "--fail-fast",
         # A test runs in the visit that has all it compares: at prepare there are no shelves yet.
         "--indirect-selection", "cautious" if visit == "prepare" else "eager", *where,
+        # Three megabytes of manifest; both visits are of one project, and have the same.
+        *([] if visit == "prepare" else ["--no-write-json"]),
     ]  # fmt: skip
     _same_project(visit, attempt)
     offer_lines(attempt, shop.rules, night.date)

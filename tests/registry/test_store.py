@@ -266,6 +266,15 @@ def test_two_nights_do_not_move_aliases_at_once(registry, home, monkeypatch):
         pass
 
 
+def test_every_parameter_and_every_number_is_logged(registry):
+    run = registry.begin("source", None, {})
+    many = {f"p{n}": n for n in range(store.MAX_AT_ONCE + 1)}
+    registry.log(run, many, {"ndcg@10": 0.5, "unknown": float("nan")})
+    told = registry.client.get_run(run).data
+    assert told.params == {name: str(n) for name, n in many.items()}
+    assert told.metrics == {"ndcg_at_10": 0.5}
+
+
 def test_a_large_file_is_kept_without_being_copied_and_outlives_its_first_name(registry, tmp_path):
     path = tmp_path / "model.npz"
     path.write_bytes(b"arrays")

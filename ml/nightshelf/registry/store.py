@@ -154,9 +154,10 @@ class Registry:
             for k, v in metrics.items()
             if v is not None and math.isfinite(v)
         ]
-        self.client.log_batch(run, metrics=told)
         params = [Param(k, v) for k, v in _short(parameters).items()]
-        for start in range(0, len(params), MAX_AT_ONCE):
+        # A call is a transaction of MLflow's database: the first parameters go along with the metrics.
+        self.client.log_batch(run, metrics=told, params=params[:MAX_AT_ONCE])
+        for start in range(MAX_AT_ONCE, len(params), MAX_AT_ONCE):
             self.client.log_batch(run, params=params[start : start + MAX_AT_ONCE])
 
     def log_curve(self, run: str, name: str, values: Sequence[float]) -> None:

@@ -17,12 +17,14 @@ from nightshelf.simulation.truth import Truth
 __all__ = ["Size", "run"]
 
 
-def run(folder: Path, size: Size, seed: int, budget: float, policy: str) -> None:
+def run(
+    folder: Path, size: Size, seed: int, budget: float, policy: str, rules: Path | None
+) -> None:
     """Prints a table, and leaves truth.csv and truth.png beside the shop."""
     if policy not in ("even", "thompson"):
         raise SettingsError(f"'{policy}' is no policy.", "Name even or thompson.")
     exploration = Exploration(budget=Budget(for_you=budget), policy=policy)
-    told = list(simulate(folder, size, seed, exploration))
+    told = list(simulate(folder, size, seed, exploration, _text(rules) if rules else ""))
     console.print(_table(told, seed))
     picture = folder / "truth.png"
     save_picture(told, picture)
@@ -33,19 +35,28 @@ def run(folder: Path, size: Size, seed: int, budget: float, policy: str) -> None
     )
 
 
+def _text(rules: Path) -> str:
+    try:
+        return rules.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{rules} cannot be read: {error}.", "Pass --rules with a TOML file that has [rules]."
+        ) from None
+
+
 def _table(told: list[Truth], seed: int) -> Table:
     table = Table(
         title=f"A made-up shop (seed {seed}): expected clicks a visit, by the truth",
         title_justify="left", title_style="bold", pad_edge=False,
     )  # fmt: skip
     table.add_column("night")
-    for name in ("shelf", "the crowd's", "best", "regret", "coverage", "new", "exploring"):
+    for name in (
+        "shelf", "ranked", "the crowd's", "best", "cold start", "bestsellers",
+        "regret", "rules expected", "coverage", "new", "exploring",
+    ):  # fmt: skip
         table.add_column(name, justify="right")
     for t in told:
-        shares = (t.regret, t.coverage, t.new_share, t.exploring_share)
-        table.add_row(
-            t.night,
-            *(f"{v:.4f}" for v in (t.value, t.crowd, t.best)),
-            *(f"{v:.1%}" for v in shares),
-        )
+        values = (t.value, t.ranked, t.crowd, t.best, t.cold_start, t.bestsellers)
+        shares = (t.regret, t.rules_expected, t.coverage, t.new_share, t.exploring_share)
+        table.add_row(t.night, *(f"{v:.3f}" for v in values), *(f"{v:.1%}" for v in shares))
     return table
