@@ -89,12 +89,12 @@ def door_page(attempt: Attempt, door: str) -> Path:
 
 
 def mlflow_page(attempt: Attempt) -> str | None:
-    """The address of the night's run in MLflow; None before it has one. `NIGHTSHELF_MLFLOW_URL` says where
+    """The address of the night's run in MLflow; None before it has one. `NIGHTSHELF_MLFLOW_SITE` says where
     people find MLflow; without it, where `nightshelf up` serves it."""
     if not attempt.mlflow_run.exists():
         return None
     told = read_json(attempt.mlflow_run)
     port = os.environ.get("NIGHTSHELF_MLFLOW_PORT") or 5000
-    base = os.environ.get("NIGHTSHELF_MLFLOW_URL") or f"http://127.0.0.1:{port}"
+    base = os.environ.get("NIGHTSHELF_MLFLOW_SITE") or f"http://127.0.0.1:{port}"
     place = f"experiments/{quote(told['experiment'])}/runs/{quote(told['run'])}"
     return f"{base.rstrip('/')}/#/{place}"
