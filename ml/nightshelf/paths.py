@@ -42,8 +42,15 @@ class Home:
         return self.root / "mlflow"
 
     @property
+    def mlflow_uri_given(self) -> bool:
+        """`NIGHTSHELF_MLFLOW_URI` names a PostgreSQL database for MLflow; artefacts stay here."""
+        return bool(os.environ.get("NIGHTSHELF_MLFLOW_URI"))
+
+    @property
     def mlflow_uri(self) -> str:
-        return f"sqlite:///{self.mlflow / 'mlflow.db'}"
+        """As it was given: it may hold a password."""
+        given = os.environ.get("NIGHTSHELF_MLFLOW_URI")
+        return given or f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
     def shop(self, name: str) -> ShopHome:
         return ShopHome(self.root / "shops" / name)
