@@ -32,7 +32,8 @@ COMPOSE_PROFILES=server
 
 
 def text() -> str:
-    lines = [f"\n# {what}\n{name}={secrets.token_urlsafe(32)}\n" for name, what in SECRETS.items()]
+    # 64 bytes, since a signature of SHA-512 asks for as many.
+    lines = [f"\n# {what}\n{name}={secrets.token_urlsafe(64)}\n" for name, what in SECRETS.items()]
     fernet = base64.urlsafe_b64encode(os.urandom(32)).decode()
     lines.append(
         f"\n# encrypts Airflow's connections and variables\nAIRFLOW__CORE__FERNET_KEY={fernet}\n"

@@ -146,14 +146,32 @@ def test_a_backup_that_is_not_whole_touches_nothing(home, backup, harm):
     assert tree(home) == before
 
 
-def test_a_file_that_leads_out_of_the_home_is_refused(home, tmp_path):
-    evil = tmp_path / "evil.tar"
+def escapes() -> dict[str, list[tarfile.TarInfo]]:
+    def member(name: str, kind: bytes = tarfile.REGTYPE, linkname: str = "") -> tarfile.TarInfo:
+        made = tarfile.TarInfo(name)
+        made.type, made.linkname = kind, linkname
+        return made
+
+    return {
+        "upwards": [member("home/../../../out.txt")],
+        "absolute": [member("/out.txt")],
+        "through a symlink": [member("home/a", tarfile.SYMTYPE, "../.."), member("home/a/out.txt")],
+        "another's file by its second name": [member("home/b", tarfile.LNKTYPE, "../../../a.txt")],
+        "a device": [member("home/c", tarfile.CHRTYPE)],
+        "the folder above": [member("home/../..", tarfile.DIRTYPE)],
+    }
+
+
+@pytest.mark.parametrize("way", escapes())
+def test_what_leads_out_of_the_home_is_refused(home, tmp_path, way):
+    evil, before = tmp_path / "evil.tar", tree(home)
     with tarfile.open(evil, "w") as tar:
-        member = tarfile.TarInfo("home/../../../out.txt")
-        tar.addfile(member, io.BytesIO())
+        for member in escapes()[way]:
+            tar.addfile(member)
     with pytest.raises(InputError, match="leads out"):
         restore(home, evil, replace=True)
-    assert not (tmp_path.parent / "out.txt").exists()
+    assert tree(home) == before
+    assert not list(tmp_path.rglob("out.txt")) and not (tmp_path.parent / "out.txt").exists()
 
 
 def test_a_night_that_was_damaged_before_is_told(home, tmp_path):

@@ -1,0 +1,102 @@
+"""Asks every route of Airflow's and of MLflow's own tables without credentials, in a process of its own:
+
+    python -m tests.support.routes airflow HOME     prints {"GET /path": status} as JSON
+
+Neither leaves a process as it was: both set up logging, and Airflow its configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from nightshelf.orchestration import environment
+from nightshelf.paths import Home
+from nightshelf.servers import mlflow_server
+
+FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+ASKED = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+Route = tuple[str, str]
+
+
+def routes(app, above: str = "") -> Iterator[Route]:
+    """(method, path) of a FastAPI, Starlette or Flask application and of all that is mounted in it."""
+    if hasattr(app, "url_map"):
+        for rule in app.url_map.iter_rules():
+            yield from ((method, above + rule.rule) for method in rule.methods & ASKED)
+        return
+    for route in (*app.routes, *_newest(app)):
+        if hasattr(route, "app") and not hasattr(route, "methods"):
+            yield from routes(_inside(route.app), above + route.path)
+        else:
+            yield from ((method, above + route.path) for method in (route.methods or set()) & ASKED)
+
+
+def _newest(app) -> list:
+    """Routes of Airflow's task API, which keeps them by version."""
+    versions = getattr(app.router, "versioned_routers", {})
+    return versions[max(versions)].routes if versions else []
+
+
+def _inside(app):
+    """What a mount serves: a WSGI application in its wrapper, or none that lists its routes."""
+    found = getattr(app, "app", app)
+    return found if hasattr(found, "routes") or hasattr(found, "url_map") else _Closed()
+
+
+class _Closed:
+    routes, router = (), None
+
+
+def statuses(app, found: Iterator[Route]) -> dict[str, int]:
+    from starlette.testclient import TestClient
+
+    client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+    asked = (
+        (method, path, re.sub(r"\{[^}]*\}|<[^>]*>", "1", path))
+        for method, path in sorted(set(found))
+    )
+    return {
+        f"{method} {path}": client.request(method, url).status_code for method, path, url in asked
+    }
+
+
+def airflow(home: Home) -> dict[str, int]:
+    home.airflow.mkdir(parents=True)
+    os.environ.update(environment(home) | {"AIRFLOW__CORE__AUTH_MANAGER": FAB})
+    from airflow.api_fastapi.app import create_app
+    from airflow.utils.db import initdb
+
+    initdb()
+    app = create_app()
+    from nightshelf.morning.view import (
+        app as pages,
+    )  # mounted behind a function that imports it late
+
+    return statuses(app, (*routes(app), *routes(pages, "/nightshelf")))
+
+
+def mlflow(home: Home) -> dict[str, int]:
+    os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"] = "a password of the tests"
+    _, env = mlflow_server(home, home.root)
+    # What `mlflow server` hands to its workers.
+    env |= {
+        "_MLFLOW_SERVER_FILE_STORE": env["MLFLOW_BACKEND_STORE_URI"],
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": home.mlflow.as_uri(),
+        "_MLFLOW_SGI_NAME": "uvicorn",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": "testserver",
+    }
+    os.environ.update(env)
+    from mlflow.server.auth import create_app
+
+    app = create_app()
+    return statuses(app, routes(app))
+
+
+if __name__ == "__main__":
+    told = {"airflow": airflow, "mlflow": mlflow}[sys.argv[1]](Home(Path(sys.argv[2])))
+    print(json.dumps(told))
