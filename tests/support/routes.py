@@ -1,6 +1,9 @@
 """Asks every route of Airflow's and of MLflow's own tables without credentials, in a process of its own:
 
-    python -m tests.support.routes airflow HOME     prints {"GET /path": status} as JSON
+    python -m tests.support.routes airflow HOME     prints {"GET /path": "401", …} as JSON
+
+A page that leads to the login page is told as "login". Forms of Airflow's accounts are asked without the
+token that proves a browser's own form: anybody is given one.
 
 Neither leaves a process as it was: both set up logging, and Airflow its configuration.
 """
@@ -19,6 +22,7 @@ from nightshelf.paths import Home
 from nightshelf.servers import mlflow_server
 
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+LOGIN = re.compile(r"/auth/login/?(\?.*)?$")
 ASKED = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 Route = tuple[str, str]
 
@@ -28,6 +32,7 @@ def routes(app, above: str = "") -> Iterator[Route]:
     if hasattr(app, "url_map"):
         for rule in app.url_map.iter_rules():
             yield from ((method, above + rule.rule) for method in rule.methods & ASKED)
+        app.config["WTF_CSRF_ENABLED"] = False
         return
     for route in (*app.routes, *_newest(app)):
         if hasattr(route, "app") and not hasattr(route, "methods"):
@@ -52,7 +57,7 @@ class _Closed:
     routes, router = (), None
 
 
-def statuses(app, found: Iterator[Route]) -> dict[str, int]:
+def statuses(app, found: Iterator[Route]) -> dict[str, str]:
     from starlette.testclient import TestClient
 
     client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
@@ -65,7 +70,7 @@ def statuses(app, found: Iterator[Route]) -> dict[str, int]:
     }
 
 
-def airflow(home: Home) -> dict[str, int]:
+def airflow(home: Home) -> dict[str, str]:
     home.airflow.mkdir(parents=True)
     os.environ.update(environment(home) | {"AIRFLOW__CORE__AUTH_MANAGER": FAB})
     from airflow.api_fastapi.app import create_app
@@ -80,7 +85,7 @@ def airflow(home: Home) -> dict[str, int]:
     return statuses(app, (*routes(app), *routes(pages, "/nightshelf")))
 
 
-def mlflow(home: Home) -> dict[str, int]:
+def mlflow(home: Home) -> dict[str, str]:
     os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"] = "a password of the tests"
     _, env = mlflow_server(home, home.root)
     # What `mlflow server` hands to its workers.

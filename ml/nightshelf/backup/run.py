@@ -134,6 +134,7 @@ def _written(target: Path) -> Iterator[IO[bytes]]:
         return
     if target.exists():
         raise SettingsError(f"{target} is there already.", "Name a new file.")
+    target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.incoming")
     beside.unlink(missing_ok=True)
     try:
