@@ -125,7 +125,9 @@ def silently(command: list[str], env: Mapping[str, str], said: str | None = None
         said = "\n".join(done.stdout.strip().splitlines()[-10:])
         raise NightshelfError(
             f"`{' '.join(command[2:])}` ended with {done.returncode}:\n{said}",
-            f"Mend what it names; moving {env['AIRFLOW_HOME']} away begins Airflow anew.",
+            "Mend what it names, in Airflow's database or its address."
+            if METADATA in env
+            else f"Mend what it names; moving {env['AIRFLOW_HOME']} away begins Airflow anew.",
         )
 
 

@@ -30,10 +30,12 @@ def serve(home: Home, server: str) -> NoReturn:
 
 
 def prepare(home: Home) -> None:
-    """Brings the databases of Airflow and MLflow to this version, and makes what they lack: tables, the
+    """Brings the databases of MLflow and Airflow to this version, and makes what they lack: tables, the
     writers' pool, the account admin. May be run again at any time; an account that is there stays."""
     from nightshelf.registry.database import upgrade
 
+    upgrade(home)
+    console.print("MLflow's database is ready.")
     home.airflow.mkdir(parents=True, exist_ok=True)
     home.airflow.chmod(0o700)
     env = environment(home)
@@ -42,8 +44,6 @@ def prepare(home: Home) -> None:
     if password := os.environ.get(ADMIN_PASSWORD):
         _make_admin(env, password)
         console.print("Airflow has an account admin.")
-    upgrade(home)
-    console.print("MLflow's database is ready.")
 
 
 def _make_admin(env: dict[str, str], password: str) -> None:

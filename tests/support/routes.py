@@ -15,6 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from nightshelf.orchestration import environment
@@ -57,17 +58,19 @@ class _Closed:
     routes, router = (), None
 
 
-def statuses(app, found: Iterator[Route]) -> dict[str, str]:
+def answers(app, *more: Iterator[Route]) -> dict[str, str]:
     from starlette.testclient import TestClient
 
-    client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
-    asked = (
-        (method, path, re.sub(r"\{[^}]*\}|<[^>]*>", "1", path))
-        for method, path in sorted(set(found))
-    )
-    return {
-        f"{method} {path}": client.request(method, url).status_code for method, path, url in asked
-    }
+    told = {}
+    with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
+        client.get(
+            "/execution/health"
+        )  # Airflow's task API makes its routes when it is first asked
+        for method, path in sorted({*routes(app), *chain(*more)}):
+            answer = client.request(method, re.sub(r"\{[^}]*\}|<[^>]*>", "1", path))
+            to_login = answer.status_code == 302 and LOGIN.search(answer.headers["location"])
+            told[f"{method} {path}"] = "login" if to_login else str(answer.status_code)
+    return told
 
 
 def airflow(home: Home) -> dict[str, str]:
@@ -78,11 +81,10 @@ def airflow(home: Home) -> dict[str, str]:
 
     initdb()
     app = create_app()
-    from nightshelf.morning.view import (
-        app as pages,
-    )  # mounted behind a function that imports it late
+    # Mounted behind a function that imports it when somebody first looks.
+    from nightshelf.morning.view import app as pages
 
-    return statuses(app, (*routes(app), *routes(pages, "/nightshelf")))
+    return answers(app, routes(pages, "/nightshelf"))
 
 
 def mlflow(home: Home) -> dict[str, str]:
@@ -99,7 +101,7 @@ def mlflow(home: Home) -> dict[str, str]:
     from mlflow.server.auth import create_app
 
     app = create_app()
-    return statuses(app, routes(app))
+    return answers(app)
 
 
 if __name__ == "__main__":
