@@ -1,7 +1,7 @@
 """Where everything lies. One home for several shops; one directory for each attempt at a night.
 
 <home>/airflow/                        Airflow's metadata and logs
-<home>/mlflow/                         MLflow's database and artefacts
+<home>/mlflow/                         MLflow's artefacts, and its database unless that is a server's
 <home>/shops/<shop>/ledger.sqlite      one row per landing file taken
 <home>/shops/<shop>/raw/{events,items}/  accepted rows as Parquet, events by day
 <home>/shops/<shop>/quarantine/        refused rows as Parquet, one file per landing file

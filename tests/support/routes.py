@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import sys
 from collections.abc import Iterator
 from itertools import chain
@@ -29,15 +30,20 @@ Route = tuple[str, str]
 
 
 def routes(app, above: str = "") -> Iterator[Route]:
-    """(method, path) of a FastAPI, Starlette or Flask application and of all that is mounted in it."""
+    """(method, path) of a FastAPI, Starlette or Flask application and of all that is mounted in it; of a
+    mount that lists no routes, a path below it."""
     if hasattr(app, "url_map"):
+        app.config["WTF_CSRF_ENABLED"] = False
         for rule in app.url_map.iter_rules():
             yield from ((method, above + rule.rule) for method in rule.methods & ASKED)
-        app.config["WTF_CSRF_ENABLED"] = False
+        return
+    if not hasattr(app, "routes"):
+        yield "GET", f"{above}/{{path}}"
         return
     for route in (*app.routes, *_newest(app)):
         if hasattr(route, "app") and not hasattr(route, "methods"):
-            yield from routes(_inside(route.app), above + route.path)
+            # A WSGI application is wrapped.
+            yield from routes(getattr(route.app, "app", route.app), above + route.path)
         else:
             yield from ((method, above + route.path) for method in (route.methods or set()) & ASKED)
 
@@ -46,16 +52,6 @@ def _newest(app) -> list:
     """Routes of Airflow's task API, which keeps them by version."""
     versions = getattr(app.router, "versioned_routers", {})
     return versions[max(versions)].routes if versions else []
-
-
-def _inside(app):
-    """What a mount serves: a WSGI application in its wrapper, or none that lists its routes."""
-    found = getattr(app, "app", app)
-    return found if hasattr(found, "routes") or hasattr(found, "url_map") else _Closed()
-
-
-class _Closed:
-    routes, router = (), None
 
 
 def answers(app, *more: Iterator[Route]) -> dict[str, str]:
@@ -75,7 +71,8 @@ def answers(app, *more: Iterator[Route]) -> dict[str, str]:
 
 def airflow(home: Home) -> dict[str, str]:
     home.airflow.mkdir(parents=True)
-    os.environ.update(environment(home) | {"AIRFLOW__CORE__AUTH_MANAGER": FAB})
+    secret = {"AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64)}
+    os.environ.update(environment(home) | secret | {"AIRFLOW__CORE__AUTH_MANAGER": FAB})
     from airflow.api_fastapi.app import create_app
     from airflow.utils.db import initdb
 
