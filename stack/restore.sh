@@ -6,5 +6,9 @@ file=$1
 shift
 compose=${COMPOSE:-docker-compose}
 $compose stop airflow-api airflow-scheduler airflow-dag-processor airflow-triggerer mlflow
-$compose run --rm --no-TTY runner restore - "$@" < "$file"
+$compose run --rm --no-TTY runner restore - "$@" < "$file" || {
+  code=$?
+  echo "  Airflow and MLflow are stopped; $compose up --detach starts them." >&2
+  exit $code
+}
 $compose up --detach --wait

@@ -176,6 +176,14 @@ def test_servers_are_stopped_before_a_backup_comes_back_and_started_after(checko
     assert (checkout / "got").read_text() == "everything"
 
 
+def test_a_backup_that_cannot_come_back_leaves_servers_stopped_and_says_so(checkout):
+    server = pretend_server(checkout, "[ $1 != run ]")
+    (checkout / "b.tar").touch()
+    done = make(checkout, "restore", "FILE=b.tar", **server)
+    assert done.returncode != 0 and "compose up --detach starts them" in done.stderr
+    assert "up" not in [line.split()[0] for line in (checkout / "asked").read_text().splitlines()]
+
+
 def test_restore_without_a_file_says_how(checkout):
     done = make(checkout, "restore")
     assert done.returncode != 0 and "make restore FILE=" in done.stderr

@@ -38,9 +38,7 @@ def back_up(home: Home, target: Path) -> str:
             writer.add(dump, f"postgres/{name}.dump")
         archive.add_home(writer, home.root, scratch)
         writer.finish(home=str(home.root))
-    return (
-        f"{len(writer.sha256):,} files of {home.root}{_and(databases.addresses())} are backed up."
-    )
+    return f"Backed up {len(writer.sha256):,} files of {home.root}{_and(databases.addresses())}."
 
 
 def restore(home: Home, source: Path, replace: bool) -> str:
@@ -61,13 +59,13 @@ def restore(home: Home, source: Path, replace: bool) -> str:
         _swap(home.root, beside / "home", beside / "old")
     nights = _verified(home)
     return (
-        f"The backup of {told['made_at'][:16]} is back in {home.root}{_and(dumps)};"
-        f" its {nights} published nights are whole."
+        f"Brought back the backup of {told['made_at'][:16]} to {home.root}{_and(dumps)}:"
+        f" {nights} published nights, all whole."
     )
 
 
 def _and(names: dict) -> str:
-    return f", and databases {', '.join(names)}," if names else ""
+    return f" and databases {', '.join(names)}" if names else ""
 
 
 # ------------------------------------------------------------------ alone
