@@ -187,6 +187,7 @@ def paused(server: Server):
 
 
 def test_a_server_that_stops_answering_is_given_up(home, address, server, monkeypatch):
+    monkeypatch.setattr(database, "CONNECT_SECONDS", 2)
     registry = Registry(home, "shop")
     monkeypatch.setattr(patience, "SILENT_SECONDS", 1.5)
     try:
