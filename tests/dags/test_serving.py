@@ -24,9 +24,10 @@ def home(tmp_path) -> Home:
 
 
 @pytest.fixture
-def became(monkeypatch) -> list:
+def became(monkeypatch, tmp_path) -> list:
     """What `serve` became, in place of becoming it."""
     found = []
+    monkeypatch.setattr(serving, "mkdtemp", lambda prefix: str(tmp_path))
     monkeypatch.setattr(
         serving.os, "execve", lambda path, command, env: found.append((command, env))
     )
