@@ -89,6 +89,14 @@ def test_a_database_that_a_server_is_writing_is_as_of_its_last_commit(home, tmp_
         assert db.execute("select id from runs").fetchall() == [(1,)]
 
 
+def test_a_database_that_sqlite_cannot_copy_is_named_and_no_backup_is_left(home, tmp_path):
+    ledger = home.shop("shop").ledger
+    ledger.write_bytes(b"SQLite format 3\0" + b"no header" * 500)
+    with pytest.raises(StorageError, match=r"ledger\.sqlite cannot be read"):
+        back_up(home, tmp_path / "backup.tar")
+    assert list(tmp_path.glob("*.tar*")) == []
+
+
 @pytest.mark.parametrize("what", ["backup", "restore"])
 def test_a_step_at_work_is_named_and_nothing_is_done(home, backup, tmp_path, what):
     lock = home.shop("shop").root / "writer.lock"

@@ -80,12 +80,12 @@ def add_home(writer: Writer, home: Path, scratch: Path) -> None:
         below[:] = sorted(name for name in below if name not in OWN)
         for name in (*below, *sorted(names)):
             path = Path(folder, name)
-            if not _is_left_out(path, names):
+            if path != home / "servers.json" and not _is_left_out(path, names):
                 _add(writer, path, f"home/{path.relative_to(home).as_posix()}", scratch)
 
 
 def _is_left_out(path: Path, beside: list[str]) -> bool:
-    if path.suffix in (".lock", ".holder") or path.name == "servers.json":
+    if path.suffix in (".lock", ".holder"):
         return True
     whose = next((path.name.removesuffix(s) for s in BESIDE_SQLITE if path.name.endswith(s)), None)
     return whose in beside and _is_sqlite(path.with_name(whose))
@@ -97,8 +97,14 @@ def _add(writer: Writer, path: Path, name: str, scratch: Path) -> None:
         return
     copy = scratch / "copy.db"
     copy.unlink(missing_ok=True)
-    with closing(sqlite3.connect(path, timeout=60)) as db, closing(sqlite3.connect(copy)) as to:
-        db.backup(to)
+    try:
+        with closing(sqlite3.connect(path, timeout=60)) as db, closing(sqlite3.connect(copy)) as to:
+            db.backup(to)
+    except sqlite3.DatabaseError as error:
+        raise StorageError(
+            f"{path} cannot be read: {error}.",
+            "Let its writer finish, or mend it or move it away, then back up again.",
+        ) from None
     copy.chmod(path.stat().st_mode)
     writer.add(copy, name)
 
@@ -106,8 +112,9 @@ def _add(writer: Writer, path: Path, name: str, scratch: Path) -> None:
 def _is_sqlite(path: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
-    with path.open("rb") as file:
+    with suppress(FileNotFoundError), path.open("rb") as file:
         return file.read(len(SQLITE)) == SQLITE
+    return False  # gone meanwhile
 
 
 def unpack(source: IO[bytes], into: Path) -> dict:
