@@ -5,6 +5,7 @@ PYTHON ?= python3
 SHOP ?= shops/demo.toml
 NIGHT ?= 2017-12-01
 PYTEST_ARGS ?=
+COMPOSE ?= docker-compose
 
 PY := .venv/bin/python
 READY := .venv/ready
@@ -13,7 +14,7 @@ READY := .venv/ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup night test fuzz bench soak lint up down status logs clean
+.PHONY: help setup night test fuzz bench soak lint up down status logs env backup restore clean
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -50,6 +51,20 @@ status: $(READY) ## Say what is up, where it listens and what memory it takes
 
 logs: $(READY) ## Show the last lines of the servers' logs
 	@$(PY) -m nightshelf logs
+
+env: ## Write .env, a server's secrets, for docker-compose (docs/server.md)
+	@"$(PYTHON)" stack/env.py
+
+# Where .env is, the server is meant; else the home.
+backup: FILE ?= backups/nightshelf-$(shell date +%Y%m%d-%H%M%S).tar
+backup: ## Write everything into one file, FILE=…: the server's where .env is, else the home's
+	@if [ -f .env ]; then COMPOSE="$(COMPOSE)" sh stack/backup.sh "$(FILE)"; \
+	else $(MAKE) --no-print-directory $(READY) && $(PY) -m nightshelf backup "$(FILE)" && echo "$(FILE)"; fi
+
+restore: ## Bring a backup back, FILE=…, and start the server again; REPLACE=yes removes what is there
+	@[ -f "$(FILE)" ] || { echo "✗ '$(FILE)' is no file. Next: make restore FILE=backups/…" >&2; exit 2; }
+	@if [ -f .env ]; then COMPOSE="$(COMPOSE)" sh stack/restore.sh "$(FILE)" $(if $(REPLACE),--replace); \
+	else $(MAKE) --no-print-directory $(READY) && $(PY) -m nightshelf restore "$(FILE)" $(if $(REPLACE),--replace); fi
 
 setup: $(READY) ## Create .venv from requirements.lock (the other verbs do it when needed)
 

@@ -26,7 +26,7 @@ def homes_open_fast(shared):
     empty, make = shared / "mlflow.db", store.make_tables
 
     def copied(home: Home) -> None:
-        if (home.mlflow / ".incoming.db").exists():
+        if home.mlflow_uri_given or (home.mlflow / ".incoming.db").exists():
             make(home)
             return
         with FileLock(empty.with_suffix(".lock")):

@@ -26,6 +26,9 @@ VERBS = {
     "fuzz",
     "bench",
     "soak",
+    "env",
+    "backup",
+    "restore",
 }
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
@@ -125,3 +128,62 @@ def test_continuous_integration_runs_make_test():
     script = PROJECT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert script.read_text().splitlines()[-1] == "exec make test"
+
+
+# ------------------------------------------------------------------ a server's backup, or the home's
+
+
+def pretend_server(folder: Path, script: str) -> dict[str, str]:
+    """A checkout with .env, and a compose that notes what it is asked and does as the script says."""
+    shutil.copytree(PROJECT / "stack", folder / "stack")
+    (folder / ".env").write_text("COMPOSE_PROFILES=server\n")
+    (folder / "compose").write_text(f'#!/bin/sh\necho "$*" >> asked\n{script}\n')
+    (folder / "compose").chmod(0o755)
+    return {"COMPOSE": "./compose"}
+
+
+def test_without_env_the_home_is_backed_up_and_brought_back(checkout):
+    said = pretend_ready(checkout)
+    (checkout / "a.tar").touch()
+    assert make(checkout, "backup", "FILE=b.tar").returncode == 0
+    assert make(checkout, "restore", "FILE=a.tar", "REPLACE=yes").returncode == 0
+    assert said.read_text().splitlines() == [
+        "-m nightshelf backup b.tar",
+        "-m nightshelf restore a.tar --replace",
+    ]
+
+
+def test_with_env_the_server_s_backup_becomes_a_file_of_its_owner_alone(checkout):
+    server = pretend_server(checkout, "echo everything")
+    assert make(checkout, "backup", "FILE=kept/b.tar", **server).returncode == 0
+    assert (checkout / "kept" / "b.tar").read_text() == "everything\n"
+    assert (checkout / "kept" / "b.tar").stat().st_mode & 0o777 == 0o600
+    assert make(checkout, "backup", "FILE=kept/b.tar", **server).returncode != 0
+
+
+def test_a_backup_that_fails_leaves_no_file(checkout):
+    server = pretend_server(checkout, "echo half; exit 7")
+    assert make(checkout, "backup", "FILE=kept/b.tar", **server).returncode != 0
+    assert list((checkout / "kept").iterdir()) == []
+
+
+def test_servers_are_stopped_before_a_backup_comes_back_and_started_after(checkout):
+    server = pretend_server(checkout, "[ $1 != run ] || cat > got")
+    (checkout / "b.tar").write_text("everything")
+    assert make(checkout, "restore", "FILE=b.tar", **server).returncode == 0
+    verbs = [line.split()[0] for line in (checkout / "asked").read_text().splitlines()]
+    assert verbs == ["stop", "run", "up"]
+    assert (checkout / "got").read_text() == "everything"
+
+
+def test_a_backup_that_cannot_come_back_leaves_servers_stopped_and_says_so(checkout):
+    server = pretend_server(checkout, "[ $1 != run ]")
+    (checkout / "b.tar").touch()
+    done = make(checkout, "restore", "FILE=b.tar", **server)
+    assert done.returncode != 0 and "compose up --detach starts them" in done.stderr
+    assert "up" not in [line.split()[0] for line in (checkout / "asked").read_text().splitlines()]
+
+
+def test_restore_without_a_file_says_how(checkout):
+    done = make(checkout, "restore")
+    assert done.returncode != 0 and "make restore FILE=" in done.stderr

@@ -532,6 +532,50 @@ def up(
 
 
 @app.command()
+def prepare(home: HomeDir = None) -> None:
+    """Bring the databases of Airflow and MLflow to this version; make the account admin."""
+    from nightshelf.serving import prepare as make_ready
+
+    make_ready(_home(home))
+
+
+@app.command()
+def serve(
+    server: Annotated[
+        str, typer.Argument(help="api-server, scheduler, dag-processor, triggerer or mlflow.")
+    ],
+    home: HomeDir = None,
+) -> None:
+    """Become one server in the foreground: what each container of the stack runs."""
+    from nightshelf.serving import serve as become
+
+    become(_home(home), server)
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="A new file; - is standard output.")],
+    home: HomeDir = None,
+) -> None:
+    """Write the home and a server's databases into one file; a night waits meanwhile."""
+    from nightshelf.backup import back_up
+
+    typer.echo(back_up(_home(home), target), err=True)
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="The file of a backup; - is standard input.")],
+    home: HomeDir = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Remove what is there.")] = False,
+) -> None:
+    """Bring a backup back, whole, and verify its nights. Servers must be down."""
+    from nightshelf.backup import restore as bring_back
+
+    typer.echo(bring_back(_home(home), source, replace), err=True)
+
+
+@app.command()
 def status(home: HomeDir = None) -> None:
     """Say which servers are up, where they listen, and what memory they take."""
     from nightshelf.servers_seen import status as tell

@@ -23,13 +23,15 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
-from nightshelf.errors import NightshelfError
+from nightshelf.errors import NightshelfError, SettingsError
 from nightshelf.paths import PROJECT, Home
 from nightshelf.processes import ends_with_its_parent, sigterm_raises
 from nightshelf.progress import Progress, console, progress
 from nightshelf.settings import load_shop
 
 DAG = "nightly_recommendations"
+METADATA = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+"""Where it is set, Airflow's metadata are in a server's database, and not in the home."""
 POOL = "nightshelf_writer"
 GRACE_SECONDS = 10
 """From SIGTERM to SIGKILL: a step needs a second to let go of DuckDB."""
@@ -60,13 +62,16 @@ def environment(home: Home, airflow_home: Path | None = None) -> dict[str, str]:
     port = chosen["AIRFLOW__API__PORT"]
     # Where links of alerts lead, unless a proxy stands before it.
     chosen.setdefault("AIRFLOW__API__BASE_URL", f"http://127.0.0.1:{port}")
+    # In a container the API is served by another one.
+    chosen.setdefault(
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL", f"http://127.0.0.1:{port}/execution/"
+    )
     packages = [str(Path(__file__).resolve().parents[1]), str(PROJECT)]
     return chosen | {
         "AIRFLOW_HOME": str(airflow_home or home.airflow),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "NIGHTSHELF_HOME": str(home.root),
         "NIGHTSHELF_PYTHON": sys.executable,
         "PYTHONPATH": os.pathsep.join([*packages, *filter(None, [os.environ.get("PYTHONPATH")])]),
@@ -86,35 +91,45 @@ def airflow_command(*arguments: str) -> list[str]:
 def initialise(home: Home, airflow_home: Path | None = None) -> dict[str, str]:
     """Creates Airflow's database and the writers' pool; returns the environment.
 
-    About 10 s once for each version of Airflow, and nothing afterwards.
+    About 10 s once for each version of Airflow, and nothing afterwards. A server's database is left to
+    `nightshelf prepare`.
     """
     where = airflow_home or home.airflow
     env = environment(home, where)
     done = where / f"initialised-{version('apache-airflow')}"
     where.mkdir(parents=True, exist_ok=True)
     where.chmod(0o700)  # airflow.cfg and the password file hold secrets
+    if METADATA in env:
+        return env
     with FileLock(where / "initialise.lock"):
         if not done.exists():
             console.print(f"Airflow prepares its database in {where} (about 10 s)", markup=False)
-            _told(airflow_command("db", "migrate"), env)
-            _told(
-                airflow_command("pools", "set", POOL, "1", "Tasks that write the shop's history."),
-                env,
-            )
+            migrate(env)
             done.touch()
     return env
 
 
-def _told(command: list[str], env: Mapping[str, str]) -> None:
-    """Runs a command in silence. Raises NightshelfError with its last words when it fails."""
-    done = subprocess.run(
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=PROJECT
+def migrate(env: Mapping[str, str]) -> None:
+    """Brings Airflow's database to this version, and makes the writers' pool."""
+    silently(airflow_command("db", "migrate"), env)
+    silently(
+        airflow_command("pools", "set", POOL, "1", "Tasks that write the shop's history."), env
     )
+
+
+def silently(command: list[str], env: Mapping[str, str], said: str | None = None) -> None:
+    """Runs a command, `said` being its input. Raises NightshelfError with its last words when it fails."""
+    done = subprocess.run(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=PROJECT,
+        input=said, start_new_session=said is not None,  # without a terminal to ask instead
+    )  # fmt: skip
     if done.returncode:
         said = "\n".join(done.stdout.strip().splitlines()[-10:])
         raise NightshelfError(
             f"`{' '.join(command[2:])}` ended with {done.returncode}:\n{said}",
-            f"Mend what it names; moving {env['AIRFLOW_HOME']} away begins Airflow anew.",
+            "Mend what it names, in Airflow's database or its address."
+            if METADATA in env
+            else f"Mend what it names; moving {env['AIRFLOW_HOME']} away begins Airflow anew.",
         )
 
 
@@ -135,6 +150,11 @@ def run_dag(home: Home, shop_file: Path, night: date) -> None:
     `up` is running the night keeps metadata of its own, since the scheduler would run it, too.
     """
     load_shop(shop_file)
+    if METADATA in os.environ:
+        raise SettingsError(
+            "Airflow's metadata are a server's, whose scheduler would run this night, too.",
+            f"Trigger {DAG} there, or run `nightshelf night`.",
+        )
     where = home.airflow / "beside" if _held(home.airflow / "up.lock") else home.airflow
     if where != home.airflow:
         console.print("Airflow is up in this home; this run does not show in its UI.")

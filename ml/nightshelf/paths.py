@@ -1,7 +1,7 @@
 """Where everything lies. One home for several shops; one directory for each attempt at a night.
 
 <home>/airflow/                        Airflow's metadata and logs
-<home>/mlflow/                         MLflow's database and artefacts
+<home>/mlflow/                         MLflow's artefacts, and its database unless that is a server's
 <home>/shops/<shop>/ledger.sqlite      one row per landing file taken
 <home>/shops/<shop>/raw/{events,items}/  accepted rows as Parquet, events by day
 <home>/shops/<shop>/quarantine/        refused rows as Parquet, one file per landing file
@@ -42,8 +42,15 @@ class Home:
         return self.root / "mlflow"
 
     @property
+    def mlflow_uri_given(self) -> bool:
+        """`NIGHTSHELF_MLFLOW_URI` names a PostgreSQL database for MLflow; artefacts stay here."""
+        return bool(os.environ.get("NIGHTSHELF_MLFLOW_URI"))
+
+    @property
     def mlflow_uri(self) -> str:
-        return f"sqlite:///{self.mlflow / 'mlflow.db'}"
+        """As it was given: it may hold a password."""
+        given = os.environ.get("NIGHTSHELF_MLFLOW_URI")
+        return given or f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
     def shop(self, name: str) -> ShopHome:
         return ShopHome(self.root / "shops" / name)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import time
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 
@@ -54,7 +56,8 @@ def up(home: Home, only: str | None = None) -> None:
             servers |= _airflow_servers(home, stack)
             addresses.append(_airflow_address(home))
         if only != "airflow":
-            servers["mlflow"] = (_mlflow_server(home), environment(home))
+            folder = stack.enter_context(TemporaryDirectory(prefix="nightshelf-"))
+            servers["mlflow"] = mlflow_server(home, Path(folder))
             url = f"http://{bind_address()}:{mlflow_port()}"
             addresses.append(("MLflow", url, "/health", f"runs and models: {url}{MLFLOW_PAGE}"))
         for name, address, _, _ in addresses:
@@ -73,21 +76,24 @@ def _alone(home: Home, stack: ExitStack) -> None:
         ) from None
 
 
+AIRFLOW = {
+    "api-server": [],
+    "scheduler": ["--skip-serve-logs"],
+    "dag-processor": [],
+    "triggerer": ["--skip-serve-logs"],
+}
+"""Four components, and their options: log servers listen on every interface, and logs are read from the
+disk. `airflow standalone` is not used: it leaves children behind when it is ended."""
+
+
 def _airflow_servers(home: Home, stack: ExitStack) -> dict[str, tuple[list[str], dict[str, str]]]:
-    """Four components. `airflow standalone` is not used: it leaves children behind when it is
-    ended, and its log servers listen on every interface. Here logs are read from the disk."""
     home.airflow.mkdir(parents=True, exist_ok=True)
     stack.enter_context(FileLock(home.airflow / "up.lock"))
     env = initialise(home)
     message = "A night is running in this home; Airflow starts when it has ended."
     with waiting(home.airflow / "night.lock", message):
         bury_abandoned_runs(home.airflow)
-    return {
-        "api-server": (airflow_command("api-server"), env),
-        "scheduler": (airflow_command("scheduler", "--skip-serve-logs"), env),
-        "dag-processor": (airflow_command("dag-processor"), env),
-        "triggerer": (airflow_command("triggerer", "--skip-serve-logs"), env),
-    }
+    return {name: (airflow_command(name, *options), env) for name, options in AIRFLOW.items()}
 
 
 def _airflow_address(home: Home) -> tuple[str, str, str, str]:
@@ -109,18 +115,46 @@ def mlflow_port() -> int:
     return int(os.environ.get("NIGHTSHELF_MLFLOW_PORT") or 5000)
 
 
-def _mlflow_server(home: Home) -> list[str]:
-    from nightshelf.registry.store import make_tables
+def mlflow_server(home: Home, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Its command and environment. It asks for accounts where MLFLOW_AUTH_ADMIN_PASSWORD is set; what it
+    must know of them is written into `folder`. Addresses of databases hold passwords, and every user of
+    a machine sees commands: they go by the environment."""
+    from nightshelf.registry.store import make_tables, uri_of
 
-    home.mlflow.mkdir(parents=True, exist_ok=True)
-    make_tables(home)
+    if not home.mlflow_uri_given:
+        home.mlflow.mkdir(parents=True, exist_ok=True)
+        make_tables(home)
     port = mlflow_port()
-    return [
+    env = environment(home) | {"MLFLOW_BACKEND_STORE_URI": uri_of(home)}
+    env.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", f"127.0.0.1:{port},localhost:{port}")
+    command = [
         sys.executable, "-m", "mlflow", "server", "--host", bind_address(), "--port", str(port),
-        "--workers", "1", "--backend-store-uri", home.mlflow_uri,
+        "--workers", "1",
         "--default-artifact-root", (home.mlflow / "artifacts").as_uri(), "--no-serve-artifacts",
-        "--allowed-hosts", f"127.0.0.1:{port},localhost:{port}",
     ]  # fmt: skip
+    if env.get("MLFLOW_AUTH_ADMIN_PASSWORD"):
+        command += ["--app-name", "basic-auth"]
+        env |= _accounts(home, folder)
+    return command, env
+
+
+def _accounts(home: Home, folder: Path) -> dict[str, str]:
+    """MLflow's accounts lie in its own database, or beside the file. Everybody may look; only an admin,
+    or whom one lets, may change."""
+    from nightshelf.registry.store import uri_of
+
+    beside = f"sqlite:///{home.mlflow / 'accounts.db'}"
+    uri = uri_of(home) if home.mlflow_uri_given else beside
+    path = folder / "basic_auth.ini"
+    path.touch(mode=0o600)
+    escaped = uri.replace("%", "%%")
+    path.write_text(f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {escaped}\n")
+    return {
+        "MLFLOW_AUTH_CONFIG_PATH": str(path),
+        "MLFLOW_AUTH_ADMIN_USERNAME": os.environ.get("MLFLOW_AUTH_ADMIN_USERNAME") or "admin",
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": os.environ.get("MLFLOW_FLASK_SERVER_SECRET_KEY")
+        or secrets.token_hex(32),
+    }
 
 
 def _port_is_free(name: str, port: int) -> None:

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from nightshelf.errors import ModelError, NightshelfError, StorageError, WarehouseLocked
+from nightshelf.errors import ModelError, WarehouseLocked
 from nightshelf.paths import Home
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.recipe import Recipe
+from nightshelf.registry import patience
+from nightshelf.registry.database import in_words, make_tables, refuse_emptied, uri_of
 from nightshelf.registry.files import AGAIN, read_recipe, write_recipe
 from nightshelf.storage import without_nan
 
@@ -82,13 +84,16 @@ class Registry:
 
         # Imported, mlflow sets up its own logging; ours comes after.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+        # Its errors are told by `told`; here they would be a traceback besides.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
         self.shop = shop
-        self.uri = home.mlflow_uri
+        self.uri = uri_of(home)
         with self.told():
             home.mlflow.mkdir(parents=True, exist_ok=True)
-        _refuse_emptied(home)
+        refuse_emptied(home)
+        if home.mlflow_uri_given:
+            patience.watch()
         self.artifacts = home.mlflow / "artifacts" / shop
         self._lock = FileLock(home.mlflow / f".{shop}.lock", timeout=LOCK_SECONDS)
         # Two first nights of a home must not both make its tables.
@@ -107,7 +112,7 @@ class Registry:
         try:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            raise _in_words(self.uri, error) from None
+            raise in_words(self.uri, error) from None
 
     def alone(self) -> AbstractContextManager[None]:
         """One night of the shop at a time registers and moves aliases."""
@@ -407,64 +412,6 @@ class Registry:
         if not found.is_relative_to(self.artifacts.resolve()):
             raise ModelError(f"{folder} is not among the artefacts in {self.artifacts}.", AGAIN)
         return found
-
-
-LOCKED = "database is locked"
-RESTORE = (
-    "Restore mlflow.db from a backup; or move it and the folder artifacts beside it away: the next night"
-    " then begins without a champion."
-)
-NEXT_STEPS = {
-    LOCKED: "Let the other process finish, or end it, then run this step again.",
-    "malformed": RESTORE,
-    "file is not a database": RESTORE,
-    "out-of-date database schema": "Keep a copy of it, then run `mlflow db upgrade` on it; if a newer"
-    " MLflow wrote it, install that one instead.",
-    "disk is full": "Free space there, then run this step again.",
-    "No space left": "Free space there, then run this step again.",
-    "unable to open": "Let this user write there, then run this step again.",
-    "readonly": "Let this user write there, then run this step again.",
-    "denied": "Let this user write there, then run this step again.",
-}
-"""What a message of MLflow, SQLite or the system says → what to do."""
-
-
-def _in_words(uri: str, error: Exception) -> NightshelfError:
-    first = (str(error).splitlines() or [repr(error)])[0]
-    sign = next((sign for sign in NEXT_STEPS if sign in first), None)
-    if sign == LOCKED:
-        return WarehouseLocked(f"Another process holds MLflow's database {uri}.", NEXT_STEPS[sign])
-    again = "Run this step again; if it ends so again, look at the home's folder mlflow."
-    return StorageError(
-        f"MLflow's database {uri} cannot be used: {first}", NEXT_STEPS.get(sign, again)
-    )
-
-
-def _refuse_emptied(home: Home) -> None:
-    """A database that is gone, empty or another's would be made anew, and every champion be forgotten."""
-    path = home.mlflow / "mlflow.db"
-    if path.is_symlink() and not path.exists():
-        raise StorageError(f"MLflow's database {path} is a link to nothing.", RESTORE)
-    if not (home.mlflow / "artifacts").exists():
-        return
-    if not path.exists():
-        raise StorageError(f"MLflow's database {path} is gone, though it has artefacts.", RESTORE)
-    if path.is_file() and not path.stat().st_size:
-        raise StorageError(f"MLflow's database {path} is empty, though it has artefacts.", RESTORE)
-
-
-def make_tables(home: Home) -> None:
-    """A new database gets its name when its tables are whole: MLflow makes them in dozens of steps, and
-    does not go on where it was killed among them."""
-    path, incoming = home.mlflow / "mlflow.db", home.mlflow / ".incoming.db"
-    if path.exists():
-        return
-    from mlflow import MlflowClient
-
-    for left in home.mlflow.glob(f"{incoming.name}*"):
-        left.unlink()
-    MlflowClient(tracking_uri=f"sqlite:///{incoming}").search_experiments(max_results=1)
-    incoming.replace(path)
 
 
 @contextmanager
