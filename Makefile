@@ -33,8 +33,8 @@ fuzz: $(READY) ## Read a million fuzzed lines of each kind: none may be lost (mi
 bench: $(READY) ## Measure ingest of 10 million lines of each kind beside a bare scan (minutes, 6 GB of disk)
 	@$(PY) benchmarks/ingest.py
 
-soak: $(READY) ## Try every fault at every point: deaths, failing calls, full disks, thousands of readers (an hour)
-	@NIGHTSHELF_SOAK=1 $(PY) -m pytest tests/faults tests/publishing/test_sink_postgres.py -s
+soak: $(READY) ## Try every fault at every point: deaths, failing calls, full disks, thousands of readers, the stack on an engine (hours)
+	@NIGHTSHELF_SOAK=1 $(PY) -m pytest tests/faults tests/publishing/test_sink_postgres.py tests/stack -s
 
 lint: $(READY) ## Check style: ruff's rules and its formatting
 	@$(PY) -m ruff check .
