@@ -71,7 +71,7 @@ def context(params: dict, **dag_run):
     run = {"run_type": "manual", "data_interval_end": None} | dag_run
     opened = {"night": "2017-12-01", "attempt": "3"}
     return {
-        "params": params,
+        "params": {"retrain": True, "publish": True} | params,
         "dag_run": SimpleNamespace(**run),
         "ti": SimpleNamespace(xcom_pull=lambda task_ids: opened),
     }
@@ -189,7 +189,13 @@ def test_a_run_by_hand_asks_for_the_newest_night(dag):
     """Also when the UI gave it a logical date of now."""
     now = datetime.now(UTC)
     env = asked_for(dag, {"night": None, "shop": "s.toml"}, data_interval_end=now)
-    assert env == {"NIGHTSHELF_SHOP": "s.toml", "NIGHTSHELF_AS_OF": ""}
+    assert (env["NIGHTSHELF_SHOP"], env["NIGHTSHELF_AS_OF"]) == ("s.toml", "")
+
+
+@pytest.mark.parametrize(("switch", "told"), [(True, "True"), (False, "False")])
+def test_the_switch_for_retraining_is_told_to_the_first_task(dag, switch, told):
+    env = asked_for(dag, {"night": None, "shop": "s.toml", "retrain": switch})
+    assert env["NIGHTSHELF_RETRAIN"] == told
 
 
 @pytest.mark.parametrize("run_type", ["manual", "asset_triggered"])
