@@ -134,11 +134,16 @@ def test_a_step_without_an_attempt_ends_with_2(shop, tmp_path):
     ends(done, 2, "There is no attempt at night 2010-12-02 of shop 'tiny'", "nightshelf open")
 
 
-def test_readiness_refuses_a_pin_that_its_night_would_refuse(shop, tmp_path):
+@pytest.mark.parametrize("command", ["open", "readiness"])
+def test_a_pin_on_a_shelf_that_explores_is_refused_before_anything_is_begun(
+    shop, tmp_path, command
+):
     with shop.open("a") as file:
         file.write(PIN_THAT_EXPLORES)
-    done = run("readiness", "--shop", shop, "--as-of", "2010-12-02", "--home", tmp_path / "home")
+    home = tmp_path / "home"
+    done = run(command, "--shop", shop, "--as-of", "2010-12-02", "--home", home)
     ends(done, 2, "pins '85123A' to rank 1 of for_you", "out of [exploration.budget]")
+    assert not list(home.glob("shops/*/attempts/*/*"))
 
 
 @pytest.mark.parametrize("sign", ["?", "#"])
