@@ -257,18 +257,22 @@ def _one_item_does_not_lead(context: DoorContext) -> Rule:
     return figures_rule(
         "no_single_item_leads_for_everybody",
         "recommendations.rec_for_you",
-        # Below 20 users, or of a handful of items, one favourite is chance.
+        # Below 20 users, or of a handful of items, one favourite is chance; and what most of them took
+        # before is a favourite indeed.
         f"""
         SELECT coalesce(sum(users), 0)::BIGINT AS users, max_by(item_id, users) AS top_item,
             round(max(users) / nullif(sum(users), 0), 4) AS share,
             {context.max_first_rank_share} AS share_allowed,
+            round(max_by(took, users) / nullif(sum(users), 0), 4) AS share_that_took_it,
             (SELECT count(DISTINCT item_id) FROM {{batch}}) AS items
         FROM (
-            SELECT item_id, count(*) AS users FROM {{batch}}
-            WHERE rank = 1 AND context_type = 'user' GROUP BY item_id
+            SELECT item_id, count(*) AS users, count(*) FILTER ((context_id, item_id) IN (
+                SELECT (user_id, item_id) FROM marts.fct_interactions
+            )) AS took
+            FROM {{batch}} WHERE rank = 1 AND context_type = 'user' GROUP BY item_id
         )
         """,
-        "users < 20 OR items < 10 OR share <= share_allowed",
+        "users < 20 OR items < 10 OR share - share_that_took_it <= share_allowed",
         reason="A personal list that opens alike for half the shop is not personal: the model "
         "collapsed or the features are blank.",
         next_step="Compare the ranker's features with last night's; roll the champion back.",

@@ -46,3 +46,11 @@
             else format('usually {} apart', {{ days('own_gap_days') }})
         end
 {%- endmacro %}
+
+{# The ten that each user's ranking puts first: what is scored goes on to twice a list, and in a small
+   shop to all that there is, which suits nobody in particular. #}
+{% macro best_scored(placement) -%}
+select user_id, item_id
+from {{ source('ml', placement) }}
+qualify row_number() over (partition by user_id order by score desc, item_id) <= 10
+{%- endmacro %}

@@ -281,6 +281,7 @@ def readiness(
     home: HomeDir = None,
 ) -> None:
     """Say which shelves the data supports, what the others get instead, and what the log lacks."""
+    from nightshelf.exploring import refuse_pins
     from nightshelf.night import Night
     from nightshelf.readiness import look
     from nightshelf.settings import load_shop
@@ -289,6 +290,8 @@ def readiness(
 
     where, loaded = _home(home), load_shop(shop)
     chosen = _night_of(as_of, shop) if as_of else next_night(where, shop)
+    # The night that is named below would refuse to begin.
+    refuse_pins(loaded, shop, chosen)
     show_readiness(look(where, loaded, loaded.landing_in(where, shop), Night(chosen, loaded.zone)))
     typer.echo(
         f"Judged for the night of {chosen}.\n"

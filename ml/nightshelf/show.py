@@ -125,6 +125,9 @@ def _list(title: str, lines: list[str]) -> None:
     console.print(table)
 
 
+PAIRED = ("rec_similar_items", "rec_bought_together", "rec_cart")
+
+
 def _published(placement: Placement, found: Readiness) -> str:
     if placement.placement == "audiences" and placement.is_ready and found.missing_lists:
         return "some of its lists"
@@ -132,9 +135,9 @@ def _published(placement: Placement, found: Readiness) -> str:
         return "nothing: switched off"
     if placement.placement == "rec_next_category" and placement.published_instead == "category":
         return "shares of what was taken"
-    # A shelf holds the few rows there are; what could not be learnt of users has none.
-    is_shelf = placement.placement.startswith("rec_")
-    nothing = "what there is" if placement.has and is_shelf else "nothing"
+    # Pairs that are too few to go by are published all the same; nothing else has rows to show.
+    is_paired = placement.placement in PAIRED
+    nothing = "what there is" if placement.has and is_paired else "nothing"
     return {
         None: "as meant",
         "popularity": "popular items",

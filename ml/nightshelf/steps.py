@@ -53,11 +53,13 @@ class Run:
 def open_night(home: Home, shop_file: Path, night: date, retrains: bool = True) -> Run:
     """Begins a new attempt: the first free number, taken by making its directory. The settings that its
     models will go by are chosen here, and whether rankers are trained at all."""
+    from nightshelf.exploring import refuse_pins
     from nightshelf.pinned import pin
     from nightshelf.publishing.sinks import refuse_without_url
 
     shop = load_shop(shop_file)
     refuse_without_url(shop.sink)
+    refuse_pins(shop, shop_file, night)
     attempts = home.shop(shop.name).attempts / night.isoformat()
     attempts.mkdir(parents=True, exist_ok=True)
     number = max((int(p.name) for p in attempts.iterdir() if p.name.isdigit()), default=0)
@@ -102,7 +104,10 @@ def next_night(home: Home, shop_file: Path) -> date:
 
 def resume(home: Home, shop_file: Path, night: date, number: int | None) -> Run:
     """The attempt of that number, or the newest of the night."""
+    from nightshelf.exploring import refuse_pins
+
     shop = load_shop(shop_file)
+    refuse_pins(shop, shop_file, night)
     attempts = home.shop(shop.name).attempts / night.isoformat()
     numbers = sorted(int(p.name) for p in attempts.glob("*") if p.name.isdigit())
     if not numbers or (number is not None and number not in numbers):
@@ -115,9 +120,6 @@ def resume(home: Home, shop_file: Path, night: date, number: int | None) -> Run:
 
 
 def _run(home: Home, shop: Shop, shop_file: Path, night: date, number: int) -> Run:
-    from nightshelf.exploring import refuse_pins
-
-    refuse_pins(shop, shop_file, night)
     attempt = home.shop(shop.name).attempt(night, number)
     return Run(home, shop, shop_file, Night(night, shop.zone), attempt)
 

@@ -33,6 +33,16 @@ path = "*.csv"
 LINES = """InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
 536365,85123A,WHITE HANGING HEART,6,2010-12-01 18:26:00,2.55,17850.0,United Kingdom
 """
+PIN_THAT_EXPLORES = """
+[exploration]
+budget = { for_you = 0.1 }
+
+[[rules.lines]]
+rule = "pin"
+value = "85123A"
+placement = "for_you"
+rank = 1
+"""
 
 
 def run(*words, **more):
@@ -122,6 +132,18 @@ def test_a_date_that_is_none_ends_with_2(shop, tmp_path):
 def test_a_step_without_an_attempt_ends_with_2(shop, tmp_path):
     done = run("train", "--shop", shop, "--as-of", "2010-12-02", "--home", tmp_path / "home")
     ends(done, 2, "There is no attempt at night 2010-12-02 of shop 'tiny'", "nightshelf open")
+
+
+@pytest.mark.parametrize("command", ["open", "readiness"])
+def test_a_pin_on_a_shelf_that_explores_is_refused_before_anything_is_begun(
+    shop, tmp_path, command
+):
+    with shop.open("a") as file:
+        file.write(PIN_THAT_EXPLORES)
+    home = tmp_path / "home"
+    done = run(command, "--shop", shop, "--as-of", "2010-12-02", "--home", home)
+    ends(done, 2, "pins '85123A' to rank 1 of for_you", "out of [exploration.budget]")
+    assert not list(home.glob("shops/*/attempts/*/*"))
 
 
 @pytest.mark.parametrize("sign", ["?", "#"])

@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -97,14 +98,21 @@ def test_steps_that_died_at_random_times_end_as_if_nothing_had_been(tmp_path, un
     assert hashes(current(shop)) == undisturbed.hashes
 
 
+@pytest.fixture
+def readable():
+    """A folder that everybody may read, and nobody but us write: pytest's own is closed to others."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.mark.skipif(
     os.geteuid() != 0,
     reason="steps without rights were not tried: only root can act as another user",
 )
-def test_steps_without_rights_or_memory_say_so_and_run_again_they_end_right(tmp_path, undisturbed):
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        folder.chmod(0o755)  # everybody may read, and nobody but us write
-    at = site(tmp_path, FIVE_ITEMS)
+def test_steps_without_rights_or_memory_say_so_and_run_again_they_end_right(readable, undisturbed):
+    at = site(readable, FIVE_ITEMS)
     shop, ends = shop_of(at, FIVE_ITEMS.name), Counter()
     apart.run(at, "open")
     for step in STEPS:

@@ -104,9 +104,9 @@ news as (
 ),
 
 suited as (
-    select user_id, item_id from {{ source('ml', 'for_you') }}
+    {{ best_scored('for_you') }}
     union
-    select user_id, item_id from {{ source('ml', 'discover') }}
+    {{ best_scored('discover') }}
 ),
 
 of_items as (

@@ -95,7 +95,7 @@ def _explain(
 
 def _without_scores(attempt: Attempt, row: Row | None, item: str) -> str:
     if row is not None:
-        return "is ranked by SQL alone, from the events below"
+        return "is ranked without candidate sources, from what the user took"
     withheld = withheld_by(attempt, item) if attempt.database.exists() else []
     return f"does not hold it{': ' if withheld else ''}{'; '.join(withheld)}"
 
