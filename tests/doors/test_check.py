@@ -151,6 +151,28 @@ def test_where_popular_items_serve_one_may_lead_for_everybody(attempt, context, 
     assert check("shelves", attempt, replace(context, is_personal=False)).success
 
 
+def test_what_most_users_took_before_may_lead_for_everybody(attempt, context, spoil):
+    spoil(f"{ONE_LEADS}; INSERT INTO landed.items BY NAME SELECT 'i13' AS item_id;"
+          " INSERT INTO marts.dim_items BY NAME SELECT 'i13' AS item_id")  # fmt: skip
+    with pytest.raises(DoorClosed) as raised:
+        check("shelves", attempt, context)
+    assert "no_single_item_leads_for_everybody" in str(raised.value)
+    spoil("""INSERT INTO marts.fct_interactions BY NAME
+        SELECT context_id AS user_id, item_id, 'view' AS event_type, DATE '2026-05-01' AS interaction_date,
+            1 AS n_events
+        FROM recommendations.rec_for_you WHERE rank = 1""")
+    assert "no_single_item_leads_for_everybody" not in closed_by(attempt, context)
+
+
+def closed_by(attempt, context) -> str:
+    """What the door of the shelves says; "" where it is open."""
+    try:
+        check("shelves", attempt, context)
+    except DoorClosed as shut:
+        return str(shut)
+    return ""
+
+
 def test_of_a_handful_of_items_one_may_lead_for_everybody(attempt, context, spoil):
     spoil("""
         DELETE FROM recommendations.rec_for_you WHERE rank > 1;
