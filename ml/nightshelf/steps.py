@@ -116,8 +116,10 @@ def resume(home: Home, shop_file: Path, night: date, number: int | None) -> Run:
 
 def _run(home: Home, shop: Shop, shop_file: Path, night: date, number: int) -> Run:
     from nightshelf.exploring import refuse_pins
+    from nightshelf.rules import refuse_far_pins
 
     refuse_pins(shop, shop_file, night)
+    refuse_far_pins(shop, shop_file, night)
     attempt = home.shop(shop.name).attempt(night, number)
     return Run(home, shop, shop_file, Night(night, shop.zone), attempt)
 
