@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -10,9 +11,15 @@ import pytest
 
 from nightshelf.errors import SettingsError
 from nightshelf.paths import Home
-from nightshelf.rules import lines_about_nothing, offer_lines, refuse_without_column
+from nightshelf.rules import (
+    lines_about_nothing,
+    offer_lines,
+    refuse_far_pins,
+    refuse_without_column,
+)
 from nightshelf.settings import Shop
-from nightshelf.settings_rules import Line, Rules
+from nightshelf.settings_rules import Line, Ruled, Rules
+from nightshelf.transform import DBT_PROJECT
 
 NIGHT = date(2017, 12, 1)
 SOURCE = {
@@ -99,3 +106,32 @@ def test_a_line_that_no_item_is_of_is_told(attempt):
         ("rules.lines[2]", "Foo"),
         ("rules.lines[3]", "b"),
     ]
+
+
+def pinned(rank: int, **more) -> Shop:
+    return shop(
+        Rules(lines=[Line(rule="pin", value="a", placement="bought_together", rank=rank, **more)])
+    )
+
+
+def test_a_pin_behind_the_last_place_of_its_shelf_is_refused_and_one_on_it_is_not():
+    told = "rules.lines[0] pins 'a' to rank 11 of bought_together, whose lists have 10 places"
+    with pytest.raises(SettingsError, match=re.escape(told)) as caught:
+        refuse_far_pins(pinned(11), Path("shop.toml"), NIGHT)
+    assert caught.value.next_step == "Pin it to rank 10 at most, or raise placements.k_together."
+    refuse_far_pins(pinned(10), Path("shop.toml"), NIGHT)
+
+
+def test_a_far_pin_that_is_over_stops_nothing():
+    refuse_far_pins(pinned(11, until=date(2017, 11, 30)), Path("shop.toml"), NIGHT)
+
+
+def test_the_length_of_a_shelf_has_the_same_key_here_and_in_sql():
+    of_sql = dict(
+        re.findall(r"'(\w+)': '(k_\w+)'", (DBT_PROJECT / "macros/candidates.sql").read_text())
+    )
+    assert len(of_sql) == 8
+    placements = shop(Rules()).placements
+    assert {p: placements.length_key(p) for p in Ruled.__args__} == {
+        p: of_sql.get(p, "k") for p in Ruled.__args__
+    }

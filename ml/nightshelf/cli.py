@@ -281,12 +281,11 @@ def readiness(
     home: HomeDir = None,
 ) -> None:
     """Say which shelves the data supports, what the others get instead, and what the log lacks."""
-    from nightshelf.exploring import refuse_pins
     from nightshelf.night import Night
     from nightshelf.readiness import look
     from nightshelf.settings import load_shop
     from nightshelf.show import show_readiness
-    from nightshelf.steps import next_night
+    from nightshelf.steps import next_night, refuse_pins
 
     where, loaded = _home(home), load_shop(shop)
     chosen = _night_of(as_of, shop) if as_of else next_night(where, shop)

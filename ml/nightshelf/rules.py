@@ -29,6 +29,23 @@ def offer_lines(attempt: Attempt, rules: Rules, night: date) -> None:
     offer(attempt, "rules", LINES, rows)
 
 
+def refuse_far_pins(shop: Shop, shop_file: Path, night: date) -> None:
+    """Raises SettingsError for a pin, on the night or later, behind the last place of its placement's lists:
+    it would stand on short lists alone, and nobody would be told."""
+    for line in shop.rules.lines:
+        is_over = line.until is not None and line.until < night
+        if line.rule != "pin" or is_over:
+            continue
+        key = shop.placements.length_key(line.placement)
+        places = getattr(shop.placements, key)
+        if line.rank > places:
+            raise SettingsError(
+                f"{shop_file}: {line.origin} pins '{line.value}' to rank {line.rank} of {line.placement},"
+                f" whose lists have {places} places.",
+                f"Pin it to rank {places} at most, or raise placements.{key}.",
+            )
+
+
 def refuse_without_column(shop: Shop, shop_file: Path, night: date, attempt: Attempt) -> None:
     """Raises SettingsError for a rule that needs what no item of the night's catalogue has."""
     with connect(attempt.database) as db:

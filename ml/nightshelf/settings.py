@@ -288,6 +288,14 @@ class Placements(Strict):
     def is_on(self, placement: str) -> bool:
         return placement not in self.off
 
+    def length_key(self, placement: str) -> str:
+        """The key that says how long its lists are; `length_of` in SQL has the same."""
+        return {
+            "similar_items": "k_similar", "bought_together": "k_together", "popular": "k_popular",
+            "cart": "k_cart", "trending": "k_trending", "new_arrivals": "k_new", "on_sale": "k_sale",
+            "cold_start": "k_cold",
+        }.get(placement, "k")  # fmt: skip
+
 
 class Keep(Strict):
     """What stays on the disk. The night that readers see and the one before it always do."""

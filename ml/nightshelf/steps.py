@@ -53,7 +53,6 @@ class Run:
 def open_night(home: Home, shop_file: Path, night: date, retrains: bool = True) -> Run:
     """Begins a new attempt: the first free number, taken by making its directory. The settings that its
     models will go by are chosen here, and whether rankers are trained at all."""
-    from nightshelf.exploring import refuse_pins
     from nightshelf.pinned import pin
     from nightshelf.publishing.sinks import refuse_without_url
 
@@ -102,10 +101,16 @@ def next_night(home: Home, shop_file: Path) -> date:
     return newest
 
 
+def refuse_pins(shop: Shop, shop_file: Path, night: date) -> None:
+    """Raises SettingsError for a pin that could not stand: on a shelf that explores, or behind its end."""
+    from nightshelf import exploring, rules
+
+    exploring.refuse_pins(shop, shop_file, night)
+    rules.refuse_far_pins(shop, shop_file, night)
+
+
 def resume(home: Home, shop_file: Path, night: date, number: int | None) -> Run:
     """The attempt of that number, or the newest of the night."""
-    from nightshelf.exploring import refuse_pins
-
     shop = load_shop(shop_file)
     refuse_pins(shop, shop_file, night)
     attempts = home.shop(shop.name).attempts / night.isoformat()

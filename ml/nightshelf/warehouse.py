@@ -96,14 +96,17 @@ def connect(database: Path, read_only: bool = True) -> Iterator[duckdb.DuckDBPyC
 def offer(
     attempt: Attempt, table: str, columns: Mapping[str, str], rows: Sequence[Sequence]
 ) -> None:
-    """Makes raw.<table> anew in the attempt's file, for dbt. Values are bound, never pasted."""
+    """Makes raw.<table> anew in the attempt's file, for dbt. Values are handed over, never pasted."""
+    import pyarrow as pa
+
     with connect(attempt.database, read_only=False) as db:
         db.execute("create schema if not exists raw")
         told = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         db.execute(f"create or replace table raw.{table} ({told})")
-        if rows:
-            marks = ", ".join("?" * len(columns))
-            db.executemany(f"insert into raw.{table} values ({marks})", rows)
+        if rows:  # as one table: 5,000 rows one after another take twenty seconds
+            values = map(list, zip(*rows, strict=True))
+            db.register("given", pa.table(dict(zip(columns, values, strict=True))))
+            db.execute(f"insert into raw.{table} by name from given")
 
 
 def writer(home: ShopHome, who: str) -> AbstractContextManager[None]:

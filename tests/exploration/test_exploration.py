@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -128,6 +129,13 @@ def test_no_budget_and_no_pool_leave_the_list_as_it_is(explore):
         assert not slots.is_exploration.any()
         assert set(slots.propensity) == {1.0}
     assert list(explore(alike(1, pool=2), 4, 0.5).rank) == [1, 2]
+
+
+def test_the_only_item_of_a_pool_is_certain_and_no_more_than_that():
+    for item in range(1, ITEMS):
+        two = replace(alike(1, pool=2), item=np.array([0, item]))
+        (chance,) = by_thompson(two, 1, 1.0).propensity
+        assert 1 - 1e-6 < chance <= 1
 
 
 @POLICIES

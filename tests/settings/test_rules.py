@@ -81,6 +81,8 @@ WRONG = {
     "a pin without rank": (LINE + 'rule = "pin"\nvalue = "x"\nplacement = "popular"', "a pin needs `rank`"),
     "a pinned brand": (LINE + 'rule = "pin"\nsubject = "brand"\nvalue = "x"\nplacement = "popular"\nrank = 1', "a pin is an item's"),
     "a span that ends before it begins": (LINE + 'rule = "block"\nvalue = "x"\nsince = 2017-12-02\nuntil = 2017-12-01', "since 2017-12-02 lies after until 2017-12-01"),
+    "a file named twice": ('[rules]\nfiles = ["rules.csv", "more.csv", "rules.csv"]', "rules.files: 'rules.csv' is named twice"),
+    "a file whose name is no path": ('[rules]\nfiles = ["rules\\u0000.csv"]', "cannot be used: embedded null byte"),
     "no value": (LINE + 'rule = "block"\nvalue = ""', "rules.lines[0].value: String should have at least 1"),
 }  # fmt: skip
 
@@ -93,6 +95,7 @@ def test_a_wrong_rule_is_named_with_what_is_allowed(tmp_path, rules, what):
 WRONG_FILES = {
     "an unknown column": ("rule,item\nblock,x\n", "'item' is no column; known: rule, subject, value"),
     "an empty file": ("", "'no header' is no column"),
+    "a column twice": ("rule,value,value\nblock,x,y\n", "the header has 'value' twice"),
     "a value too many": ("rule,value\nblock,x,y\n", "rules.csv, line 2: more values than the header"),
     "a date that is none": ("rule,value,since\nblock,x,2017-02-30\n", "rules.csv, line 2: since: Input should be"),
     "a rank that is none": ("rule,value,placement,rank\nblock,x,,\npin,x,popular,first\n", "rules.csv, line 3: rank: Input should be a valid integer"),
@@ -120,3 +123,14 @@ def test_a_file_of_rules_that_is_not_there_is_named(tmp_path):
 def test_two_pins_of_one_rank_on_different_nights_are_no_conflict(tmp_path):
     csv = "rule,value,placement,rank,since,until\npin,x,popular,1,,2017-12-01\npin,y,popular,1,2017-12-02,\n"
     assert len(shop_with(tmp_path, '[rules]\nfiles = ["rules.csv"]\n', csv).rules.lines) == 2
+
+
+def test_pins_are_held_against_those_of_their_place_and_not_against_all(monkeypatch):
+    held = []
+    monkeypatch.setattr(Line, "meets", lambda one, other: held.append((one.value, other.value)))
+    pins = [
+        Line(rule="pin", value=value, placement="popular", rank=rank)
+        for value, rank in (("a", 1), ("b", 1), ("a", 2), ("c", 3))
+    ]
+    Rules(lines=pins)
+    assert held == [("a", "b"), ("a", "a")]

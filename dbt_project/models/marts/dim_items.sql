@@ -34,8 +34,12 @@ described as (
         catalogued.available_from,
         catalogued.available_until,
         not {{ is_not_a_product('ids.item_id') }} as is_product,
-        ((coalesce(catalogued.price, sold.unit_price) - catalogued.cost)
-            / nullif(coalesce(catalogued.price, sold.unit_price), 0))::double as margin
+        -- Of two negatives the quotient is above 1: a flipped sign would earn more than anything.
+        case
+            when coalesce(catalogued.price, sold.unit_price) > 0 and catalogued.cost >= 0
+                then (coalesce(catalogued.price, sold.unit_price) - catalogued.cost)
+                    / coalesce(catalogued.price, sold.unit_price)
+        end::double as margin
     from ids
     left join catalogued using (item_id)
     left join sold using (item_id)

@@ -52,7 +52,8 @@ def explore_by_thompson(
     any_of = (filled / np.maximum(ranked.sizes, 1))[:, None]
     explored = (1 - even) * _chances(candidates, ranked, chosen, parts, law) + even * any_of
     as_ranked = np.broadcast_to((1 - share * filled)[:, None], chosen.shape)
-    return ranked.slots(chosen, as_ranked, budget * explored)
+    # An integral of a certainty may end a rounding error above 1.
+    return ranked.slots(chosen, as_ranked, np.minimum(budget * explored, 1.0))
 
 
 def _winners(candidates, ranked: Ranked, turn, parts: int, seed: int, law: Law, even: float):

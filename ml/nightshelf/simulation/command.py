@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 from rich.table import Table
@@ -36,12 +37,15 @@ def run(
 
 
 def _text(rules: Path) -> str:
+    """Told by its own name and line: the shop file that it becomes a part of is gone when this fails."""
     try:
-        return rules.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = rules.read_text(encoding="utf-8")
+        tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(
             f"{rules} cannot be read: {error}.", "Pass --rules with a TOML file that has [rules]."
         ) from None
+    return text
 
 
 def _table(told: list[Truth], seed: int) -> Table:
