@@ -70,14 +70,18 @@ def main(shop: Path, user: str, item: str) -> None:
     with duckdb.connect() as db:
         db.execute("set TimeZone = 'UTC'")
         # The attempt's views name the history by this alias.
-        db.execute(f"attach '{shop / 'warehouse.duckdb'}' as history (read_only)")
-        db.execute(f"attach '{attempt / 'night.duckdb'}' as night (read_only)")
+        db.execute(f"attach {_quoted(shop / 'warehouse.duckdb')} as history (read_only)")
+        db.execute(f"attach {_quoted(attempt / 'night.duckdb')} as night (read_only)")
         pool = attempt / "candidates" / "serve_all"
-        _view(db, "published", f"from '{current}/rec_for_you.parquet'")
+        _view(db, "published", f"from {_quoted(current / 'rec_for_you.parquet')}")
         _view(db, "numbered_candidates", _with_ids(pool))
         db.execute("use night")
         for name, query in STEPS.items():
             _show(db, name, query, given)
+
+
+def _quoted(path: Path | str) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _view(db: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
@@ -88,10 +92,10 @@ def _with_ids(pool: Path) -> str:
     """Candidates are stored as codes: positions in the two tables of ids beside them."""
     return f"""
         select users.id as user_id, items.id as item_id, c.*
-        from '{pool}.parquet' as c
-        join (select id, row_number() over () - 1 as code from '{pool}.users.parquet') as users
+        from {_quoted(f"{pool}.parquet")} as c
+        join (select id, row_number() over () - 1 as code from {_quoted(f"{pool}.users.parquet")}) as users
             on users.code = c.user_code
-        join (select id, row_number() over () - 1 as code from '{pool}.items.parquet') as items
+        join (select id, row_number() over () - 1 as code from {_quoted(f"{pool}.items.parquet")}) as items
             on items.code = c.item_code"""
 
 

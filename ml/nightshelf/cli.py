@@ -418,6 +418,22 @@ def quarantine(
 
 
 @app.command()
+def docs(
+    home: HomeDir = None,
+    show: Annotated[
+        bool, typer.Option("--open", help="Show it in this machine's web browser.")
+    ] = False,
+) -> None:
+    """Write dbt's own pages as one file: every model's columns, tests, SQL and lineage."""
+    from nightshelf.dbt_docs import write
+
+    page = write(_home(home))
+    typer.echo(page)
+    if show:
+        typer.launch(page.as_uri())
+
+
+@app.command()
 def ope(
     log: Annotated[
         Path | None,

@@ -436,7 +436,7 @@ def load_shop(path: Path) -> Shop:
     except FileNotFoundError:
         raise SettingsError(
             f"No shop file at {path}.",
-            "Pass --shop with a TOML file; docs/data-contract.md shows one.",
+            "Pass --shop with a TOML file; docs/your-shop.md shows one.",
         ) from None
     except IsADirectoryError:
         raise SettingsError(f"{path} is a folder.", "Pass the TOML file in it to --shop.") from None

@@ -330,7 +330,7 @@ def _show_whereabouts(run: Run, night: PublishedNight) -> None:
         f"  the morning page    {place_of(run.attempt)}\n"
         f"  what the doors saw  {doors / 'raw.html'}, features.html, shelves.html\n"
         f"  Airflow and MLflow  make up\n"
-        f"  your own shop       docs/data-contract.md goes from a CSV export to a first night",
+        f"  your own shop       docs/your-shop.md goes from an export to a first night",
         markup=False,
     )
 

@@ -50,7 +50,7 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
     _same_project(visit, attempt)
     offer_lines(attempt, shop.rules, night.date)
     offer_exploration(attempt, shop, night.date)
-    with _environment(attempt), _closed_afterwards():
+    with _environment(attempt), closed_afterwards():
         try:
             manifest = parsed(attempt.shop.parsed, variables, where)
         except Exception as error:
@@ -147,7 +147,7 @@ def _environment(attempt: Attempt) -> Iterator[None]:
 
 
 @contextmanager
-def _closed_afterwards() -> Iterator[None]:
+def closed_afterwards() -> Iterator[None]:
     """dbt-duckdb keeps its database open for the process's life; nobody else could open it then."""
     try:
         yield

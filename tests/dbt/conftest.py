@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -41,6 +42,8 @@ class Project:
     manifest: dict
     statuses: dict[str, str]
     """Unit test → what became of it."""
+    database: Path
+    """Where every model is built, and empty."""
     compiled: dict[str, str]
     """Model → its SQL as dbt runs it on a history that exists, with the project's own variables."""
 
@@ -101,7 +104,7 @@ def project(tmp_path_factory) -> Project:
         for r in compiled.result.results
         if r.node.resource_type == "model"
     }
-    return Project(manifest, statuses, sql)
+    return Project(manifest, statuses, folder / "night.duckdb", sql)
 
 
 def _told(result) -> str:

@@ -1,14 +1,16 @@
 """`nightshelf shelf` and `nightshelf explain`, on the trap shop's night."""
 
 import csv
+import re
 import shutil
+from runpy import run_path
 
 import pytest
 from typer.testing import CliRunner
 
-from nightshelf import cli
+from nightshelf import cli, warehouse
 from nightshelf.errors import InputError, SettingsError
-from nightshelf.paths import Home
+from nightshelf.paths import PROJECT, Home
 from nightshelf.publishing.nights import current
 from nightshelf.tracing.events import events_of, ids_of, with_lines
 from nightshelf.tracing.published import of_user
@@ -34,6 +36,23 @@ def rows_of(night, user=USER, placement="for_you"):
 
 def pool_of(night, item, placement="for_you", user=USER):
     return ranked(night.run.attempt, night.run.night, placement, user, item)
+
+
+def test_the_walkthrough_s_command_follows_an_item_to_its_lines(night, capsys):
+    (row, *_) = rows_of(night)
+    trace = run_path(str(PROJECT / "docs" / "example" / "trace.py"))
+    trace["main"](night.run.attempt.shop.root, USER, row.item_id)
+    shown = capsys.readouterr().out
+    assert re.findall(r"^-- (.*)$", shown, re.M) == list(trace["STEPS"])
+    assert row.item_id in shown.split("\n-- ")[-1]
+
+
+def test_the_loop_s_page_shows_a_query_that_an_attempt_s_file_answers(night):
+    (query,) = re.findall(
+        r"^```sql\n([^`]*int_exposures[^`]*)^```$", (PROJECT / "docs" / "loop.md").read_text(), re.M
+    )
+    with warehouse.connect(night.run.attempt.database) as db:
+        assert [d[0] for d in db.execute(query).description] == ["cut", "position", "n"]
 
 
 @pytest.mark.parametrize("user", HOSTILE, ids=range(len(HOSTILE)))

@@ -1,6 +1,7 @@
 """PostgreSQL shows one whole night, whoever reads, whoever dies. With a server of the tests' own."""
 
 import os
+import re
 import threading
 import time
 from contextlib import suppress
@@ -13,7 +14,7 @@ import duckdb  # noqa: E402
 
 from nightshelf.columns import TABLES  # noqa: E402
 from nightshelf.errors import StaleAttempt, StorageError, WarehouseLocked  # noqa: E402
-from nightshelf.paths import Home  # noqa: E402
+from nightshelf.paths import PROJECT, Home  # noqa: E402
 from nightshelf.publishing.publish import point_at  # noqa: E402
 from nightshelf.publishing.roll_back import roll_back  # noqa: E402
 from nightshelf.publishing.sinks import deliver  # noqa: E402
@@ -162,6 +163,22 @@ def test_grants_and_views_of_the_shop_last_from_night_to_night(shop, db, tmp_pat
     theirs = db.execute("select distinct night::text from public.mine").fetchall()
     assert ours == theirs == [("2017-12-02",)]
     db.execute("drop view public.mine; drop owned by web; drop role web")
+
+
+def test_the_rights_on_the_page_show_the_web_shop_the_next_night(shop, db, tmp_path):
+    text = (PROJECT / "docs" / "sinks.md").read_text(encoding="utf-8")
+    (rights,) = re.findall(r"^```sql\n(grant .*?)^```$", text, re.M | re.S)
+    furnish(shop, "2017-12-01/1")
+    bring(shop, tmp_path)
+    db.execute("drop role if exists web; create role web")
+    db.execute(rights.replace("role nightshelf", f"role {db.info.user}"))
+    furnish(shop, "2017-12-02/1")
+    bring(shop, tmp_path)
+    db.execute("set role web")
+    seen = db.execute("select distinct night::text from nightshelf.rec_popular").fetchall()
+    db.execute("reset role")
+    db.execute("drop owned by web; drop role web")
+    assert seen == [("2017-12-02",)]
 
 
 def test_other_columns_than_last_night_s_are_taken(shop, db, tmp_path):
