@@ -68,7 +68,7 @@ from range({items}) as t(n), range(1, 21) as ranks(r)
 union all
 select 'i' || n, 'i' || n + 1, 'i' || (hash(n * 51 + r) % {items}), (1.0 / r)::double, true
 from range(2000) as t(n), range(1, 21) as ranks(r);
-create table ml.trending as select 'i' || n as item_id, (1.0 / (n + 1))::double as rise from range(500) as t(n);
+create table ml.trending as select 'i' || n as item_id, (1.0 / (n + 1))::double as more_users from range(500) as t(n);
 create table ml.onboarding as select 'i' || n as item_id, (1.0 / (n + 1))::double as bits from range(50) as t(n);
 create table ml.fingerprints as select 'sql' as shelf, 'f' as fingerprint;
 create table features.feat_user_item as
@@ -173,11 +173,11 @@ def _told(found: dict) -> list[str]:
 def inside(folder: str, name: str) -> None:
     """dbt on the furnished attempt, as the step `shelve` visits it."""
     from nightshelf.rules import offer_lines
-    from nightshelf.transform import _closed_afterwards, _environment
+    from nightshelf.transform import closed_afterwards, _environment
 
     attempt: Attempt = Home(Path(folder)).shop("bench").attempt(NIGHT, 1)
     offer_lines(attempt, RULES[name], NIGHT)
-    with _environment(attempt), _closed_afterwards():
+    with _environment(attempt), closed_afterwards():
         seconds = _run(Path(folder), RULES[name])
     with duckdb.connect(str(attempt.database)) as db:
         rows = db.execute("select count(*) from recommendations.rec_for_you").fetchall()[0][0]

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from nightshelf.evaluation import METRICS
 from nightshelf.evaluation.split import Labels
+from nightshelf.night import TRAIN_ROLES
 from nightshelf.ranking import choice, shown
 from nightshelf.ranking.boosting import BoostingParams
 from nightshelf.ranking.choice import RankerParams, RankerSettings
@@ -34,6 +35,9 @@ def exposures(*rows) -> duckdb.DuckDBPyConnection:
         "create table intermediate.int_exposures"
         " (cut date, user_id varchar, item_id varchar, position integer)"
     )
+    db.execute("create table intermediate.int_as_ofs (role varchar, as_of date)")
+    roles = zip((*TRAIN_ROLES, "evaluate", "serve"), (*CUTS, date(2026, 3, 1)), strict=True)
+    db.executemany("insert into intermediate.int_as_ofs values (?, ?)", list(roles))
     if rows:
         db.executemany("insert into intermediate.int_exposures values (?, ?, ?, ?)", rows)
     return db
@@ -64,10 +68,17 @@ def test_each_row_says_where_its_item_was_shown_in_the_cut_s_own_window():
     assert found.tolist() == [0, 1, 0.5, 0]
 
 
-@pytest.mark.parametrize("missing", range(3))
-def test_a_window_without_impressions_leaves_all_cuts_without_the_feature(missing):
+@pytest.mark.parametrize("missing", range(2))
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_training_window_without_impressions_leaves_all_cuts_without_the_feature(missing, cut):
     db = exposures(*(row for n, row in enumerate(IN_EVERY_WINDOW) if n != missing))
-    assert shown.attach(db, pool(2, 2), CUTS[1]) is None
+    assert shown.attach(db, pool(2, 2), cut) is None
+
+
+def test_what_the_examination_s_window_has_decides_for_it_alone():
+    db = exposures(*IN_EVERY_WINDOW[:2])
+    told = [shown.attach(db, pool(2, 2), cut) is not None for cut in CUTS]
+    assert told == [True, True, False]
 
 
 def test_a_shop_that_logs_no_impressions_has_no_such_feature():

@@ -108,7 +108,7 @@ class Lesson:
     """All its rows, to compare contenders on: a gigabyte for a million rows and a hundred features, so
     none where that is not wanted."""
     has_shown: bool = False
-    """Do its rows say where items were shown? All of a night's lessons do, or none."""
+    """Do its rows say where items were shown? Those of training all do, or none; the newest may not."""
 
 
 def lesson(cut: LabelledCut, params: RankerParams, number: int, compared: bool = True) -> Lesson:
@@ -136,7 +136,8 @@ def train(
 
     `names` are those of the cuts' matrices; a ranker that learns where items were shown has `shown` too.
     `newest` is the cut that the ranker is examined on. It takes no part in the choice; what serves
-    learns from it and from the youngest of `lessons`: labels of the season, and as many of them.
+    learns from it and from the youngest of `lessons`: labels of the season, and as many of them. Where its
+    window alone logs no impressions, what serves learns from `lessons` alone.
     """
     counted = tuple(sum(each.unproposed[n] for each in lessons) for n in range(2))
     # A cut without labels has nothing to teach and nothing to compare on.
@@ -146,7 +147,7 @@ def train(
         return Trained(None, {}, counted)
     names = (*names, SHOWN) if lessons[0].has_shown else tuple(names)
     subjects = [parts]
-    if newest is not None:
+    if newest is not None and newest.has_shown == lessons[0].has_shown:
         subjects.append([parts[-1]] + [newest.rows] * bool(newest.rows.n_positives))
     chosen, compared, rehearsal = _compared(lessons, names, settings)
     rankers = _learnt(chosen, [joined(subject) for subject in subjects], settings)

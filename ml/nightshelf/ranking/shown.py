@@ -21,18 +21,17 @@ SHOWN = "shown"
 """The feature's name; a ranker that has it has it last."""
 AT_THE_TOP = 1.0
 """What every row has when it is ranked: near_top(1)."""
-WINDOWS = len(TRAIN_ROLES) + 1
-"""Cuts with labels: those of training, and the examination's."""
 
 
 def attach(db: duckdb.DuckDBPyConnection, pool: Pool, cut: date) -> np.ndarray | None:
     """(n_rows,) float32, in the pool's row order: `near_top` of the best place at which the item was
     shown to the user in the window after the cut, before it was taken; 0 where it was not shown.
 
-    None where one of the night's windows has no impressions: a ranker would take those that nobody
-    logged for items that nobody saw. Half a second of a core a million rows.
+    None where this window, or one of training, has no impressions: a ranker would take those that nobody
+    logged for items that nobody saw. What the examination's window has decides nothing for training.
+    Half a second of a core a million rows.
     """
-    if not _is_logged(db):
+    if not _is_logged(db, cut):
         return None
     db.register("pool_rows", pool.table())
     try:
@@ -50,6 +49,13 @@ def attach(db: duckdb.DuckDBPyConnection, pool: Pool, cut: date) -> np.ndarray |
     return near_top(np.asarray(found["position"]))
 
 
-def _is_logged(db: duckdb.DuckDBPyConnection) -> bool:
-    sql = "select count(distinct cut) from intermediate.int_exposures"
-    return db.execute(sql).fetchall() == [(WINDOWS,)]
+def _is_logged(db: duckdb.DuckDBPyConnection, cut: date) -> bool:
+    found = db.execute(
+        """
+        select count(distinct shown.cut) = count(distinct cuts.as_of)
+        from intermediate.int_as_ofs as cuts
+        left join intermediate.int_exposures as shown on shown.cut = cuts.as_of
+        where list_contains($train, cuts.role) or cuts.as_of = $cut""",
+        {"train": list(TRAIN_ROLES), "cut": cut},
+    )
+    return bool(found.fetchall()[0][0])
