@@ -156,7 +156,7 @@ def checkout(tmp_path_factory) -> Path:
             duckdb.connect(path).close()
     products = folder / ".nightshelf/shops/demo/landing/products/products.csv.gz"
     products.parent.mkdir(parents=True)
-    duckdb.sql("select 1 as product_id, 'tea' as product_type").write_csv(str(products))
+    duckdb.connect().sql("select 1 as product_id, 'tea' as product_type").write_csv(str(products))
     return folder
 
 

@@ -309,5 +309,5 @@ def test_nothing_is_printed_or_logged_and_no_analytics_are_sent(attempt, context
 def test_literals_survive_format_and_quotes():
     text = "o'clock {batch} 12:30 ::x"
     sql = f"SELECT {literal(text)}".format(batch="never")
-    assert duckdb.sql(sql).fetchall() == [(text,)]
+    assert duckdb.execute(sql).fetchall() == [(text,)]
     assert literal(datetime(2026, 5, 30, 22)) == "TIMESTAMP '2026-05-30 22:00:00'"

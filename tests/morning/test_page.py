@@ -18,7 +18,7 @@ PARTS = ["top", "shelves", "quality", "data", "readiness", "users", "rules", "ru
 def of_tables(attempt, sql: str):
     """A query over the published files, in which a table is a name in braces."""
     named = re.sub(r"\{(\w+)\}", rf"read_parquet('{attempt.published}/\1.parquet')", sql)
-    return duckdb.sql(named).fetchall()
+    return duckdb.execute(named).fetchall()
 
 
 # ------------------------------------------------------------------ figures

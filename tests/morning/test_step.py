@@ -135,10 +135,10 @@ def test_a_placement_that_nobody_could_be_examined_on_still_has_a_page(home):
 def test_what_changed_for_the_worse_is_pointed_out(home):
     attempt = two_nights(home.shop("shop"))
     path = str(attempt.published / "rec_for_you.parquet")
-    rows = duckdb.sql(
+    rows = duckdb.execute(
         f"select * replace ('popularity' as source) from read_parquet('{path}') where context_id < 'n'"
     ).df()
-    duckdb.sql(f"copy (from rows) to '{path}' (format parquet)")
+    duckdb.execute(f"copy (from rows) to '{path}' (format parquet)")
     text = " ".join(write_page(SHOP, attempt).read_text(encoding="utf-8").split())
     lists = rows["context_id"].nunique()
     assert f"For you: {lists} lists, 12 last night." in text

@@ -60,7 +60,7 @@ def test_the_even_policy_is_over_all_items_of_the_log(files):
 
 def test_parquet_is_csv(files, tmp_path):
     log, policy = files()
-    duckdb.sql(f"copy (from '{log}') to '{tmp_path / 'log.parquet'}'")
+    duckdb.execute(f"copy (from '{log}') to '{tmp_path / 'log.parquet'}'")
     one, other = (
         evaluate(read_impressions(tmp_path / n, policy)) for n in ("log.csv", "log.parquet")
     )

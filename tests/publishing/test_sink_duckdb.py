@@ -42,7 +42,7 @@ def test_every_table_arrives_with_equal_rows_keys_and_an_index(shop, file, tmp_p
     told = bring(shop, tmp_path)
     assert told == f"night 2017-12-01/1, {len(TABLES)} tables, {60 * len(TABLES):,} rows, in {file}"
     for table in TABLES:
-        theirs = duckdb.sql(f"from '{night.path / table}.parquet'").fetchall()
+        theirs = duckdb.execute(f"from '{night.path / table}.parquet'").fetchall()
         assert repr(asked(file, f"from {table}")) == repr(theirs)
     keys = asked(
         file, "select table_name from duckdb_constraints() where constraint_type = 'PRIMARY KEY'"

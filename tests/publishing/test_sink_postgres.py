@@ -75,7 +75,7 @@ def test_every_table_arrives_with_equal_rows_and_hostile_ids(shop, db, tmp_path)
         == f"night 2017-12-01/1, {len(TABLES)} tables, {100 * len(TABLES):,} rows"
     )
     for table in TABLES:
-        theirs = duckdb.sql(f"from '{night.path / table}.parquet'").fetchall()
+        theirs = duckdb.execute(f"from '{night.path / table}.parquet'").fetchall()
         ours = db.execute(f"select * from nightshelf.{table}").fetchall()
         assert sorted(map(repr, ours)) == sorted(map(repr, theirs))
 

@@ -165,7 +165,7 @@ def _take(attempt: Attempt) -> None:
     Ledger(attempt.shop.ledger).commit([file], {}, [])
     attempt.shop.quarantine.mkdir()
     path = attempt.shop.quarantine / "f.parquet"
-    duckdb.sql(
+    duckdb.execute(
         f"copy (from (values ('f', 'bad_timestamp', {_quoted(ATTACK)}), ('f', 'bad_timestamp', 'b'),"
         f" ('f', 'set_aside', 'c')) t(file_id, reason, raw)) to '{path}' (format parquet)"
     )
