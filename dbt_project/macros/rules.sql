@@ -257,7 +257,8 @@ boosts as (
     select
         {{ here.key }}item_id,
         -- In the order of the lines: a product of doubles depends on it in the last digit.
-        list_reduce(list(factor order by line), lambda one, other: one * other) as boost
+        -- Within a billion either way: lines beyond number would multiply to infinity, or to nothing.
+        greatest(least(list_reduce(list(factor order by line), lambda one, other: one * other), 1e9), 1e-9) as boost
     from ({{ items_of_lines('boost', ref('dim_items')) }}) as boosts
     {% if here.scenarios %}cross join scenarios{% endif %}
     where (placement is null or placement = '{{ here.placement }}')
