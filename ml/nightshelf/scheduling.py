@@ -31,8 +31,8 @@ ZONE = os.environ.get("NIGHTSHELF_TIME_ZONE") or "America/New_York"
 SHOP_FILE = os.environ.get("NIGHTSHELF_SHOP") or "shops/demo.toml"
 
 DEADLINE_MINUTES = int(os.environ.get("NIGHTSHELF_DEADLINE_MINUTES") or 180)
-"""A night that is begun at 03:30 and not done at 06:30 leaves somebody half an hour before the shop opens
-at seven."""
+"""0: none. A night that is begun at 03:30 and not done at 06:30 leaves somebody half an hour before the
+shop opens at seven."""
 
 WRITERS = "nightshelf_writer"
 """A pool of one slot: one process may write a shop's history. `nightshelf up` creates it."""
@@ -50,10 +50,14 @@ class RetryTheMachineOnly(RetryPolicy):
         return RetryDecision.fail(reason) if reason else RetryDecision.default()
 
 
-LATE = DeadlineAlert(
-    reference=DeadlineReference.DAGRUN_QUEUED_AT,
-    interval=timedelta(minutes=DEADLINE_MINUTES),
-    callback=AsyncCallback(night_is_late, {"minutes": DEADLINE_MINUTES}),
+LATE = (
+    DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(minutes=DEADLINE_MINUTES),
+        callback=AsyncCallback(night_is_late, {"minutes": DEADLINE_MINUTES}),
+    )
+    if DEADLINE_MINUTES
+    else None
 )
 
 
