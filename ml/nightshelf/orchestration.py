@@ -265,7 +265,12 @@ class Listener:
         elif event.startswith("Command exited with return code "):
             self.step_speaks = False
             code = int(event.rsplit(" ", 1)[1])
-            self.failed = (self.task, code, self.said) if code else None
+            if code:
+                self.failed = (self.task, code, self.said)
+            elif self.failed and self.failed[0] == self.task:
+                self.failed = (
+                    None  # a later try; the page of a red night is made after it and mends nothing
+                )
         elif self.step_speaks:
             self._step_says(event)
 

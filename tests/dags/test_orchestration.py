@@ -120,6 +120,12 @@ def test_a_step_that_succeeds_on_its_second_try_has_not_failed(capsys):
     assert "prepare.features failed; Airflow tries it again: No space." in capsys.readouterr().out
 
 
+def test_a_failed_step_stays_the_night_s_error_though_the_page_is_made_after_it(capsys):
+    red = task("prepare.features", "✗ it broke\n  Next: mend it.", code=10)
+    heard_of = heard(*red, *task("publish.morning", "page.html", code=0))
+    assert heard_of.failed[:2] == ("prepare.features", 10)
+
+
 def test_a_failure_of_airflows_own_names_its_log():
     error = heard().failure(Path("x.log"))
     assert type(error) is NightshelfError
