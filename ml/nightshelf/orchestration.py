@@ -268,9 +268,8 @@ class Listener:
             if code:
                 self.failed = (self.task, code, self.said)
             elif self.failed and self.failed[0] == self.task:
-                self.failed = (
-                    None  # a later try; the page of a red night is made after it and mends nothing
-                )
+                # A later try of it. The page of a red night is made after it, and mends nothing.
+                self.failed = None
         elif self.step_speaks:
             self._step_says(event)
 
