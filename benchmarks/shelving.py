@@ -173,7 +173,7 @@ def _told(found: dict) -> list[str]:
 def inside(folder: str, name: str) -> None:
     """dbt on the furnished attempt, as the step `shelve` visits it."""
     from nightshelf.rules import offer_lines
-    from nightshelf.transform import closed_afterwards, _environment
+    from nightshelf.transform import _environment, closed_afterwards
 
     attempt: Attempt = Home(Path(folder)).shop("bench").attempt(NIGHT, 1)
     offer_lines(attempt, RULES[name], NIGHT)

@@ -132,7 +132,8 @@ def _pins_stand(context: DoorContext, stacked: str) -> Rule:
         FROM lists JOIN pins USING (shelf) LEFT JOIN places USING ({LIST}, item_id)
         WHERE places.rank IS DISTINCT FROM pinned_at
             AND coalesce(last_unpinned > places.rank, pinned_at <= last)
-            AND NOT (context_type = 'item' AND context_id = item_id)
+            AND NOT (context_type = 'item'
+                AND (context_id, product_id) IN (SELECT (item_id, product_id) FROM marts.dim_items))
             AND NOT (context_type = 'pair'
                 AND contains(' + ' || context_id || ' + ', ' + ' || item_id || ' + '))
             AND NOT (shelf IN ('rec_new_arrivals', 'rec_on_sale')

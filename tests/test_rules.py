@@ -14,7 +14,7 @@ from nightshelf.paths import Home
 from nightshelf.rules import (
     lines_about_nothing,
     offer_lines,
-    refuse_far_pins,
+    refuse_idle_pins,
     refuse_without_column,
 )
 from nightshelf.settings import Shop
@@ -117,13 +117,13 @@ def pinned(rank: int, **more) -> Shop:
 def test_a_pin_behind_the_last_place_of_its_shelf_is_refused_and_one_on_it_is_not():
     told = "rules.lines[0] pins 'a' to rank 11 of bought_together, whose lists have 10 places"
     with pytest.raises(SettingsError, match=re.escape(told)) as caught:
-        refuse_far_pins(pinned(11), Path("shop.toml"), NIGHT)
+        refuse_idle_pins(pinned(11), Path("shop.toml"), NIGHT)
     assert caught.value.next_step == "Pin it to rank 10 at most, or raise placements.k_together."
-    refuse_far_pins(pinned(10), Path("shop.toml"), NIGHT)
+    refuse_idle_pins(pinned(10), Path("shop.toml"), NIGHT)
 
 
 def test_a_far_pin_that_is_over_stops_nothing():
-    refuse_far_pins(pinned(11, until=date(2017, 11, 30)), Path("shop.toml"), NIGHT)
+    refuse_idle_pins(pinned(11, until=date(2017, 11, 30)), Path("shop.toml"), NIGHT)
 
 
 def test_the_length_of_a_shelf_has_the_same_key_here_and_in_sql():
@@ -135,3 +135,13 @@ def test_the_length_of_a_shelf_has_the_same_key_here_and_in_sql():
     assert {p: placements.length_key(p) for p in Ruled.__args__} == {
         p: of_sql.get(p, "k") for p in Ruled.__args__
     }
+
+
+def test_a_pin_to_a_placement_that_is_off_is_refused():
+    asked = pinned(2)
+    asked = asked.model_copy(
+        update={"placements": asked.placements.model_copy(update={"off": ["bought_together"]})}
+    )
+    told = "rules.lines[0] pins 'a' to bought_together, which placements.off switches off"
+    with pytest.raises(SettingsError, match=re.escape(told)):
+        refuse_idle_pins(asked, Path("shop.toml"), NIGHT)

@@ -143,10 +143,12 @@ pinned as (
     from numbered_lists as lists
     cross join {{ source('raw', 'rules') }} as pins
     join numbered_items as items on items.item_id = pins.value
+    left join numbered_items as page on lists.context_type = 'item' and page.item_id = lists.context_id
     where pins.rule = 'pin'
         and pins.placement = '{{ here.placement }}'
         and lists.context_type not in ('category', 'onboarding')
-        and not (lists.context_type = 'item' and lists.context_id = pins.value)
+        -- On the page of an item neither it nor another variant of its product.
+        and (page.item_id = items.item_id or page.product_no = items.product_no) is not true
         {%- if here.placement == 'cart' %}
         and not (
             lists.context_type = 'pair'

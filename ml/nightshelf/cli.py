@@ -291,7 +291,8 @@ def readiness(
     chosen = _night_of(as_of, shop) if as_of else next_night(where, shop)
     # The night that is named below would refuse to begin.
     refuse_pins(loaded, shop, chosen)
-    show_readiness(look(where, loaded, loaded.landing_in(where, shop), Night(chosen, loaded.zone)))
+    landing, night = loaded.landing_in(where, shop), Night(chosen, loaded.zone)
+    show_readiness(look(where, loaded, shop, landing, night))
     typer.echo(
         f"Judged for the night of {chosen}.\n"
         f"  Next: nightshelf night --shop {shop} --as-of {chosen}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from nightshelf.errors import SettingsError
 from nightshelf.paths import Attempt
 from nightshelf.settings import Shop
-from nightshelf.warehouse import offer
+from nightshelf.warehouse import connect, offer
 
 SETTINGS = {
     "placement": "varchar", "night": "date", "k": "integer", "budget": "double", "policy": "varchar",
@@ -40,3 +40,16 @@ def refuse_pins(shop: Shop, shop_file: Path, night: date) -> None:
                 " of the slots to chance. A pinned slot is certain, so its propensity would be wrong.",
                 f"Take the pin out, or take {line.placement} out of [exploration.budget].",
             )
+
+
+def unspent(attempt: Attempt) -> list[tuple[str, float, float]]:
+    """(shelf, share of its slots that explore, budget) where it is less than half of the budget: the
+    rules leave the lists too little else to show, or each user has too few candidates."""
+    with connect(attempt.database) as db:
+        return db.execute(
+            """select shelf, n_exploring / n_rows as explored, budget
+            from raw.exploration
+            join reports.rpt_shelves on shelf = 'rec_' || placement
+            where budget > 0 and n_exploring < n_rows * budget / 2
+            order by shelf"""
+        ).fetchall()

@@ -96,12 +96,13 @@ def read_readiness(attempt: Attempt) -> Readiness:
     return Readiness(tuple(Placement(*p) for p in placements), tuple(Gap(*g) for g in gaps))
 
 
-def look(home: Home, shop: Shop, landing: Path, night: Night) -> Readiness:
+def look(home: Home, shop: Shop, shop_file: Path, landing: Path, night: Night) -> Readiness:
     """Takes new landing files in and makes the night's features, as its first steps do, and stops
     there: the figures are those that the night itself will find. No door is asked."""
     from nightshelf.ingest.run import ingest
     from nightshelf.inputs import pin
     from nightshelf.pinned import pin as settings_of
+    from nightshelf.rules import refuse_without_column
     from nightshelf.transform import build
     from nightshelf.warehouse import writer
 
@@ -116,6 +117,7 @@ def look(home: Home, shop: Shop, landing: Path, night: Night) -> Readiness:
             settings_of(home, shop.name, seen)
             build("prepare", shop, night, seen, shown)
             refuse_without_target(shop, night, seen)
+            refuse_without_column(shop, shop_file, night.date, seen)
             return read_readiness(seen)
         finally:
             shutil.rmtree(seen.root, ignore_errors=True)

@@ -29,13 +29,19 @@ def offer_lines(attempt: Attempt, rules: Rules, night: date) -> None:
     offer(attempt, "rules", LINES, rows)
 
 
-def refuse_far_pins(shop: Shop, shop_file: Path, night: date) -> None:
-    """Raises SettingsError for a pin, on the night or later, behind the last place of its placement's lists:
-    it would stand on short lists alone, and nobody would be told."""
+def refuse_idle_pins(shop: Shop, shop_file: Path, night: date) -> None:
+    """Raises SettingsError for a pin, on the night or later, to a placement that is switched off, or behind
+    the last place of its lists: it would stand nowhere, or on short lists alone, and nobody would be told."""
     for line in shop.rules.lines:
         is_over = line.until is not None and line.until < night
         if line.rule != "pin" or is_over:
             continue
+        if not shop.placements.is_on(line.placement):
+            raise SettingsError(
+                f"{shop_file}: {line.origin} pins '{line.value}' to {line.placement}, which placements.off"
+                " switches off.",
+                f"Take the pin out, or take {line.placement} out of placements.off.",
+            )
         key = shop.placements.length_key(line.placement)
         places = getattr(shop.placements, key)
         if line.rank > places:

@@ -106,7 +106,7 @@ def refuse_pins(shop: Shop, shop_file: Path, night: date) -> None:
     from nightshelf import exploring, rules
 
     exploring.refuse_pins(shop, shop_file, night)
-    rules.refuse_far_pins(shop, shop_file, night)
+    rules.refuse_idle_pins(shop, shop_file, night)
 
 
 def resume(home: Home, shop_file: Path, night: date, number: int | None) -> Run:
@@ -344,6 +344,7 @@ def score(run: Run) -> None:
 
 
 def shelve(run: Run) -> None:
+    from nightshelf.exploring import unspent
     from nightshelf.scoring import offer_to_dbt
     from nightshelf.transform import build
     from nightshelf.warehouse import connect, writer
@@ -358,6 +359,11 @@ def shelve(run: Run) -> None:
                 0
             ][0]
         record["rows"] = int(record["rows"])
+        for shelf, share, budget in unspent(run.attempt):
+            shown.say(
+                f"Warning: {shelf} explores {share:.1%} of its slots, and exploration.budget gives it"
+                f" {budget:.0%}: the rules leave its lists little else to show."
+            )
         record["told"] = f"{nodes} models and tests"
 
 

@@ -70,6 +70,16 @@ def test_a_category_needs_an_id_and_may_lack_a_parent(tmp_path):
     assert landing.quarantine() == [(3, "missing_category_id")]
 
 
+def test_a_catalogue_s_price_below_nothing_is_set_aside(tmp_path):
+    items = {"name": "items", "adapter": "column_map", "kind": "items", "path": "orders/*.csv",
+             "columns": {"item_id": "id", "price": "price", "list_price": "list", "cost": "cost"}}  # fmt: skip
+    landing = Landing(tmp_path, [items])
+    landing.put("a.csv", "id,price,list,cost\n1,0,,0\n2,-0.01,,\n3,,-1,\n4,5,6,-1\n5,,,\n6,x,,\n")
+    landing.ingest()
+    assert landing.events("item_id", "items") == [("1",), ("5",)]
+    assert landing.quarantine() == [(row, "bad_number") for row in (2, 3, 4, 6)]
+
+
 def test_event_names_that_are_left_aside_are_counted_apart(tmp_path):
     landing = Landing(tmp_path, [MAP | {"leave_aside": ["Scroll"]}])
     landing.put(

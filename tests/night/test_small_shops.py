@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from nightshelf import cli
 from nightshelf.columns import AUDIENCE, SHELVES
-from nightshelf.errors import InputError
+from nightshelf.errors import InputError, SettingsError
 from nightshelf.night import Night
 from nightshelf.paths import Home
 from nightshelf.publishing.nights import current
@@ -217,8 +218,13 @@ def test_the_published_report_is_what_the_night_went_by(made):
 
 
 def looked(shop: SmallShop, folder) -> Readiness:
-    loaded = load_shop(shop.write(folder))
-    return look(Home(folder / "home"), loaded, folder / "landing", Night(NIGHT, loaded.zone))
+    return looked_at(shop.write(folder))
+
+
+def looked_at(shop_file: Path) -> Readiness:
+    loaded, folder = load_shop(shop_file), shop_file.parent
+    night = Night(NIGHT, loaded.zone)
+    return look(Home(folder / "home"), loaded, shop_file, folder / "landing", night)
 
 
 def test_a_look_before_the_first_night_agrees_with_the_night_and_leaves_no_attempt(tmp_path):
@@ -248,16 +254,21 @@ def test_a_target_that_never_happens_names_the_events_that_do(tmp_path):
 def test_a_target_that_cleaning_drops_leads_to_the_rules_that_drop_it(tmp_path):
     shop_file = ONE_DAY.write(tmp_path)
     shop_file.write_text(shop_file.read_text() + "\n[cleaning]\nproduct_id_pattern = 'x'\n")
-    loaded = load_shop(shop_file)
     with pytest.raises(InputError, match="which rule of `cleaning` drops them"):
-        look(Home(tmp_path / "home"), loaded, tmp_path / "landing", Night(NIGHT, loaded.zone))
+        looked_at(shop_file)
+
+
+def test_a_rule_without_its_column_is_told_before_the_first_night(tmp_path):
+    shop_file = ONE_DAY.write(tmp_path)
+    shop_file.write_text(shop_file.read_text() + "\n[rules]\nmin_margin = 0.1\n")
+    with pytest.raises(SettingsError, match=r"rules.min_margin needs the cost of items"):
+        looked_at(shop_file)
 
 
 def test_a_catalogue_that_was_never_delivered_is_named_with_both_ways_out(tmp_path):
     ONE_DAY.write(tmp_path)
     (tmp_path / "landing" / "items.csv").unlink()
-    loaded = load_shop(tmp_path / f"{ONE_DAY.name}.toml")
     with pytest.raises(InputError, match="Source 'items': no file matches") as told:
-        look(Home(tmp_path / "home"), loaded, tmp_path / "landing", Night(NIGHT, loaded.zone))
+        looked_at(tmp_path / f"{ONE_DAY.name}.toml")
     assert "Put the exports there" in told.value.next_step
     assert "is left out of it" in told.value.next_step

@@ -198,12 +198,14 @@ def test_an_unknown_kind_of_interval_is_refused():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"propensity": (0.5, 0, 0.5, 0.5)}, r"propensity is 0.0 in row 1, .* 1 of 4 rows"),
-        ({"propensity": (0.5, 1.2, 0.5, -1)}, r"propensity is 1.2 in row 1, .* 2 of 4 rows"),
-        ({"propensity": (0.5, 0.5, 0.5, np.nan)}, "propensity is nan in row 3"),
-        ({"reward": (1, np.nan, 0, 0)}, "reward is nan in row 1"),
-        ({"evaluation": (1, 0, 2, 0)}, "evaluation is 2.0 in row 2"),
-        ({"evaluation": (1, 0, np.nan, 0)}, "evaluation is nan in row 2"),
+        ({"propensity": (0.5, 0, 0.5, 0.5)}, r"propensity is 0.0 in row 2, .* 1 of 4 rows"),
+        ({"propensity": (0.5, 1.2, 0.5, -1)}, r"propensity is 1.2 in row 2, .* 2 of 4 rows"),
+        ({"propensity": (0.5, 0.5, 0.5, np.nan)}, "propensity is nan in row 4"),
+        ({"reward": (1, np.nan, 0, 0)}, "reward is nan in row 2"),
+        ({"evaluation": (1, 0, 2, 0)}, "evaluation is 2.0 in row 3"),
+        ({"evaluation": (1, 0, np.nan, 0)}, "evaluation is nan in row 3"),
+        ({"propensity": (0.5, 1e-300, 1, 1)}, "propensity is 1e-300 in row 2.*at least 1e-12"),
+        ({"reward": (1, 0, 0, -1e308)}, "reward is -1e\\+308 in row 4"),
         ({"reward": (), "propensity": (), "evaluation": ()}, "The log has no impressions"),
         ({"propensity": (0.5, 0.5)}, "4 rewards, but 2 of propensity"),
     ],
@@ -233,7 +235,7 @@ def test_a_log_without_items_cannot_tell_what_it_covers():
 def test_a_policy_whose_chances_do_not_sum_to_one_is_refused():
     with pytest.raises(InputError, match="sum to 0.9000 in group 0"):
         under([0.5, 0.4], [0, 1], [0, 1])
-    with pytest.raises(InputError, match="chance is -0.5 in row 0"):
+    with pytest.raises(InputError, match="chance is -0.5 in row 1"):
         under([-0.5, 1.5], [0, 1], [0, 1])
 
 

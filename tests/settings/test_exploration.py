@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
+import duckdb
 import pytest
 
 from nightshelf.errors import SettingsError
-from nightshelf.exploring import refuse_pins
+from nightshelf.exploring import refuse_pins, unspent
+from nightshelf.paths import Home
 from tests.settings.test_rules import LINE, shop_with, told
 
 NIGHT = date(2017, 12, 1)
@@ -59,3 +61,18 @@ def test_a_pin_that_is_over_or_on_another_shelf_is_none_of_its_business(tmp_path
 
 def test_a_pin_alone_is_no_conflict(tmp_path):
     refuse_pins(shop_with(tmp_path, PIN + '"for_you"'), tmp_path / "shop.toml", NIGHT)
+
+
+def test_a_budget_that_the_lists_cannot_spend_is_told(tmp_path):
+    attempt = Home(tmp_path).shop("s").attempt(NIGHT, 1)
+    attempt.root.mkdir(parents=True)
+    with duckdb.connect(str(attempt.database)) as db:
+        db.execute(
+            """create schema raw; create schema reports;
+            create table raw.exploration as select unnest(['for_you', 'discover', 'popular']) as placement,
+                unnest([0.5, 0.1, 0.0]) as budget;
+            create table reports.rpt_shelves as
+            select unnest(['rec_for_you', 'rec_discover', 'rec_popular']) as shelf, 100 as n_rows,
+                unnest([24, 6, 0]) as n_exploring"""
+        )
+    assert unspent(attempt) == [("rec_for_you", 0.24, 0.5)]

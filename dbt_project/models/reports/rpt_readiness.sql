@@ -95,7 +95,8 @@ with placements as (
         true, null
     from {{ ref('audience_counts') }}
     union all
-    select 106, 'audiences', 'users who took something', n_users, 1, true, null
+    -- A list of fewer is not published.
+    select 106, 'audiences', 'users who took something', n_users, {{ var('min_audience') }}, true, null
     from {{ ref('audience_counts') }}
 ),
 

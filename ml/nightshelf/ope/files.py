@@ -7,6 +7,8 @@ policy    item_id, probability, and context_id and position where they matter; o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -40,8 +42,19 @@ def read_impressions(log: Path, policy: Path | None) -> LoggedImpressions:
         _need_whole(db, policy)
         rows = _columns(db, _ROWS)
         chances = _chances(db)
-    asked = Policy(chances, rows.pop("about"))
-    return LoggedImpressions.under(asked, rows.pop("item"), **rows)
+    with _named(policy or log):
+        asked = Policy(chances, rows.pop("about"))
+    with _named(log):
+        return LoggedImpressions.under(asked, rows.pop("item"), **rows)
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Errors about arrays say the file they came from."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{file}: {error.what}", error.next_step) from None
 
 
 _ROWS = """
@@ -91,11 +104,27 @@ def _load_policy(db: duckdb.DuckDBPyConnection, file: Path | None) -> None:
         )
     else:
         there = _load(db, "policy", file, ("item_id", "probability"))
+        _need_chances(db, file)
         keys = [key for key in KEYS if key in there]
     about = " || ', ' || ".join(f"'{key} ' || {key}" for key in keys) or "'every context'"
     for table in ("log", "policy"):
         db.execute(f"alter table {table} add column about varchar")
         db.execute(f"update {table} set about = {about}")
+
+
+def _need_chances(db: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Here and not of the array, which has another order than the file."""
+    wrong = db.execute(
+        "select row, probability, count(*) over () from policy"
+        " where (probability between 0 and 1) is not true order by row limit 1"
+    ).fetchone()
+    if wrong:
+        row, probability, n = wrong
+        raise InputError(
+            f"{file}: the probability is {probability} in row {row:,}, and wrong in {n:,} rows; it"
+            " must be between 0 and 1.",
+            "Mend these rows.",
+        )
 
 
 def _number(db: duckdb.DuckDBPyConnection, name: str, source: str) -> None:

@@ -20,6 +20,11 @@ from nightshelf.errors import InputError
 
 SUM_WITHIN = 1e-4
 """A policy's chances of a group sum to one, but for files that keep five digits."""
+SMALLEST = 1e-12
+"""Of propensities. An impression that should come once in 10¹² lists was not logged by chance, and the
+squares of weights beyond it leave the doubles."""
+LARGEST = 1e12
+"""Of rewards, either way, for the same reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +81,11 @@ class LoggedImpressions:
                     f"{n:,} rewards, but {len(values):,} of {name}.",
                     "Give one for each impression.",
                 )
-        _need(self.reward, np.isfinite, "reward", "a finite number")
-        _need(self.propensity, lambda x: (x > 0) & (x <= 1), "propensity", "above 0 and at most 1")
+        _need(self.reward, lambda x: abs(x) <= LARGEST, "reward", f"a number within ±{LARGEST:g}")
+        _need(
+            self.propensity, lambda x: (x >= SMALLEST) & (x <= 1), "propensity",
+            f"at least {SMALLEST:g} and at most 1",
+        )  # fmt: skip
         _need(self.evaluation, lambda x: (x >= 0) & (x <= 1), "evaluation", "between 0 and 1")
         for name, default in (("context", np.arange(n)), ("position", np.zeros(n, dtype=int))):
             if getattr(self, name) is None:
@@ -139,7 +147,7 @@ def _need(values: np.ndarray, holds, name: str, wanted: str) -> None:
     wrong = np.flatnonzero(~holds(values))  # NaN holds in no comparison
     if len(wrong):
         raise InputError(
-            f"{name} is {values[wrong[0]]} in row {wrong[0]:,}, and wrong in {len(wrong):,} of "
+            f"{name} is {values[wrong[0]]} in row {wrong[0] + 1:,}, and wrong in {len(wrong):,} of "
             f"{len(values):,} rows; it must be {wanted}.",
             "Mend these rows, or leave their lists out whole.",
         )

@@ -50,6 +50,7 @@ def write_shop_file(path: Path, seed: int, exploration: Exploration, rules: str)
     path.write_text(f"{text}\n{rules}" if rules else text, encoding="utf-8")
     try:
         load_shop(path)
-    except SettingsError:
+    except SettingsError as error:
         path.unlink()
-        raise
+        told = error.what.replace(str(path), "The simulated shop's file with these rules", 1)
+        raise SettingsError(told, error.next_step) from None
