@@ -34,7 +34,7 @@ bench: $(READY) ## Measure ingest of 10 million lines of each kind beside a bare
 	@$(PY) benchmarks/ingest.py
 
 soak: $(READY) ## Try every fault at every point: deaths, failing calls, full disks, thousands of readers, the stack on an engine (hours)
-	@NIGHTSHELF_SOAK=1 $(PY) -m pytest tests/faults tests/publishing/test_sink_postgres.py tests/stack -s
+	@NIGHTSHELF_SOAK=1 $(PY) -m pytest tests/faults tests/dags/test_by_airflow.py tests/publishing/test_sink_postgres.py tests/stack -s
 
 lint: $(READY) ## Check style: ruff's rules and its formatting
 	@$(PY) -m ruff check .
