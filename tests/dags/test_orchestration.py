@@ -98,6 +98,15 @@ def test_an_interrupted_night_that_had_no_attempt_yet_speaks_of_none(home):
     assert "step by step" not in error.next_step
 
 
+def test_a_night_that_somebody_watches_has_no_deadline(home, monkeypatch):
+    """Airflow 3.3 cannot end a run that has one outside its scheduler."""
+    given = {}
+    monkeypatch.setattr(orchestration, "initialise", lambda *_: {})
+    monkeypatch.setattr(orchestration, "_run_dag", lambda env, *_: given.update(env))
+    run_dag(home, DEMO, NIGHT)
+    assert given["NIGHTSHELF_DEADLINE_MINUTES"] == "0"
+
+
 def test_ctrl_c_ends_the_night_with_the_way_on(home, monkeypatch):
     def stopped(*_):
         attempt_at(home, 1, "ingest")
