@@ -12,7 +12,9 @@ import pytest
 
 from nightshelf.morning import write_page
 from nightshelf.paths import Attempt, Home
-from tests.support.morning import SHOP, two_nights
+from nightshelf.steps import DAG_RUN
+from nightshelf.storage import write_json
+from tests.support.morning import RUN, SHOP, two_nights
 
 VOID = {"meta", "link", "input", "img", "br"}
 
@@ -83,3 +85,36 @@ def file(attempt) -> Path:
 @pytest.fixture(scope="session")
 def page(file) -> Page:
     return Page(file.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    """The view's module, as Airflow's API server imports it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+        patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+        from nightshelf.morning import view
+
+        yield view
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Home:
+    monkeypatch.setenv("NIGHTSHELF_HOME", str(tmp_path))
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def red(home) -> Attempt:
+    """A second attempt at the night that readers see: it stopped at its second door."""
+    attempt = home.shop("shop").attempt(two_nights(home.shop("shop")).night, 2)
+    write_json(attempt.root / DAG_RUN, {"run_id": RUN})
+    for step in ("ingest", "door_raw", "features"):
+        told = {"stage": step, "rows": 7, "told": f"{step} is done", "seconds": 1.0, "peak_mb": 100}
+        write_json(attempt.stages / f"{step}.json", told)
+    failed = {"what": "7 rows <script>", "next_step": "Mend them.", "exit_code": 4}
+    write_json(attempt.stages / "door_features.failed.json", {"stage": "door_features", **failed})
+    attempt.doors.mkdir()
+    (attempt.doors / "features.html").write_text("a door's page")
+    write_page(SHOP, attempt)
+    return attempt

@@ -7,27 +7,8 @@ import re
 import pytest
 
 from nightshelf.morning import write_page
-from nightshelf.paths import PROJECT, Attempt, Home
-from nightshelf.steps import DAG_RUN
-from nightshelf.storage import write_json
-from tests.support.morning import SHOP, two_nights
-
-
-@pytest.fixture(scope="module")
-def view(tmp_path_factory):
-    """The view's module, as Airflow's API server imports it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
-        patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
-        from nightshelf.morning import view
-
-        yield view
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch) -> Home:
-    monkeypatch.setenv("NIGHTSHELF_HOME", str(tmp_path))
-    return Home(tmp_path)
+from nightshelf.paths import PROJECT
+from tests.support.morning import RUN, SHOP, two_nights
 
 
 @pytest.fixture
@@ -105,25 +86,6 @@ def test_a_link_in_a_page_s_place_is_not_followed(home, reader, tmp_path):
     secret.write_text("secret")
     (attempt.published / "morning.html").symlink_to(secret)
     assert reader.get("/shop/2017-12-01/1").status_code == 404
-
-
-RUN = "manual__2017-12-02T03:30:00+00:00"
-
-
-@pytest.fixture
-def red(home) -> Attempt:
-    """A second attempt at the night that readers see: it stopped at its second door."""
-    attempt = home.shop("shop").attempt(two_nights(home.shop("shop")).night, 2)
-    write_json(attempt.root / DAG_RUN, {"run_id": RUN})
-    for step in ("ingest", "door_raw", "features"):
-        told = {"stage": step, "rows": 7, "told": f"{step} is done", "seconds": 1.0, "peak_mb": 100}
-        write_json(attempt.stages / f"{step}.json", told)
-    failed = {"what": "7 rows <script>", "next_step": "Mend them.", "exit_code": 4}
-    write_json(attempt.stages / "door_features.failed.json", {"stage": "door_features", **failed})
-    attempt.doors.mkdir()
-    (attempt.doors / "features.html").write_text("a door's page")
-    write_page(SHOP, attempt)
-    return attempt
 
 
 def test_a_runs_tab_says_what_failed_and_what_to_do(red, reader):

@@ -68,11 +68,18 @@ class Chromium:
         return json.loads(one)
 
     def open(self, page: Path) -> None:
+        self.visit(page.as_uri(), "location.protocol === 'file:'")
+
+    def visit(self, url: str, until: str = "true") -> None:
+        """Until the page is loaded and an expression in it is true."""
         self.events.clear()
-        self.ask("Page.navigate", url=page.as_uri())
+        self.ask("Page.navigate", url=url)
         ends = time.monotonic() + SECONDS
-        while self.run("document.readyState + location.protocol") != "completefile:":
-            assert time.monotonic() < ends, f"{page} is not loaded after {SECONDS} s"
+        there = (
+            f"document.readyState === 'complete' && location.href !== 'about:blank' && ({until})"
+        )
+        while not self.run(there):
+            assert time.monotonic() < ends, f"{url} is not loaded after {SECONDS} s"
             time.sleep(0.02)
 
     def run(self, script: str) -> Any:

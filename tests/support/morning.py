@@ -25,6 +25,8 @@ N_USERS, N_RANKS = len(HOSTILE), 3
 EVENTS = {"n_raw": 1_000, "n_copies": 10, "n_after_night": 90, "n_robots": 200, "n_kept": 700}
 NDCG = {"ranker": 0.4, "own_history": 0.3, "popularity": 0.1, "ease": 0.2}
 
+RUN = "manual__2017-12-02T03:30:00+00:00"
+"""Airflow's name of the run that made an attempt."""
 SHOP = Shop.model_validate(
     {
         "name": "shop",
