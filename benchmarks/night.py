@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Annotated
 
 import duckdb
-import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from nightshelf.paths import PROJECT, Home
+from nightshelf.paths import PROJECT
 
 NIGHT = date(2026, 3, 1)
 DAYS = 365
@@ -138,7 +137,16 @@ def _land(folder: Path, night: date, users: int, items: int, events: int) -> Non
             ]
             parts[-1] = (*parts[-1][:2], f"{night}.parquet", *parts[-1][3:])
         for start, end, name, since, until in parts:
-            db.execute(LOG.format(path=log / name, from_visit=start, to_visit=end, since=since, until=until, **given))
+            db.execute(
+                LOG.format(
+                    path=log / name,
+                    from_visit=start,
+                    to_visit=end,
+                    since=since,
+                    until=until,
+                    **given,
+                )
+            )
 
 
 def _night(shop_file: Path, night: date, memory: str, size: str) -> None:
@@ -148,9 +156,18 @@ def _night(shop_file: Path, night: date, memory: str, size: str) -> None:
     env = os.environ | {"PYTHONPATH": f"{PROJECT / 'ml'}:{PROJECT}"}
     if memory:
         env["NIGHTSHELF_MEMORY"] = memory
-    table = Table("step", "seconds", "core s", "peak MB", title=f"{night}: {size}; {platform.platform()}")
+    table = Table(
+        "step", "seconds", "core s", "peak MB", title=f"{night}: {size}; {platform.platform()}"
+    )
     total = [0.0, 0.0]
-    given = ["--shop", str(shop_file), "--as-of", str(night), "--home", str(shop_file.parent / "home")]
+    given = [
+        "--shop",
+        str(shop_file),
+        "--as-of",
+        str(night),
+        "--home",
+        str(shop_file.parent / "home"),
+    ]
     for step in ("open", *STEPS):
         words = step.replace("door_", "gate ").split()
         began = time.monotonic()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -48,7 +49,14 @@ from nightshelf.progress import Progress
 from nightshelf.ranking import choice, features
 from nightshelf.ranking.choice import Lesson, Rehearsal, Trained
 from nightshelf.ranking.labelled import labelled
-from nightshelf.ranking.pool import PER_SOURCE, VIEWS, Pool, propose
+from nightshelf.ranking.pool import (
+    PER_SOURCE,
+    VIEWS,
+    Pool,
+    PoolWriter,
+    propose,
+    propose_parts,
+)
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.scores import ids_of, write_scores
@@ -56,6 +64,10 @@ from nightshelf.settings import Shop
 from nightshelf.storage import write_json
 from nightshelf.tuning.tried import Tried
 from nightshelf.warehouse import connect, cores
+
+MOST_EXAMINED = 10_000
+"""Users whose labels a cut teaches, or is examined by. Of more the interval of nDCG hardly narrows (it is
+half a hundredth wide by then), and each has five hundred candidates."""
 
 
 @dataclass(frozen=True)
@@ -94,25 +106,23 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
             continue
         n_cuts += 1
         progress.advance(f"{role} as of {night.as_of(role)}: candidates")
-        pools = _pools(cut, attempt, max(PER_SOURCE, shop.placements.k))
-        n_candidates += sum(len(pool) for pool in pools.values())
-        if role in TRAIN_ROLES:
-            # Contenders are compared on the last of these cuts alone.
-            found = _lessons(cut, pools, night, attempt, compared=role == TRAIN_ROLES[-1])
+        deep = max(PER_SOURCE, shop.placements.k)
+        if role == "serve":
+            n_candidates += _propose_to_all(cut, attempt, deep, progress)
+            _write_serving(cut, shop, night, attempt, progress)
+            continue
+        # Contenders are compared on the last of the train cuts alone.
+        compared = tried.ranker_changed if role == "evaluate" else role == TRAIN_ROLES[-1]
+        n, found = _learnt_of(cut, night, attempt, deep, compared)
+        n_candidates += n
+        if role == "evaluate":
+            tried.sources(cut.models, cut.interactions, cut.labels, progress)
+            newest = found
+        else:
             for view, lesson in found.items():
                 lessons[view].append(lesson)
-            continue
-        for view, pool in pools.items():
-            pool.write(attempt.candidates / f"{role}_{view}.parquet")
-        if role == "evaluate":
-            for view, wanted in cut.labels.items():
-                save_npz(attempt.models / f"labels_{view}.npz", _label_arrays(wanted))
-            tried.sources(cut.models, cut.interactions, cut.labels, progress)
-            newest = _lessons(cut, pools, night, attempt, compared=tried.ranker_changed)
-        else:
-            _write_serving(cut, shop, night, attempt, progress)
     names, n_sources = features.names(list(cut.models)), len(cut.models)
-    del cut, pools  # some hundred MB, while rankers need their own
+    del cut  # some hundred MB, while rankers need their own
     rankers = _train_rankers(lessons, newest, names, going_by.settings, progress)
     _save_rankers(rankers, attempt)
     if newest and tried.ranker_changed:
@@ -177,17 +187,41 @@ def _labels(
     first, end = night.as_of(role), night.as_of(role) + timedelta(days=WINDOW_DAYS)
     known = log.as_of(end, [shop.events.target])
     window = known.window(day_number(first), day_number(end))
-    return {view: labels(seen, window, view) for view in VIEWS}, known
+    return {view: labels(seen, window, view).of_some(MOST_EXAMINED) for view in VIEWS}, known
 
 
-def _pools(cut: Cut, attempt: Attempt, deep: int) -> dict[str, Pool]:
-    """What the sources propose: to the labelled users of a cut, or to everyone at serve."""
-    if cut.role != "serve":
-        return propose(cut.models, cut.labels["all"].users, cut.labels["all"].seen, deep)
+def _learnt_of(
+    cut: Cut, night: Night, attempt: Attempt, deep: int, compared: bool
+) -> tuple[int, dict[str, Lesson]]:
+    """How many rows were proposed to the labelled users of a cut, and what they teach, by view. Keeps
+    what the examination looks at."""
+    of_all = cut.labels["all"]
+    pools = propose(cut.models, of_all.users, of_all.seen, deep)
+    if cut.role == "evaluate":
+        for view, pool in pools.items():
+            pool.write(attempt.candidates / f"evaluate_{view}.parquet")
+            save_npz(attempt.models / f"labels_{view}.npz", _label_arrays(cut.labels[view]))
+    rows = sum(len(pool) for pool in pools.values())
+    return rows, _lessons(cut, pools, night, attempt, compared)
+
+
+def _propose_to_all(cut: Cut, attempt: Attempt, deep: int, progress: Progress) -> int:
+    """Writes what the sources propose to every user, part by part; returns the rows of both views."""
     with connect(attempt.database) as db:
         ids = db.execute("select user_id from marts.dim_users order by user_id").fetchall()
     users = np.array([i[0] for i in ids], dtype=object)
-    return propose(cut.models, users, _bought(cut, users), deep)
+    done = 0
+    with ExitStack() as stack:
+        files = {
+            view: stack.enter_context(PoolWriter(attempt.candidates / f"serve_{view}.parquet"))
+            for view in VIEWS
+        }
+        for part in propose_parts(cut.models, users, _bought(cut, users), deep):
+            for view, pool in part.items():
+                files[view].add(pool)
+            done += len(part[VIEWS[0]].users)
+            progress.advance(f"candidates for {done:,} of {len(users):,} users")
+    return sum(file.rows for file in files.values())
 
 
 def _bought(cut: Cut, users: np.ndarray) -> csr_matrix:

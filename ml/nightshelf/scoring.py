@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import Progress
 from nightshelf.ranking import features
 from nightshelf.ranking.pool import Pool
-from nightshelf.recipe import RANKER, Recipe
+from nightshelf.recipe import Recipe
 from nightshelf.settings import Shop
 from nightshelf.storage import read_left, write_json
 from nightshelf.warehouse import connect
@@ -28,31 +29,47 @@ NEW_SHARE = 0.5
 """Where the shelf explores, so many arrivals per slot are kept, too: hardly one of them is among the
 best by score (1 in 600 of the demo's rows), and exploration is how the shop gets to know them."""
 NEW_ARRIVALS = NewArrivals.name
+SCORED = pa.schema(
+    {"user_id": pa.string(), "item_id": pa.string(), "score": pa.float64(), "source": pa.string()}
+)
 VIEWS_OF_ML = (
     "for_you", "discover", "similar_items", "bought_together", *placement_scores.VIEWS, *audience.VIEWS,
 )  # fmt: skip
 
 
 def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:
-    """Writes scores/for_you.parquet and scores/discover.parquet; returns their rows."""
+    """Writes scores/for_you.parquet and scores/discover.parquet; returns their rows. Memory: a part's
+    candidates and their features, however many users there are."""
     recipes = read_recipes(attempt)
-    rows = 0
-    for placement, view in PLACEMENT_VIEWS.items():
-        progress.advance(f"rec_{placement}")
-        pool = trained.pool(attempt, "serve", view)
-        recipe = recipes[placement]
-        matrix = _matrix(attempt, pool, night, recipe)
-        scores, sources = recipe.score(pool, matrix), recipe.sources(pool)
-        kept = kept_rows(pool, scores, shop, placement)
-        rows += _write(attempt, placement, pool, scores, sources, kept)
-    return rows
-
-
-def _matrix(attempt: Attempt, pool: Pool, night: Night, recipe: Recipe) -> np.ndarray | None:
-    if recipe.source != RANKER:
-        return None
     with connect(attempt.database) as db:
-        return features.attach(db, pool, night.as_of("serve"))
+        return sum(
+            _score(placement, recipes[placement], db, shop, night, attempt, progress)
+            for placement in PLACEMENT_VIEWS
+        )
+
+
+def _score(
+    placement: str,
+    recipe: Recipe,
+    db: duckdb.DuckDBPyConnection,
+    shop: Shop,
+    night: Night,
+    attempt: Attempt,
+    progress: Progress,
+) -> int:
+    """Writes one placement's file: (user_id, item_id, score, source)."""
+    attempt.scores.mkdir(parents=True, exist_ok=True)
+    rows = users = 0
+    with pq.ParquetWriter(
+        attempt.scores / f"{placement}.parquet", SCORED, compression="zstd"
+    ) as file:
+        for pool in trained.pool_parts(attempt, "serve", PLACEMENT_VIEWS[placement]):
+            matrix = features.attach(db, pool, night.as_of("serve")) if recipe.ranks else None
+            table = _scored(pool, recipe, matrix, shop, placement)
+            file.write_table(table)
+            rows, users = rows + len(table), users + len(pool.users)
+            progress.advance(f"rec_{placement}: {users:,} users")
+    return rows
 
 
 def kept_rows(pool: Pool, scores: np.ndarray, shop: Shop, placement: str) -> np.ndarray:
@@ -69,21 +86,15 @@ def kept_rows(pool: Pool, scores: np.ndarray, shop: Shop, placement: str) -> np.
     return rows[scores[rows] > 0]
 
 
-def _write(
-    attempt: Attempt,
-    placement: str,
-    pool: Pool,
-    scores: np.ndarray,
-    sources: np.ndarray,
-    rows: np.ndarray,
-) -> int:
-    """(user_id, item_id, score, source) of the rows."""
+def _scored(
+    pool: Pool, recipe: Recipe, matrix: np.ndarray | None, shop: Shop, placement: str
+) -> pa.Table:
+    scores, sources = recipe.score(pool, matrix), recipe.sources(pool)
+    rows = kept_rows(pool, scores, shop, placement)
     table = pool.table().take(pa.array(rows))
     table = table.append_column("score", pa.array(scores[rows]))
     table = table.append_column("source", pa.array(sources[rows].tolist(), pa.string()))
-    attempt.scores.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, attempt.scores / f"{placement}.parquet", compression="zstd")
-    return len(rows)
+    return table.cast(SCORED)
 
 
 def offer_to_dbt(attempt: Attempt) -> None:

@@ -81,3 +81,20 @@ def test_an_unknown_view_is_refused(shop):
 def test_an_empty_window_has_no_users(shop):
     train = shop.before(CUT)
     assert len(labels(train, shop.window(25, 30), "new").users) == 0
+
+
+def test_of_many_users_the_same_some_are_drawn_in_either_view_with_their_own_rows():
+    names = [f"user {n}" for n in range(40)]
+    rows = [(u, "a", 9) for u in names] + [(u, f"item {n}", 10) for n, u in enumerate(names)]
+    users, items, days = zip(*rows, strict=True)
+    shop = Interactions.from_arrays(users, items, days, None, 30)
+    (_, whole), (_, new) = found(shop, "all"), found(shop, "new")
+    some = whole.of_some(15)
+    assert len(some.users) == 15
+    assert some.users.tolist() == new.of_some(15).users.tolist() == sorted(some.users)
+    at = {user: row for row, user in enumerate(whole.users)}
+    for row, user in enumerate(some.users):
+        assert some.relevant[row].indices.tolist() == whole.relevant[at[user]].indices.tolist()
+        assert some.seen[row].indices.tolist() == whole.seen[at[user]].indices.tolist()
+    assert {*some.of_some(7).users} < {*some.users}
+    assert whole.of_some(40) is whole

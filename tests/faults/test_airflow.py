@@ -20,6 +20,7 @@ import pytest
 
 from nightshelf.paths import PROJECT, Home
 from nightshelf.publishing.nights import current, damage, published
+from nightshelf.servers_seen import seen
 from tests.faults.conftest import SOAK
 from tests.support.small_shops import FIVE_ITEMS, NIGHT
 
@@ -88,14 +89,14 @@ class Stack:
         return self.until(over, run)[0][0]
 
 
-def named(up: psutil.Process, word: str) -> psutil.Process:
-    """The server of that name among the processes of `up`."""
-    return next(p for p in up.children() if word in p.cmdline())
+def named(home: Home, server: str) -> psutil.Process:
+    """By what `up` wrote: servers give their processes other names."""
+    return seen(home).servers[server]
 
 
-def worker(up: psutil.Process) -> psutil.Process:
+def worker(home: Home) -> psutil.Process:
     """The process in which Airflow looks after the step that is running."""
-    for process in named(up, "scheduler").children(recursive=True):
+    for process in named(home, "scheduler").children(recursive=True):
         if "nightshelf" in process.cmdline() and "train" in process.cmdline():
             return process.parent()
     raise AssertionError("no step is running")
@@ -120,7 +121,7 @@ def test_a_night_whose_airflow_dies_is_published_once_or_red(stack, victim):
         stack.trigger("night", NIGHT)
         stack.until(running)
         time.sleep(1)
-        (worker(up) if victim == "worker" else named(up, victim)).kill()
+        (worker(stack.home) if victim == "worker" else named(stack.home, victim)).kill()
         if victim == "worker":
             state = stack.state("night")
         else:
@@ -129,10 +130,10 @@ def test_a_night_whose_airflow_dies_is_published_once_or_red(stack, victim):
         with stack.up():
             state = stack.state("night")
     shop = stack.home.shop(FIVE_ITEMS.name)
-    seen, nights = current(shop), published(shop)
+    night, nights = current(shop), published(shop)
     print(
-        f"\n{victim} killed: the run ended in {state}; readers see {seen.night}, attempt {seen.attempt}"
+        f"\n{victim} killed: the run ended in {state}; readers see {night.night}, attempt {night.attempt}"
     )
-    assert damage(seen) == []
-    assert seen.night == (NIGHT if state == "success" else NIGHT - timedelta(days=1))
+    assert damage(night) == []
+    assert night.night == (NIGHT if state == "success" else NIGHT - timedelta(days=1))
     assert len([n for n in nights if n.night == NIGHT]) == (state == "success")

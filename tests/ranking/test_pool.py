@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nightshelf.candidates import MODELS
-from nightshelf.ranking.pool import VIEWS, propose
+from nightshelf.ranking.pool import VIEWS, Pool, PoolWriter, propose, propose_parts
 from tests.candidates.test_laws import make, random_shop
 from tests.support.furnished import furnished, typed
 
@@ -86,6 +86,41 @@ def test_the_size_of_a_block_changes_nothing(block, models, asked, pools):
     again = propose(models, *asked, K, block)
     for view in VIEWS:
         same(pools[view], again[view])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("size", [1, 40, 10_000])
+def test_parts_of_the_users_make_the_pool_of_all_of_them(
+    view, size, models, asked, pools, tmp_path
+):
+    with PoolWriter(tmp_path / "pool.parquet") as file:
+        for part in propose_parts(models, *asked, K, size):
+            file.add(part[view])
+    whole = Pool.read(tmp_path / "pool.parquet")
+    same(whole, pools[view])
+    assert whole.users.tolist() == list(pools[view].users)
+    assert whole.items.tolist() == pools[view].items.tolist()
+    assert file.rows == len(whole)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_part_that_is_read_has_its_own_users_alone(view, models, asked, pools, tmp_path):
+    with PoolWriter(tmp_path / "pool.parquet") as file:
+        for part in propose_parts(models, *asked, K, 40):
+            file.add(part[view])
+    parts = list(Pool.read_parts(tmp_path / "pool.parquet"))
+    assert max(len(part.users) for part in parts) <= 40
+    read = [pair for part in parts for pair in zip(*part.table().to_pydict().values(), strict=True)]
+    whole = pools[view].table().to_pydict()
+    assert read == list(zip(*whole.values(), strict=True))
+
+
+def test_a_pool_of_nobody_is_read_as_one_part_without_rows(models, shop, tmp_path):
+    with PoolWriter(tmp_path / "pool.parquet") as file:
+        for part in propose_parts(models, [], shop.bought()[:0], K):
+            file.add(part["all"])
+    (part,) = Pool.read_parts(tmp_path / "pool.parquet")
+    assert (len(part), len(part.users), part.items.tolist()) == (0, 0, shop.items.tolist())
 
 
 def test_nobody_asked_is_an_empty_pool(models, shop):

@@ -100,6 +100,12 @@ def _attach_tables(
 ) -> None:
     expressions = [e for family in FAMILIES.values() for e in family.values()]
     columns = ", ".join(f"coalesce({e}, 0)::float as f{n}" for n, e in enumerate(expressions))
+    first, last = (pool.users.min(), pool.users.max()) if len(pool.users) else ("", "")
+
+    def of_users(table: str) -> str:
+        """A part's users are neighbours by id: their rows are a few of everybody's."""
+        return f"(from features.{table} where as_of = $as_of and user_id between $first and $last)"
+
     db.register("pool_rows", pool.table())
     try:
         reader = db.sql(
@@ -108,17 +114,16 @@ def _attach_tables(
             from (select user_id, item_id, row_number() over () as pool_row from pool_rows) as p
             left join features.feat_item as i
                 on i.item_id = p.item_id and i.as_of = $as_of
-            left join features.feat_user as u
-                on u.user_id = p.user_id and u.as_of = $as_of
-            left join features.feat_user_item as ui
-                on ui.user_id = p.user_id and ui.item_id = p.item_id and ui.as_of = $as_of
+            left join {of_users("feat_user")} as u on u.user_id = p.user_id
+            left join {of_users("feat_user_item")} as ui
+                on ui.user_id = p.user_id and ui.item_id = p.item_id
             left join features.feat_catalogue as d on d.item_id = p.item_id and d.as_of = $as_of
-            left join features.feat_user_category as c
-                on c.user_id = p.user_id and c.category = d.category and c.as_of = $as_of
-            left join features.feat_user_brand as b
-                on b.user_id = p.user_id and b.brand = d.brand and b.as_of = $as_of
+            left join {of_users("feat_user_category")} as c
+                on c.user_id = p.user_id and c.category = d.category
+            left join {of_users("feat_user_brand")} as b
+                on b.user_id = p.user_id and b.brand = d.brand
             order by pool_row""",
-            params={"as_of": as_of},
+            params={"as_of": as_of, "first": first, "last": last},
         ).to_arrow_reader(BATCH_ROWS)
         done = 0
         for batch in reader:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,10 @@ away; beyond it the ranker's gain was below its interval on both shops measured.
 USERS_AT_ONCE = 128
 """Users whose scores by every source a core holds at once: 50 MB a source, were it to score all of a
 hundred thousand items. Larger blocks take no less time."""
+
+USERS_IN_A_PART = 5_000
+"""Users whose candidates are in memory at a time where everybody's are made and ranked: with their
+features about a gigabyte."""
 
 VIEWS = ("all", "new")
 """all: repeats are welcome (rec_for_you). new: never bought by the user (rec_discover)."""
@@ -88,29 +93,39 @@ class Pool:
         )
 
     def write(self, path: Path) -> None:
-        """For people, and for tracing a shelf back; about 20 bytes a row. Two small tables beside it
-        keep the ids, so that codes mean the same when it is read again."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ids = {"users": self.users, "items": self.items}
-        for name, values in ids.items():
-            table = pa.table({"id": pa.array(values.tolist(), pa.string())})
-            pq.write_table(table, path.with_suffix(f".{name}.parquet"), compression="zstd")
-        coded = {"user_code": pa.array(self.user_codes), "item_code": pa.array(self.item_codes)}
-        table = pa.table(coded | self._source_columns())
-        pq.write_table(table, path, compression="zstd")
+        """As the one part of a PoolWriter."""
+        with PoolWriter(path) as file:
+            file.add(self)
 
     @classmethod
     def read(cls, path: Path, user: str | None = None) -> Pool:
         """All users' rows; with `user` only theirs, under the same codes."""
-        users, items = (
-            np.array(
-                pq.read_table(path.with_suffix(f".{n}.parquet"))["id"].to_pylist(), dtype=object
-            )
-            for n in ("users", "items")
-        )
+        users, items = (_read_ids(path, name) for name in ("users", "items"))
         code = next(iter(np.flatnonzero(users == user).tolist()), -1)
         only = None if user is None else [("user_code", "=", code)]
-        columns = {n: c.to_numpy() for n, c in zip(*_named_columns(path, only), strict=True)}
+        return cls._of(users, items, pq.read_table(path, filters=only))
+
+    @classmethod
+    def read_parts(cls, path: Path) -> Iterator[Pool]:
+        """Some users after the others, as they were written; at least one part, be it without rows."""
+        users, items = (_read_ids(path, name) for name in ("users", "items"))
+        with pq.ParquetFile(path) as file:
+            for number in range(file.num_row_groups):
+                whole = cls._of(users, items, file.read_row_group(number))
+                yield whole.of_its_users() if len(whole) else whole
+            if not file.num_row_groups:
+                yield cls._of(users[:0], items, file.read())
+
+    def of_its_users(self) -> Pool:
+        """The same rows, and of `users` those alone that stand from its first row's to its last row's."""
+        first, last = int(self.user_codes[0]), int(self.user_codes[-1])
+        return replace(
+            self, users=self.users[first : last + 1], user_codes=self.user_codes - np.int32(first)
+        )
+
+    @classmethod
+    def _of(cls, users: np.ndarray, items: np.ndarray, table: pa.Table) -> Pool:
+        columns = {n: c.to_numpy() for n, c in zip(table.column_names, table.columns, strict=True)}
         of = {
             kind: {n.removeprefix(kind): c for n, c in columns.items() if n.startswith(kind)}
             for kind in ("score_", "rank_")
@@ -119,14 +134,63 @@ class Pool:
             users, items, columns["user_code"], columns["item_code"], of["score_"], of["rank_"]
         )
 
+    def coded(self, first: int) -> pa.Table:
+        """As it is written, where its first user is that one of the file's."""
+        coded = {
+            "user_code": pa.array(self.user_codes + np.int32(first)),
+            "item_code": pa.array(self.item_codes),
+        }
+        return pa.table(coded | self._source_columns())
+
     def _source_columns(self) -> dict[str, pa.Array]:
         scores = {f"score_{n}": pa.array(v) for n, v in self.scores.items()}
         return scores | {f"rank_{n}": pa.array(v) for n, v in self.ranks.items()}
 
 
-def _named_columns(path: Path, only: list | None) -> tuple[list[str], list[pa.ChunkedArray]]:
-    table = pq.read_table(path, filters=only)
-    return table.column_names, table.columns
+class PoolWriter:
+    """A pool's file, for people, for tracing a shelf back, and for scoring: about 20 bytes a row. Parts
+    come one after the other, each of users of its own and of the same items, and are row groups; two
+    small tables beside the file keep the ids, so that codes mean the same when it is read again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+        self._users: list[np.ndarray] = []
+        self._items = np.array([], dtype=object)
+        self._n_users = 0
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def add(self, part: Pool) -> None:
+        table = part.coded(self._n_users)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+        self._writer.write_table(table, row_group_size=max(len(table), 1))
+        self._users.append(part.users)
+        self._items = part.items
+        self._n_users += len(part.users)
+        self.rows += len(part)
+
+    def __exit__(self, *_) -> None:
+        if self._writer is None:
+            return
+        self._writer.close()
+        _write_ids(self._path, "users", np.concatenate(self._users))
+        _write_ids(self._path, "items", self._items)
+
+
+def _write_ids(path: Path, name: str, ids: np.ndarray) -> None:
+    table = pa.table({"id": pa.array(ids.tolist(), pa.string())})
+    pq.write_table(table, path.with_suffix(f".{name}.parquet"), compression="zstd")
+
+
+def _read_ids(path: Path, name: str) -> np.ndarray:
+    """(n,) object."""
+    ids = pq.read_table(path.with_suffix(f".{name}.parquet"))["id"].to_pylist()
+    return np.array(ids, dtype=object)
 
 
 def propose(
@@ -136,7 +200,7 @@ def propose(
     k: int,
     block: int = USERS_AT_ONCE,
 ) -> dict[str, Pool]:
-    """Asks every source once for both views, and lays their answers over each other.
+    """Asks every source once for both views, and lays their answers over each other: view → pool.
 
     `bought` is len(users) × n_items; the view `new` leaves it out. All sources know the same items.
     Memory: the pools twice, and for each core a block of users' scores; `block` changes nothing else.
@@ -153,6 +217,19 @@ def propose(
     return {
         view: _pool(ids, items, [of_view[v] for of_view in parts]) for v, view in enumerate(VIEWS)
     }
+
+
+def propose_parts(
+    models: Mapping[str, CandidateModel],
+    users: Sequence[str],
+    bought: csr_matrix,
+    k: int,
+    part: int = USERS_IN_A_PART,
+) -> Iterator[dict[str, Pool]]:
+    """`propose` for `part` users at a time; once for nobody, too."""
+    for first in range(0, max(len(users), 1), part):
+        some = slice(first, first + part)
+        yield propose(models, users[some], bought[some], k)
 
 
 @dataclass(frozen=True, eq=False)
