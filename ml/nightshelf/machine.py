@@ -29,7 +29,10 @@ def _of_the_machine(error: BaseException) -> NightshelfError | None:
         text = str(seen)
         if getattr(seen, "errno", None) == errno.ENOSPC or any(f in text for f in _FULL):
             return StorageError(f"No space left on the disk: {_first(text)}", _FREE)
-        if getattr(seen, "errno", None) == errno.EIO or "Input/output error" in text:
+        if getattr(seen, "errno", None) == errno.EFBIG or "File too large" in text:
+            return StorageError(f"A file may not grow further: {_first(text)}", _LIMIT)
+        # SQLite has one word for all that befalls its disk.
+        if getattr(seen, "errno", None) == errno.EIO or any(f in text for f in _BROKEN):
             return StorageError(f"The disk failed: {_first(text)}", _DISK)
         if "Conflicting lock is held" in text:
             return WarehouseLocked(f"Another process is writing: {_first(text)}", _WAIT)
@@ -46,6 +49,8 @@ def _of_the_machine(error: BaseException) -> NightshelfError | None:
 
 
 _FULL = ("No space left on device", "database or disk is full")
+_BROKEN = ("Input/output error", "disk I/O error")
+_LIMIT = "Lift the limit on the size of files (ulimit -f, a quota), then rerun; yesterday's shelves stand."
 _FREE = "Free space there (old folders in attempts/ may go), then rerun; yesterday's shelves stand."
 _DISK = "Check the disk (dmesg, SMART), then rerun; yesterday's shelves stand."
 _PERMIT = "Let this user write there, or choose another --home, then rerun."

@@ -98,14 +98,21 @@ def _step(site: Site, step: str, told: Path, straits: Straits) -> None:
 def _get_into(straits: Straits) -> None:
     if straits.largest_file is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails then, with EFBIG
-        resource.setrlimit(resource.RLIMIT_FSIZE, (straits.largest_file, straits.largest_file))
+        _limit_files(straits.largest_file)
     if straits.memory is not None:
         os.environ["NIGHTSHELF_MEMORY"] = straits.memory
     if straits.user is not None:
         os.seteuid(straits.user)
 
 
+def _limit_files(size: int) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+
+
 def _said(told: Path, words: str, code: int) -> int:
-    os.seteuid(os.getuid())  # the file is the test's
+    # The file is the test's, and no part of the trouble.
+    os.seteuid(os.getuid())
+    _limit_files(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     told.write_text(words[:10_000])
     return code
