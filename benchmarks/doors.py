@@ -36,19 +36,10 @@ COLUMNS = ("what", "seconds", "core s", "of the query", "core s of it", "peak MB
 
 def bench(events: Annotated[int, typer.Option(help="of the log")] = 5_000_000) -> None:
     """The first door beside one aggregate query."""
-    shop = _shop(events)
-    with tempfile.TemporaryDirectory() as folder:
-        attempt = _attempt(folder)
-        attempt.root.mkdir(parents=True)
-        with connect(attempt.database, read_only=False) as db:
-            make(db, shop)
-            n = db.execute("select count(*) from raw.events").fetchall()[0][0]
-        found = {what: _apart(what, folder, events) for what in ("query", "door")}
-    table = Table(
-        *COLUMNS,
-        title=f"{n:,} events of {DAYS} days; DuckDB {duckdb.__version__}, {platform.platform()}",
-    )
+    found = measured(events)
     limit = found["query"]
+    title = f"{events:,} events of {DAYS} days; DuckDB {duckdb.__version__}, {platform.platform()}"
+    table = Table(*COLUMNS, title=title)
     for name, of in (("one query", limit), ("door raw", found["door"])):
         table.add_row(
             name, f"{of['seconds']:.1f}", f"{of['core']:.1f}", f"{of['seconds'] / limit['seconds']:.2f}",
@@ -56,6 +47,16 @@ def bench(events: Annotated[int, typer.Option(help="of the log")] = 5_000_000) -
         )  # fmt: skip
     Console().print(table)
     Console().print(f"Importing Great Expectations: {found['door']['import']:.1f} core-seconds.")
+
+
+def measured(events: int) -> dict[str, dict]:
+    """query, door → seconds, core (seconds), peak (MB), import (core-seconds)."""
+    with tempfile.TemporaryDirectory() as folder:
+        attempt = _attempt(folder)
+        attempt.root.mkdir(parents=True)
+        with connect(attempt.database, read_only=False) as db:
+            make(db, _shop(events))
+        return {what: _apart(what, folder, events) for what in ("query", "door")}
 
 
 def _shop(events: int) -> Clickstream:

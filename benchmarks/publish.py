@@ -49,18 +49,23 @@ def bench(rows: Annotated[int, typer.Option(help="of rec_for_you")] = 5_000_000)
     """Publishing beside a bare write."""
     title = f"{rows:,} rows; DuckDB {duckdb.__version__}, {platform.platform()}"
     table = Table(*COLUMNS, title=title)
+    limit, published = measured(rows).values()
+    for name, found in (("bare write", limit), ("published", published)):
+        table.add_row(
+            name, f"{found['seconds']:.1f}", f"{found['core']:.1f}",
+            f"{found['seconds'] / limit['seconds']:.2f}", f"{found['core'] / limit['core']:.2f}",
+            f"{found['peak']:,}", f"{found['bytes'] / 1e9:.2f}",
+        )  # fmt: skip
+    Console().print(table)
+
+
+def measured(rows: int) -> dict[str, dict]:
+    """bare, published → seconds, core (seconds), peak (MB), bytes (of the largest table)."""
     with tempfile.TemporaryDirectory() as folder:
         attempt = shelve(_attempt(folder))
         with duckdb.connect(str(attempt.database)) as db:
             db.execute(ROWS.format(rows=rows))
-        limit = _apart("bare", folder)
-        for name, found in (("bare write", limit), ("published", _apart("published", folder))):
-            table.add_row(
-                name, f"{found['seconds']:.1f}", f"{found['core']:.1f}",
-                f"{found['seconds'] / limit['seconds']:.2f}", f"{found['core'] / limit['core']:.2f}",
-                f"{found['peak']:,}", f"{found['bytes'] / 1e9:.2f}",
-            )  # fmt: skip
-    Console().print(table)
+        return {what: _apart(what, folder) for what in ("bare", "published")}
 
 
 def _attempt(folder: str) -> Attempt:

@@ -1,0 +1,19 @@
+"""What the doors and publishing cost beside their limits, at a small size and with a wide margin: ratios of
+core-seconds within one run. `benchmarks/` has the sizes that count."""
+
+from __future__ import annotations
+
+from benchmarks import doors, publish
+
+
+def test_publishing_costs_a_few_bare_writes():
+    found = publish.measured(1_000_000)
+    # 2.1 where it was written: an ordering, two hashes and thirty small tables on top.
+    assert found["published"]["core"] < 5 * found["bare"]["core"]
+
+
+def test_a_larger_log_costs_the_first_door_a_few_queries_over_it():
+    small, large = doors.measured(200_000), doors.measured(2_000_000)
+    more = {what: large[what]["core"] - small[what]["core"] for what in large}
+    # 1.7 where it was written. What the door costs whatever the log's size, a second, is left out.
+    assert more["door"] < 5 * more["query"]
