@@ -28,6 +28,11 @@ NEW_SHARE = 0.5
 """Where the shelf explores, so many arrivals per slot are kept, too: hardly one of them is among the
 best by score (1 in 600 of the demo's rows), and exploration is how the shop gets to know them."""
 NEW_ARRIVALS = NewArrivals.name
+BLOCK_ROWS = 1_000_000
+"""Candidates that are ranked at a time: a gigabyte of features and of what they are joined from."""
+SCORED = pa.schema(
+    {"user_id": pa.string(), "item_id": pa.string(), "score": pa.float64(), "source": pa.string()}
+)
 VIEWS_OF_ML = (
     "for_you", "discover", "similar_items", "bought_together", *placement_scores.VIEWS, *audience.VIEWS,
 )  # fmt: skip
@@ -36,15 +41,18 @@ VIEWS_OF_ML = (
 def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:
     """Writes scores/for_you.parquet and scores/discover.parquet; returns their rows."""
     recipes = read_recipes(attempt)
+    attempt.scores.mkdir(parents=True, exist_ok=True)
     rows = 0
     for placement, view in PLACEMENT_VIEWS.items():
         progress.advance(f"rec_{placement}")
-        pool = trained.pool(attempt, "serve", view)
         recipe = recipes[placement]
-        matrix = _matrix(attempt, pool, night, recipe)
-        scores, sources = recipe.score(pool, matrix), recipe.sources(pool)
-        kept = kept_rows(pool, scores, shop, placement)
-        rows += _write(attempt, placement, pool, scores, sources, kept)
+        path = attempt.scores / f"{placement}.parquet"
+        with pq.ParquetWriter(path, SCORED, compression="zstd") as writer:
+            for pool in trained.pool_blocks(attempt, "serve", view, BLOCK_ROWS):
+                matrix = _matrix(attempt, pool, night, recipe)
+                scored = _scored(pool, matrix, recipe, shop, placement)
+                writer.write_table(scored)
+                rows += len(scored)
     return rows
 
 
@@ -69,21 +77,17 @@ def kept_rows(pool: Pool, scores: np.ndarray, shop: Shop, placement: str) -> np.
     return rows[scores[rows] > 0]
 
 
-def _write(
-    attempt: Attempt,
-    placement: str,
-    pool: Pool,
-    scores: np.ndarray,
-    sources: np.ndarray,
-    rows: np.ndarray,
-) -> int:
-    """(user_id, item_id, score, source) of the rows."""
-    table = pool.table().take(pa.array(rows))
-    table = table.append_column("score", pa.array(scores[rows]))
-    table = table.append_column("source", pa.array(sources[rows].tolist(), pa.string()))
-    attempt.scores.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, attempt.scores / f"{placement}.parquet", compression="zstd")
-    return len(rows)
+def _scored(
+    pool: Pool, matrix: np.ndarray | None, recipe: Recipe, shop: Shop, placement: str
+) -> pa.Table:
+    """SCORED, of the rows that are kept."""
+    scores = recipe.score(pool, matrix)
+    rows = kept_rows(pool, scores, shop, placement)
+    kept = pool.rows(rows)
+    columns = (
+        kept.users[kept.user_codes], kept.items[kept.item_codes], scores[rows], recipe.sources(kept)
+    )  # fmt: skip
+    return pa.table([column.tolist() for column in columns], schema=SCORED)
 
 
 def offer_to_dbt(attempt: Attempt) -> None:

@@ -7,6 +7,7 @@ Hashing costs a second for 1 GB, a tenth of what reading a pool of that size doe
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,19 @@ def arrays(attempt: Attempt, name: str) -> dict[str, np.ndarray] | None:
 def pool(attempt: Attempt, role: str, view: str, user: str | None = None) -> Pool:
     """What was proposed for "serve"; for "evaluate", where that cut left labels. With `user`, for
     them alone."""
+    return Pool.read(_pool(attempt, role, view), user)
+
+
+def pool_blocks(attempt: Attempt, role: str, view: str, rows: int) -> Iterator[Pool]:
+    """The same, piece by piece: some `rows` each and never half a user."""
+    return Pool.blocks(_pool(attempt, role, view), rows)
+
+
+def _pool(attempt: Attempt, role: str, view: str) -> Path:
     path = attempt.candidates / f"{role}_{view}.parquet"
     for part in ("users", "items"):
         _needed(attempt, path.with_suffix(f".{part}.parquet"))
-    return Pool.read(_needed(attempt, path), user)
+    return _needed(attempt, path)
 
 
 def _needed(attempt: Attempt, path: Path) -> Path:

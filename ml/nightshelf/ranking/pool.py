@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +77,15 @@ class Pool:
         ranks = np.stack([np.where(self.ranks[n] > 0, self.ranks[n], 32_767) for n in names])
         return np.array(names, dtype=object)[ranks.argmin(axis=0)]
 
+    def rows(self, at: np.ndarray) -> Pool:
+        """Some rows, in the order of `at`; all of the ids."""
+        scores, ranks = (
+            {name: values[at] for name, values in of.items()} for of in (self.scores, self.ranks)
+        )
+        return replace(
+            self, user_codes=self.user_codes[at], item_codes=self.item_codes[at], scores=scores, ranks=ranks
+        )  # fmt: skip
+
     def table(self) -> pa.Table:
         """Columns user_id, item_id, in row order."""
         users, items = (pa.array(ids.tolist(), pa.string()) for ids in (self.users, self.items))
@@ -102,15 +111,31 @@ class Pool:
     @classmethod
     def read(cls, path: Path, user: str | None = None) -> Pool:
         """All users' rows; with `user` only theirs, under the same codes."""
-        users, items = (
-            np.array(
-                pq.read_table(path.with_suffix(f".{n}.parquet"))["id"].to_pylist(), dtype=object
-            )
-            for n in ("users", "items")
-        )
+        users, items = _ids(path)
         code = next(iter(np.flatnonzero(users == user).tolist()), -1)
         only = None if user is None else [("user_code", "=", code)]
-        columns = {n: c.to_numpy() for n, c in zip(*_named_columns(path, only), strict=True)}
+        return cls._of_table(users, items, pq.read_table(path, filters=only))
+
+    @classmethod
+    def blocks(cls, path: Path, rows: int) -> Iterator[Pool]:
+        """The pool piece by piece, some `rows` each and never half a user; all of the ids, and the codes
+        that the whole pool has. Holds two pieces at a time."""
+        file = pq.ParquetFile(path)
+        ids = _ids(path)
+        left = file.schema_arrow.empty_table()
+        for batch in file.iter_batches(rows):
+            read = pa.concat_tables([left, pa.Table.from_batches([batch])]).combine_chunks()
+            users = read["user_code"].to_numpy()
+            whole = int(np.searchsorted(users, users[-1]))
+            if whole:
+                yield cls._of_table(*ids, read.slice(0, whole))
+            left = read.slice(whole)
+        if len(left):
+            yield cls._of_table(*ids, left)
+
+    @classmethod
+    def _of_table(cls, users: np.ndarray, items: np.ndarray, table: pa.Table) -> Pool:
+        columns = {name: table[name].to_numpy() for name in table.column_names}
         of = {
             kind: {n.removeprefix(kind): c for n, c in columns.items() if n.startswith(kind)}
             for kind in ("score_", "rank_")
@@ -124,9 +149,10 @@ class Pool:
         return scores | {f"rank_{n}": pa.array(v) for n, v in self.ranks.items()}
 
 
-def _named_columns(path: Path, only: list | None) -> tuple[list[str], list[pa.ChunkedArray]]:
-    table = pq.read_table(path, filters=only)
-    return table.column_names, table.columns
+def _ids(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Of the users and of the items of the pool that is written there."""
+    tables = (pq.read_table(path.with_suffix(f".{name}.parquet")) for name in ("users", "items"))
+    return tuple(np.array(table["id"].to_pylist(), dtype=object) for table in tables)
 
 
 def propose(
