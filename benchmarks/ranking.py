@@ -134,7 +134,7 @@ def _ours(inputs: Path, settings: dict):
 
 
 JOINED = """
-create temp table joined as
+create or replace temp table joined as
 select p.file_row_number as pool_row, p.user_code, p.item_code, {columns}
 from read_parquet('{pool}/pool.parquet', file_row_number = true) as p
 join read_parquet('{pool}/pool.users.parquet', file_row_number = true) as users
@@ -150,15 +150,19 @@ left join features.feat_user_brand as b on b.user_id = users.id and b.brand = d.
 """
 
 
+def plain_columns() -> str:
+    """The features of the tables, f0, f1, …, each worked out for each row."""
+    expressions = [e for family in features.FAMILIES.values() for e in family.values()]
+    return ", ".join(f"coalesce({e}, 0)::float as f{n}" for n, e in enumerate(expressions))
+
+
 def _materialised(inputs: Path, settings: dict):
     trees = Boosted((inputs / "trees.txt").read_text())
     trees.booster.predict(np.zeros((1, len(features.names(SOURCES)))))
     db = _connected(inputs, settings)
-    expressions = [e for family in features.FAMILIES.values() for e in family.values()]
-    columns = ", ".join(f"coalesce({e}, 0)::float as f{n}" for n, e in enumerate(expressions))
 
     def run() -> str:
-        db.execute(JOINED.format(columns=columns, pool=inputs))
+        db.execute(JOINED.format(columns=plain_columns(), pool=inputs))
         found = db.sql("from joined order by pool_row").to_arrow_table()
         pool = Pool.read(inputs / "pool.parquet")
         of_sources = [

@@ -1,10 +1,12 @@
 """The pool is what asking each source by itself, and laying the answers over each other, would give."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from nightshelf.candidates import MODELS
-from nightshelf.ranking.pool import VIEWS, propose
+from nightshelf.ranking.pool import VIEWS, Pool, propose
 from tests.candidates.test_laws import make, random_shop
 from tests.support.furnished import furnished, typed
 
@@ -91,3 +93,25 @@ def test_the_size_of_a_block_changes_nothing(block, models, asked, pools):
 def test_nobody_asked_is_an_empty_pool(models, shop):
     pools = propose(models, [], shop.bought()[:0], K)
     assert {view: len(pool) for view, pool in pools.items()} == dict.fromkeys(VIEWS, 0)
+
+
+@pytest.mark.parametrize("rows", [1, 100, 10**6])
+def test_a_pool_read_in_blocks_is_the_pool_with_every_user_whole(pools, tmp_path, rows):
+    whole = pools[VIEWS[0]]
+    whole.write(tmp_path / "pool.parquet")
+    blocks = list(Pool.blocks(tmp_path / "pool.parquet", rows))
+    assert (len(blocks) == 1) == (rows > len(whole))
+    for earlier, later in pairwise(blocks):
+        assert earlier.user_codes[-1] < later.user_codes[0]
+    for block in blocks:
+        assert list(block.users) == list(whole.users)
+        assert list(block.items) == list(whole.items)
+    at = np.cumsum([0, *map(len, blocks)])
+    assert at[-1] == len(whole)
+    for block, first in zip(blocks, at[:-1], strict=True):
+        same(block, whole.rows(np.arange(first, first + len(block))))
+
+
+def test_an_empty_pool_has_no_blocks(pools, tmp_path):
+    pools[VIEWS[0]].rows(np.arange(0)).write(tmp_path / "pool.parquet")
+    assert list(Pool.blocks(tmp_path / "pool.parquet", 10)) == []

@@ -24,8 +24,10 @@ from nightshelf.candidates.top_k import (
 
 TILE, BLOCK = 128, 1024
 """Users and items in one matrix product, always: BLAS picks its kernels by shape, and another kernel
-rounds another way, so a product of fixed shape is what makes a score independent of its company. The
-product takes a quarter less time a user than one of 64 users; its scores, 1 MB, stay in cache."""
+rounds another way, so a product of fixed shape is what makes a score independent of its company. Fewer
+users are filled up with zeros, so a tile is what a pool asks about at once; one of 256 takes 12 % less
+time a user where as many are asked about, one of 64 takes more. Its scores, 0.5 MB, stay in a core's
+cache."""
 SLACK = 1.001
 """More than a float32 product of any sensible number of factors can be above the true one."""
 
@@ -41,6 +43,7 @@ class Items:
         self.codes = codes[order]
         filled = np.zeros((n_blocks * BLOCK, factors.shape[1]), dtype=np.float32)
         filled[: len(order)] = factors[order]
+        # Factors × items: BLAS need not turn a block round for each tile.
         self.blocks = np.ascontiguousarray(
             filled.reshape(n_blocks, BLOCK, factors.shape[1]).transpose(0, 2, 1)
         )
@@ -134,11 +137,9 @@ class _Race:
         rows, columns = reaching // BLOCK, reaching % BLOCK
         keys = packed(scores.ravel()[reaching], codes[columns])
         counts = np.bincount(rows, minlength=len(self.least))
-        # Where each row's keys begin in the table, less where they begin here.
-        shift = (
-            self.filled + np.arange(len(counts)) * self.table.shape[1] - (counts.cumsum() - counts)
-        )
-        self.table.put(shift[rows] + np.arange(len(rows)), keys)
+        # Each row's keys stand behind those that it has: no sort brings the blocks' keys together.
+        begin = np.arange(len(counts)) * self.table.shape[1] + self.filled
+        self.table.put((begin - (counts.cumsum() - counts))[rows] + np.arange(len(rows)), keys)
         self.filled += counts
         if self.filled.max() > 2 * self.k:
             self.settle()

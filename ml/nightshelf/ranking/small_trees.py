@@ -21,6 +21,9 @@ MOST_SPLITS = 8
 ROWS_AT_ONCE = 16_384
 """With fewer, calls cost more than what they do; with more, columns leave a core's cache."""
 
+LEAST = np.float32(1e-35)
+"""LightGBM's kZeroThreshold."""
+
 
 @dataclass(frozen=True, eq=False)
 class SmallTree:
@@ -58,7 +61,7 @@ class SmallTrees:
         return found
 
     def _add(self, rows: np.ndarray, found: np.ndarray) -> None:
-        columns = {feature: _present(rows[:, feature]) for feature in self._features()}
+        columns = {feature: _told(rows[:, feature]) for feature in self._features()}
         code = np.zeros(len(rows), dtype=np.uint8)
         place = np.zeros(len(rows), dtype=np.intp)
         left, answer = np.empty(len(rows), dtype=bool), np.empty(len(rows))
@@ -79,9 +82,9 @@ class SmallTrees:
         return {feature for tree in self.trees for feature in tree.features}
 
 
-def _present(column: np.ndarray) -> np.ndarray:
-    """In one piece, without NaN."""
-    return np.where(np.isnan(column), np.float32(0), column)
+def _told(column: np.ndarray) -> np.ndarray:
+    """In one piece, and 0 for what LightGBM takes for 0: NaN, and what is hardly different from it."""
+    return np.where(np.abs(column) > LEAST, column, np.float32(0))
 
 
 def _is_small(root: Mapping) -> bool:
