@@ -30,11 +30,6 @@ class Recipe:
     wherever it is examined: what serves has seen the answers. None where they are one."""
 
     @property
-    def ranks(self) -> bool:
-        """By a ranker, which asks for features."""
-        return self.source == RANKER
-
-    @property
     def as_examined(self) -> Recipe:
         """The recipe with which the gate compares."""
         return Recipe(self.view, self.source, self.examined or self.ranker)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +15,7 @@ from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import Progress
 from nightshelf.ranking import features
 from nightshelf.ranking.pool import Pool
-from nightshelf.recipe import Recipe
+from nightshelf.recipe import RANKER, Recipe
 from nightshelf.settings import Shop
 from nightshelf.storage import read_left, write_json
 from nightshelf.warehouse import connect
@@ -29,6 +28,8 @@ NEW_SHARE = 0.5
 """Where the shelf explores, so many arrivals per slot are kept, too: hardly one of them is among the
 best by score (1 in 600 of the demo's rows), and exploration is how the shop gets to know them."""
 NEW_ARRIVALS = NewArrivals.name
+BLOCK_ROWS = 1_000_000
+"""Candidates that are ranked at a time: a gigabyte of features and of what they are joined from."""
 SCORED = pa.schema(
     {"user_id": pa.string(), "item_id": pa.string(), "score": pa.float64(), "source": pa.string()}
 )
@@ -38,37 +39,26 @@ VIEWS_OF_ML = (
 
 
 def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:
-    """Writes scores/for_you.parquet and scores/discover.parquet; returns their rows. Memory: a part's
+    """Writes scores/for_you.parquet and scores/discover.parquet; returns their rows. Memory: a block's
     candidates and their features, however many users there are."""
     recipes = read_recipes(attempt)
-    with connect(attempt.database) as db:
-        return sum(
-            _score(placement, recipes[placement], db, shop, night, attempt, progress)
-            for placement in PLACEMENT_VIEWS
-        )
-
-
-def _score(
-    placement: str,
-    recipe: Recipe,
-    db: duckdb.DuckDBPyConnection,
-    shop: Shop,
-    night: Night,
-    attempt: Attempt,
-    progress: Progress,
-) -> int:
-    """Writes one placement's file: (user_id, item_id, score, source)."""
     attempt.scores.mkdir(parents=True, exist_ok=True)
-    rows = users = 0
-    with pq.ParquetWriter(
-        attempt.scores / f"{placement}.parquet", SCORED, compression="zstd"
-    ) as file:
-        for pool in trained.pool_parts(attempt, "serve", PLACEMENT_VIEWS[placement]):
-            matrix = features.attach(db, pool, night.as_of("serve")) if recipe.ranks else None
-            table = _scored(pool, recipe, matrix, shop, placement)
-            file.write_table(table)
-            rows, users = rows + len(table), users + len(pool.users)
-            progress.advance(f"rec_{placement}: {users:,} users")
+    with connect(attempt.database) as db:
+
+        def matrix(pool: Pool, recipe: Recipe) -> np.ndarray | None:
+            asks = recipe.source == RANKER
+            return features.attach(db, pool, night.as_of("serve")) if asks else None
+
+        rows = 0
+        for placement, view in PLACEMENT_VIEWS.items():
+            recipe, users = recipes[placement], 0
+            path = attempt.scores / f"{placement}.parquet"
+            with pq.ParquetWriter(path, SCORED, compression="zstd") as writer:
+                for pool in trained.pool_blocks(attempt, "serve", view, BLOCK_ROWS):
+                    scored = _scored(pool, matrix(pool, recipe), recipe, shop, placement)
+                    writer.write_table(scored)
+                    rows, users = rows + len(scored), users + len(pool.users)
+                    progress.advance(f"rec_{placement}: {users:,} users")
     return rows
 
 
@@ -87,14 +77,16 @@ def kept_rows(pool: Pool, scores: np.ndarray, shop: Shop, placement: str) -> np.
 
 
 def _scored(
-    pool: Pool, recipe: Recipe, matrix: np.ndarray | None, shop: Shop, placement: str
+    pool: Pool, matrix: np.ndarray | None, recipe: Recipe, shop: Shop, placement: str
 ) -> pa.Table:
-    scores, sources = recipe.score(pool, matrix), recipe.sources(pool)
+    """SCORED, of the rows that are kept."""
+    scores = recipe.score(pool, matrix)
     rows = kept_rows(pool, scores, shop, placement)
-    table = pool.table().take(pa.array(rows))
-    table = table.append_column("score", pa.array(scores[rows]))
-    table = table.append_column("source", pa.array(sources[rows].tolist(), pa.string()))
-    return table.cast(SCORED)
+    kept = pool.rows(rows)
+    columns = (
+        kept.users[kept.user_codes], kept.items[kept.item_codes], scores[rows], recipe.sources(kept)
+    )  # fmt: skip
+    return pa.table([column.tolist() for column in columns], schema=SCORED)
 
 
 def offer_to_dbt(attempt: Attempt) -> None:

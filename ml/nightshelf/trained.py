@@ -54,15 +54,15 @@ def arrays(attempt: Attempt, name: str) -> dict[str, np.ndarray] | None:
 def pool(attempt: Attempt, role: str, view: str, user: str | None = None) -> Pool:
     """What was proposed for "serve"; for "evaluate", where that cut left labels. With `user`, for
     them alone."""
-    return Pool.read(_pool_file(attempt, role, view), user)
+    return Pool.read(_pool(attempt, role, view), user)
 
 
-def pool_parts(attempt: Attempt, role: str, view: str) -> Iterator[Pool]:
-    """The same, some users after the others."""
-    return Pool.read_parts(_pool_file(attempt, role, view))
+def pool_blocks(attempt: Attempt, role: str, view: str, rows: int) -> Iterator[Pool]:
+    """The same, piece by piece: some `rows` each and never half a user."""
+    return Pool.blocks(_pool(attempt, role, view), rows)
 
 
-def _pool_file(attempt: Attempt, role: str, view: str) -> Path:
+def _pool(attempt: Attempt, role: str, view: str) -> Path:
     path = attempt.candidates / f"{role}_{view}.parquet"
     for part in ("users", "items"):
         _needed(attempt, path.with_suffix(f".{part}.parquet"))

@@ -1,5 +1,7 @@
 """The pool is what asking each source by itself, and laying the answers over each other, would give."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -103,24 +105,31 @@ def test_parts_of_the_users_make_the_pool_of_all_of_them(
     assert file.rows == len(whole)
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_a_part_that_is_read_has_its_own_users_alone(view, models, asked, pools, tmp_path):
-    with PoolWriter(tmp_path / "pool.parquet") as file:
-        for part in propose_parts(models, *asked, K, 40):
-            file.add(part[view])
-    parts = list(Pool.read_parts(tmp_path / "pool.parquet"))
-    assert max(len(part.users) for part in parts) <= 40
-    read = [pair for part in parts for pair in zip(*part.table().to_pydict().values(), strict=True)]
-    whole = pools[view].table().to_pydict()
-    assert read == list(zip(*whole.values(), strict=True))
+def pairs(pool):
+    """(user id, item id) of each row."""
+    return list(zip(*pool.table().to_pydict().values(), strict=True))
 
 
-def test_a_pool_of_nobody_is_read_as_one_part_without_rows(models, shop, tmp_path):
+@pytest.mark.parametrize("rows", [1, 100, 10**6])
+def test_a_pool_read_in_blocks_is_the_pool_with_every_user_whole(pools, tmp_path, rows):
+    whole = pools[VIEWS[0]]
+    whole.write(tmp_path / "pool.parquet")
+    blocks = list(Pool.blocks(tmp_path / "pool.parquet", rows))
+    assert (len(blocks) == 1) == (rows > len(whole))
+    for earlier, later in pairwise(blocks):
+        assert not {*earlier.users} & {*later.users}
+    assert [pair for block in blocks for pair in pairs(block)] == pairs(whole)
+    for part in ("scores", "ranks"):
+        for name, values in getattr(whole, part).items():
+            read = [getattr(block, part)[name] for block in blocks]
+            assert np.concatenate(read).tobytes() == values.tobytes()
+
+
+def test_an_empty_pool_has_no_blocks(models, shop, tmp_path):
     with PoolWriter(tmp_path / "pool.parquet") as file:
         for part in propose_parts(models, [], shop.bought()[:0], K):
             file.add(part["all"])
-    (part,) = Pool.read_parts(tmp_path / "pool.parquet")
-    assert (len(part), len(part.users), part.items.tolist()) == (0, 0, shop.items.tolist())
+    assert list(Pool.blocks(tmp_path / "pool.parquet", 10)) == []
 
 
 def test_nobody_asked_is_an_empty_pool(models, shop):

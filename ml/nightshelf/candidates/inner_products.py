@@ -11,22 +11,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import csc_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 
 from nightshelf.candidates.top_k import (
     NO,
     NOTHING,
-    best_keys,
     kth_at_least,
     packed,
     scores_in,
     unpacked,
 )
 
-TILE, BLOCK = 256, 1024
+TILE, BLOCK = 128, 1024
 """Users and items in one matrix product, always: BLAS picks its kernels by shape, and another kernel
-rounds another way, so a product of fixed shape is what makes a score independent of its company. The
-product takes a quarter less time a user than one of 64 users; its scores, 1 MB, stay in cache."""
+rounds another way, so a product of fixed shape is what makes a score independent of its company. Fewer
+users are filled up with zeros, so a tile is what a pool asks about at once; one of 256 takes 12 % less
+time a user where as many are asked about, one of 64 takes more. Its scores, 0.5 MB, stay in a core's
+cache."""
 SLACK = 1.001
 """More than a float32 product of any sensible number of factors can be above the true one."""
 
@@ -42,10 +43,19 @@ class Items:
         self.codes = codes[order]
         filled = np.zeros((n_blocks * BLOCK, factors.shape[1]), dtype=np.float32)
         filled[: len(order)] = factors[order]
-        self.blocks = filled.reshape(n_blocks, BLOCK, factors.shape[1])
+        # Factors × items: BLAS need not turn a block round for each tile.
+        self.blocks = np.ascontiguousarray(
+            filled.reshape(n_blocks, BLOCK, factors.shape[1]).transpose(0, 2, 1)
+        )
         self.longest = lengths[order[::BLOCK]]
         self.place = np.empty(len(order), dtype=np.int64)
         self.place[order] = np.arange(len(order))
+        self._place_of_code = np.full(codes.max(initial=-1) + 2, -1, dtype=np.int64)
+        self._place_of_code[codes] = self.place
+
+    def places_of(self, codes: np.ndarray) -> np.ndarray:
+        """(len(codes),) int64: where each stands in the order of length, -1 where it has no factors."""
+        return self._place_of_code[np.minimum(codes, len(self._place_of_code) - 1)]
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -84,82 +94,94 @@ def products_at(users: np.ndarray, items: Items, at: np.ndarray, places: np.ndar
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     for pairs in np.split(order, starts[1:]) if len(order) else ():
         first = at[pairs[0]] // TILE * TILE
-        scores = _filled_up(users[first : first + TILE]) @ items.blocks[block[pairs[0]]].T
+        scores = _filled_up(users[first : first + TILE]) @ items.blocks[block[pairs[0]]]
         found[pairs] = scores[at[pairs] - first, column[pairs]]
     return found
 
 
 def _best_of_tile(users, items, excludes, k, floor) -> list[np.ndarray]:
-    races = [_Race(len(users), k, floor) for _ in excludes]
-    forbidden = [e if e is None else e[:, items.codes].tocsc() for e in excludes]
-    reach, filled = SLACK * _lengths(users), _filled_up(users)
+    races = [_Race(len(users), k, floor, SLACK * _lengths(users)) for _ in excludes]
+    forbidden = [_places_by_block(exclude, items) for exclude in excludes]
+    filled = _filled_up(users)
     product = np.empty((TILE, BLOCK), dtype=np.float32)
     for number, block in enumerate(items.blocks):
-        if all((items.longest[number] * reach < race.least).all() for race in races):
+        if all(items.longest[number] < race.shortest for race in races):
             break
-        np.matmul(filled, block.T, out=product)
-        first = number * BLOCK
-        codes = items.codes[first : first + BLOCK]
+        np.matmul(filled, block, out=product)
+        codes = items.codes[number * BLOCK : (number + 1) * BLOCK]
         product[:, len(codes) :] = NO
-        scores = product[: len(users)]
-        for exclude, race in zip(forbidden, races, strict=True):
-            if exclude is not None:
-                _forbid(scores, exclude, first, len(codes))
-            race.enter(scores, codes)
+        for places, race in zip(forbidden, races, strict=True):
+            product.put(places[number], NO)
+            race.enter(product[: len(users)], codes)
     return [race.settled() for race in races]
 
 
 class _Race:
     """The best keys so far of each user of a tile, and the score that the next one must reach."""
 
-    def __init__(self, n_users: int, k: int, floor: np.float32) -> None:
-        self.k, self.floor = k, floor
+    def __init__(self, n_users: int, k: int, floor: np.float32, reach: np.ndarray) -> None:
+        """`reach` (n_users,): the users' lengths."""
+        self.k, self.floor, self.reach = k, floor, reach
         self.least = np.full(n_users, floor, dtype=np.float32)
-        self.kept = np.zeros((n_users, 0), dtype=np.uint64)
-        self.rows: list[np.ndarray] = []
-        self.keys: list[np.ndarray] = []
-        self.waiting = 0
+        self.shortest = -np.inf
+        """No shorter item reaches the least score of any user."""
+        self.filled = np.zeros(n_users, dtype=np.int64)
+        """Keys of each user in the table: at most 2 k, and those of one block more."""
+        self.table = np.full((n_users, 2 * k + BLOCK), NOTHING)
 
     def enter(self, scores: np.ndarray, codes: np.ndarray) -> None:
         """`scores` (n_users, BLOCK) of one block's items; those beyond `codes` are NO."""
-        if not self.waiting and not self.kept.size and self.k <= BLOCK:
-            self.least = np.maximum(kth_at_least(scores, self.k), self.floor)
+        if not self.filled.any() and self.k <= BLOCK:
+            self.demand(np.maximum(kth_at_least(scores, self.k), self.floor))
         reaching = np.flatnonzero(scores >= self.least[:, None])
-        rows, columns = np.divmod(reaching, BLOCK)
-        self.rows.append(rows.astype(np.uint16))
-        self.keys.append(packed(scores.ravel()[reaching], codes[columns]))
-        self.waiting += len(reaching)
-        if self.waiting > len(self.least) * self.k:
+        rows, columns = reaching // BLOCK, reaching % BLOCK
+        keys = packed(scores.ravel()[reaching], codes[columns])
+        counts = np.bincount(rows, minlength=len(self.least))
+        # Each row's keys stand behind those that it has: no sort brings the blocks' keys together.
+        begin = np.arange(len(counts)) * self.table.shape[1] + self.filled
+        self.table.put((begin - (counts.cumsum() - counts))[rows] + np.arange(len(rows)), keys)
+        self.filled += counts
+        if self.filled.max() > 2 * self.k:
             self.settle()
 
     def settle(self) -> None:
         """Keeps the k best of each user; the last of them is what the next must reach."""
-        n_users, width = self.kept.shape
-        rows = np.concatenate([np.repeat(np.arange(n_users, dtype=np.uint16), width), *self.rows])
-        keys = np.concatenate([self.kept.ravel(), *self.keys])
-        order = np.argsort(rows, kind="stable")  # sixteen bits: sorted by radix
-        self.kept = best_keys(rows[order], keys[order], n_users, self.k)
-        self.rows, self.keys, self.waiting = [], [], 0
-        if self.kept.shape[1] == self.k:
-            last = self.kept[:, -1]
-            self.least = np.where(last == NOTHING, self.floor, scores_in(last))
+        table = self.table[:, : self.filled.max()]
+        if table.shape[1] > self.k:
+            table.partition(self.k - 1, axis=1)
+            table[:, self.k :] = NOTHING
+            last = table[:, self.k - 1]
+            self.demand(np.where(last == NOTHING, self.floor, scores_in(last)))
+        self.filled = np.minimum(self.filled, self.k)
+
+    def demand(self, least: np.ndarray) -> None:
+        """Nothing below `least` (n_users,) enters any more, nor any item too short to reach it."""
+        self.least = least
+        lengths = np.full(len(least), -np.inf)
+        self.shortest = np.divide(least, self.reach, out=lengths, where=self.reach > 0).min()
 
     def settled(self) -> np.ndarray:
         self.settle()
-        return self.kept
+        return np.sort(self.table[:, : self.k], axis=1)
+
+
+def _places_by_block(exclude: csr_matrix | None, items: Items) -> list[np.ndarray]:
+    """For each block the flat places in its product of what `exclude` (n_users × codes) holds."""
+    if exclude is None:
+        return [np.zeros(0, dtype=np.int64)] * len(items.blocks)
+    place = items.places_of(exclude.indices)
+    block, column = np.divmod(place, BLOCK)
+    rows = np.repeat(np.arange(exclude.shape[0]), np.diff(exclude.indptr))
+    order = np.argsort(block, kind="stable")
+    order = order[np.searchsorted(block[order], 0) :]
+    starts = np.searchsorted(block[order], np.arange(1, len(items.blocks)))
+    return np.split((rows * BLOCK + column)[order], starts)
 
 
 def _filled_up(users: np.ndarray) -> np.ndarray:
     tile = np.zeros((TILE, users.shape[1]), dtype=np.float32)
     tile[: len(users)] = users
     return tile
-
-
-def _forbid(scores: np.ndarray, exclude: csc_matrix, first: int, width: int) -> None:
-    """Sets NO where `exclude` (n_users × items by length) is True in the block from `first` on."""
-    starts = exclude.indptr[first : first + width + 1]
-    columns = np.repeat(np.arange(width), np.diff(starts))
-    scores[exclude.indices[starts[0] : starts[-1]], columns] = NO
 
 
 def _lengths(factors: np.ndarray) -> np.ndarray:

@@ -31,12 +31,16 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 def strongest(matrix: csr_matrix, n: int) -> csr_matrix:
     """The n largest entries of each row; equal ones by column. Nothing is copied if none has more."""
     lengths = np.diff(matrix.indptr)
-    if not len(lengths) or lengths.max() <= n:
+    long = np.flatnonzero(lengths > n)
+    if not len(long):
         return matrix
-    rows = np.repeat(np.arange(matrix.shape[0]), lengths)
-    order = np.lexsort((matrix.indices, -matrix.data, rows))
-    place = np.arange(len(rows)) - np.repeat(matrix.indptr[:-1], lengths)
-    kept = np.sort(order[place < n])
+    # Only rows that are cut are sorted.
+    at = ranges(matrix.indptr[long], lengths[long])
+    rows = np.repeat(np.arange(len(long)), lengths[long])
+    order = np.lexsort((matrix.indices[at], -matrix.data[at], rows))
+    place = ranges(np.zeros_like(long), lengths[long])
+    kept = np.ones(matrix.nnz, dtype=bool)
+    kept[at[order[place >= n]]] = False
     indptr = np.append(0, np.cumsum(np.minimum(lengths, n)))
     return csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
 

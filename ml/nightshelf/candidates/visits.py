@@ -44,11 +44,40 @@ class Steps(NamedTuple):
 
     def without_large_visits(self, max_items: int) -> Steps:
         """Without the days on which a user had more items: a robot's, or a reseller's."""
-        _, of_row, sizes = np.unique(self.visit_keys(), return_inverse=True, return_counts=True)
-        return self.where(sizes[of_row] <= max_items)
+        visits = Visits.of(self)
+        return self.where(visits.sizes[visits.of_step] <= max_items)
 
     def buyers(self, n_items: int) -> np.ndarray:
         """(n_items,) int64: users with a row."""
         new = np.ones(len(self.users), dtype=bool)
         new[1:] = (np.diff(self.users) != 0) | (np.diff(self.items) != 0)
         return np.bincount(self.items[new], minlength=n_items)
+
+
+class Visits(NamedTuple):
+    """The visits of some steps: one row per (user, day), sorted so."""
+
+    keys: np.ndarray
+    """(n_visits,) int64, as of `Steps.visit_keys`."""
+    sizes: np.ndarray
+    """(n_visits,) int64: steps of each."""
+    of_step: np.ndarray
+    """(n_steps,) int64: the visit of each step."""
+
+    @classmethod
+    def of(cls, steps: Steps) -> Visits:
+        """0.1 s a million steps."""
+        keys, of_step, sizes = np.unique(
+            steps.visit_keys(), return_inverse=True, return_counts=True
+        )
+        return cls(keys, sizes, of_step)
+
+    def days(self) -> np.ndarray:
+        """(n_visits,) int64: days since 1970-01-01."""
+        return self.keys % SPAN
+
+    def where(self, kept: np.ndarray) -> Visits:
+        """Those of the steps that are `kept` (n_steps,) bool."""
+        sizes = np.bincount(self.of_step[kept], minlength=len(self.keys))
+        left = sizes > 0
+        return Visits(self.keys[left], sizes[left], (np.cumsum(left) - 1)[self.of_step[kept]])

@@ -16,6 +16,7 @@ import numpy as np
 from nightshelf.candidates.params import need
 from nightshelf.errors import ModelError
 from nightshelf.ranking.rows import TrainingRows
+from nightshelf.ranking.small_trees import SmallTrees
 from nightshelf.warehouse import cores
 
 
@@ -70,10 +71,17 @@ class Boosted:
                 "Roll back to another night, or promote a new model.",
             ) from error
 
+    @cached_property
+    def small(self) -> SmallTrees | None:
+        return SmallTrees.of(self.booster)
+
     def raw(self, matrix: np.ndarray) -> np.ndarray:
-        """(n_rows,) float64. About 5 µs a row for 200 trees of 15 leaves on one core."""
+        """(n_rows,) float64. On one core 0.7 µs a float32 row for 200 trees of 7 leaves; trees of more
+        than nine take LightGBM itself 8 µs and more."""
         if not len(matrix):
             return np.zeros(0)
+        if matrix.dtype == np.float32 and self.small is not None:
+            return self.small.raw(matrix)
         return self.booster.predict(matrix, raw_score=True, num_threads=cores())
 
     def contributions(self, matrix: np.ndarray) -> np.ndarray:

@@ -21,11 +21,11 @@ away; beyond it the ranker's gain was below its interval on both shops measured.
 
 USERS_AT_ONCE = 128
 """Users whose scores by every source a core holds at once: 50 MB a source, were it to score all of a
-hundred thousand items. Larger blocks take no less time."""
+hundred thousand items. Larger blocks take no less time; smaller ones are filled up where factors are
+multiplied (inner_products.TILE)."""
 
 USERS_IN_A_PART = 5_000
-"""Users whose candidates are in memory at a time where everybody's are made and ranked: with their
-features about a gigabyte."""
+"""Users whose candidates are in memory at a time where everybody's are made: a quarter of a gigabyte."""
 
 VIEWS = ("all", "new")
 """all: repeats are welcome (rec_for_you). new: never bought by the user (rec_discover)."""
@@ -82,6 +82,15 @@ class Pool:
         ranks = np.stack([np.where(self.ranks[n] > 0, self.ranks[n], 32_767) for n in names])
         return np.array(names, dtype=object)[ranks.argmin(axis=0)]
 
+    def rows(self, at: np.ndarray) -> Pool:
+        """Some rows, in the order of `at`; all of the ids."""
+        scores, ranks = (
+            {name: values[at] for name, values in of.items()} for of in (self.scores, self.ranks)
+        )
+        return replace(
+            self, user_codes=self.user_codes[at], item_codes=self.item_codes[at], scores=scores, ranks=ranks
+        )  # fmt: skip
+
     def table(self) -> pa.Table:
         """Columns user_id, item_id, in row order."""
         users, items = (pa.array(ids.tolist(), pa.string()) for ids in (self.users, self.items))
@@ -106,15 +115,22 @@ class Pool:
         return cls._of(users, items, pq.read_table(path, filters=only))
 
     @classmethod
-    def read_parts(cls, path: Path) -> Iterator[Pool]:
-        """Some users after the others, as they were written; at least one part, be it without rows."""
-        users, items = (_read_ids(path, name) for name in ("users", "items"))
-        with pq.ParquetFile(path) as file:
-            for number in range(file.num_row_groups):
-                whole = cls._of(users, items, file.read_row_group(number))
-                yield whole.of_its_users() if len(whole) else whole
-            if not file.num_row_groups:
-                yield cls._of(users[:0], items, file.read())
+    def blocks(cls, path: Path, rows: int) -> Iterator[Pool]:
+        """The pool piece by piece, some `rows` each and never half a user; each with the ids of its own
+        users alone. Holds two pieces at a time."""
+        ids, held = [_read_ids(path, name) for name in ("users", "items")], None
+        for batch in pq.ParquetFile(path).iter_batches(rows):
+            read = pa.Table.from_batches([batch])
+            if held is not None:
+                # The last user may go on in what was just read.
+                users = held["user_code"].to_numpy()
+                whole = int(np.searchsorted(users, users[-1]))
+                if whole:
+                    yield cls._of(*ids, held.slice(0, whole)).of_its_users()
+                read = pa.concat_tables([held.slice(whole), read]).combine_chunks()
+            held = read
+        if held is not None:
+            yield cls._of(*ids, held).of_its_users()
 
     def of_its_users(self) -> Pool:
         """The same rows, and of `users` those alone that stand from its first row's to its last row's."""
