@@ -12,11 +12,6 @@
     ({{ local_time(column) }})::date
 {%- endmacro %}
 
-{# The UTC instant at which a date of the shop begins. #}
-{% macro utc_midnight(date) -%}
-    ({{ date }}::timestamp at time zone '{{ var("time_zone") }}') at time zone 'UTC'
-{%- endmacro %}
-
 {# What a feature as of `as_of` may see of fct_interactions: strictly earlier dates, only what had not
    been cancelled by then, and each event under the one id that was known for it by then. The one
    rule of time; Python's twin is dataset/interactions.py. #}

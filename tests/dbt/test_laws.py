@@ -111,7 +111,11 @@ def parts(log: list[dict], zone: str) -> list[tuple]:
         event = event | {"date": at.astimezone(ZoneInfo(zone)).date()}
         runs = found.setdefault((day, visitor, session), [])
         last = runs[-1][-1] if runs else None
-        if last and event["occurred_at"] - last["occurred_at"] <= GAP and event["date"] == last["date"]:
+        if (
+            last
+            and event["occurred_at"] - last["occurred_at"] <= GAP
+            and event["date"] == last["date"]
+        ):
             runs[-1].append(event)
         else:
             runs.append([event])
@@ -137,6 +141,37 @@ def test_copies_and_parts_of_sessions_are_those_of_a_plain_reading(project, log)
         " n_anonymous",
     )
     assert found == parts(kept(log), "UTC")
+
+
+ZONES = ("Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Havana", "America/Santiago",
+         "Atlantic/Azores", "Pacific/Chatham")  # fmt: skip
+"""Among them: clocks put back over midnight and onto it, half and quarter hours."""
+
+
+@law
+@given(
+    zone=st.sampled_from(ZONES),
+    moments=st.lists(st.datetimes(datetime(2013, 1, 1), datetime(2030, 1, 1)), min_size=1),
+    changes=st.lists(st.integers(0, 400 * 24 * 12), max_size=20),
+)
+def test_a_date_is_the_calendar_s_whatever_the_zone(project, zone, moments, changes):
+    log = [{"event_id": str(n), "occurred_at": at} for n, at in enumerate(moments)]
+    log += [
+        {"event_id": f"c{n}", "occurred_at": datetime(2024, 1, 1) + timedelta(minutes=5 * n)}
+        for n in changes
+    ]
+    bench = Bench(project)
+    bench.land({"f": log})
+    in_utc = "at time zone 'UTC')::date"
+    sql = project.compiled["stg_events"]
+    assert in_utc in sql
+    here = sql.replace(in_utc, f"at time zone '{zone}')::date")
+    wrong = bench.db.execute(
+        f"select occurred_at, event_date from ({here})"
+        " where event_date is distinct from ((occurred_at at time zone 'UTC') at time zone ?)::date",
+        [zone],
+    ).fetchall()
+    assert wrong == []
 
 
 def seen(bench: Bench, as_of: date) -> list[tuple]:

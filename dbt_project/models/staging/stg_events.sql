@@ -1,11 +1,15 @@
--- The shop's midnight comes once in a UTC day at most, so that a day's two dates and the instant between
--- them are found once a day: to ask the calendar of each event takes as long as to read all its columns.
+-- A UTC day has two dates of the shop's at most, so that the dates and the instant between them are found
+-- once a day: to ask the calendar of each event takes as long as to read all its columns.
 with days as (
     select
         occurred_on,
         {{ local_date('occurred_on::timestamp') }} as first_date,
         {{ local_date("(occurred_on + interval 1 day - interval 1 microsecond)") }} as last_date,
-        {{ utc_midnight('last_date') }} as last_date_begins_at
+        -- No shop's midnight lies between two quarters of an hour.
+        list_min(list_filter(
+            range(occurred_on::timestamp, occurred_on + interval 1 day, interval 15 minute),
+            lambda quarter: {{ local_date('quarter') }} = last_date
+        )) as last_date_begins_at
     from {{ source('raw', 'days') }}
 )
 
