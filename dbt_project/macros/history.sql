@@ -22,3 +22,9 @@
         (select occurred_on, {{ day_fingerprint(made_of) }} from {{ source('raw', 'days') }})
     {% endif %}
 {%- endmacro %}
+
+{# Of `events`, those that the days to build can hold at all. The join with the days decides; this lets
+   the reader leave files aside by their smallest and largest instant. #}
+{% macro on_days_to_build(events) -%}
+    {{ events }}.occurred_at >= (select min(occurred_on) from days_to_build)
+{%- endmacro %}

@@ -7,10 +7,24 @@ where false
     {% if high is not none %} or {{ column_name }} > {{ high }} {% endif %}
 {% endtest %}
 
-{# The columns together are a key; a returned row is a key that stands more than once. #}
+{# The columns together are a key; a returned row is a key that stands more than once. Equal keys have
+   equal hashes, and numbers are sorted in half the time and memory that it takes to group texts: only
+   keys whose hash repeats are counted. The parts by the hash's first byte let a large table spill. #}
 {% test unique_together(model, columns) %}
+with keys as not materialized (
+    select {{ columns | join(', ') }}, hash({{ columns | join(', ') }}) as key_hash
+    from {{ model }}
+),
+
+repeated as (
+    select key_hash
+    from keys
+    qualify key_hash = lag(key_hash) over (partition by key_hash >> 56 order by key_hash)
+)
+
 select {{ columns | join(', ') }}, count(*) as n_rows
-from {{ model }}
+from keys
+where key_hash in (select key_hash from repeated)
 group by {{ columns | join(', ') }}
 having count(*) > 1
 {% endtest %}

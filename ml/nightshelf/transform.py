@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +28,16 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 
-def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:
+def build(
+    visit: str,
+    shop: Shop,
+    night: Night,
+    attempt: Attempt,
+    progress: Progress,
+    only: Sequence[str] = (),
+) -> int:
     """Runs `dbt build --select tag:<visit>` on the attempt's file. Returns the number of nodes built.
+    `only` names models: what is not needed for them is left out.
 
     Raises TransformError naming the models and tests that failed.
     """
@@ -41,7 +49,7 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
         "--log-level-file", "info",
     ]  # fmt: skip
     arguments = [
-        "build", "--select", f"tag:{visit}", "--exclude", "test_type:unit", *_left_out(shop), "--fail-fast",
+        "build", "--select", *_selected(visit, only), "--exclude", "test_type:unit", *_left_out(shop), "--fail-fast",
         # A test runs in the visit that has all it compares: at prepare there are no shelves yet.
         "--indirect-selection", "cautious" if visit == "prepare" else "eager", *where,
         # Three megabytes of manifest; both visits are of one project, and have the same.
@@ -63,6 +71,10 @@ def build(visit: str, shop: Shop, night: Night, attempt: Attempt, progress: Prog
     if not result.result.results:
         raise _unreadable(visit, RuntimeError("no model was built"), attempt)
     return len(result.result.results)
+
+
+def _selected(visit: str, only: Sequence[str]) -> list[str]:
+    return [f"tag:{visit},+{model}" for model in only] or [f"tag:{visit}"]
 
 
 def _variables(shop: Shop, night: Night, settings: ModelSettings) -> dict:

@@ -14,7 +14,7 @@ from nightshelf.columns import CONTRACTS, PROVENANCE
 from nightshelf.inputs import FILES
 from nightshelf.transform import DBT_PROJECT
 
-HISTORY = ("int_events_deduplicated", "int_session_parts")
+HISTORY = ("int_copies_found", "int_session_parts")
 NIGHTLY = (
     "int_robots_found", "int_events_cleaned", "int_purchases_cancelled", "int_sessions_over_midnight",
     "int_session_parts_stitched", "fct_sessions", "int_visitors_joined", "int_sessions_joined",
@@ -38,12 +38,15 @@ class Bench:
         for schema in ("raw", "staging", "intermediate", "marts"):
             self.db.execute(f"create schema night.{schema}; create schema history.{schema}")
         self._tables()
-        self.db.execute(
-            f"create view {self.name('stg_events')} as {project.compiled['stg_events']}"
-        )
-        for model in HISTORY:
-            # What dbt does on the first night: nothing is there, so every day is new.
-            self.db.execute(f"create table {self.name(model)} as {self._first(model)}")
+        self._build("stg_events")
+        copies, parts = HISTORY
+        self._begin(copies)
+        self._build("int_events_deduplicated")
+        self._begin(parts)
+
+    def _begin(self, model: str) -> None:
+        """What dbt does on the first night: nothing is there, so every day is new."""
+        self.db.execute(f"create table {self.name(model)} as {self._first(model)}")
 
     def _tables(self) -> None:
         for kind, contract in CONTRACTS.items():
@@ -110,9 +113,12 @@ class Bench:
 
     def build_night(self) -> None:
         for model in NIGHTLY:
-            kind = "view" if self.nodes[model]["config"]["materialized"] == "view" else "table"
-            sql = self.project.compiled[model]
-            self.db.execute(f"create or replace {kind} {self.name(model)} as {sql}")
+            self._build(model)
+
+    def _build(self, model: str) -> None:
+        kind = "view" if self.nodes[model]["config"]["materialized"] == "view" else "table"
+        sql = self.project.compiled[model]
+        self.db.execute(f"create or replace {kind} {self.name(model)} as {sql}")
 
     def rows(self, model: str, what: str = "*", where: str = "true") -> list[tuple]:
         sql = f"select {what} from {self.name(model)} as i where {where} order by all"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from tests.dbt.bench import HISTORY, Bench, built
 
 EXAMPLES = int(os.environ.get("NIGHTSHELF_EXAMPLES", "15"))
 FIRST = datetime(2017, 11, 1)
+KEPT = (*HISTORY, "int_events_deduplicated")
 PROVENANCE = ("file_id", "source_row", "element", "day_fingerprint")
 law = settings(
     max_examples=EXAMPLES,
@@ -56,13 +58,13 @@ def test_history_by_nights_is_history_at_once_and_only_touched_days_are_built(
         now = dict(by_nights.db.execute("from night.raw.days").fetchall())
         done = by_nights.build_history()
         changed = {day for day, files in now.items() if before.get(day) != files}
-        assert done["int_events_deduplicated"] == changed
+        assert done["int_copies_found"] == changed
         assert done["int_session_parts"] == changed
         before = now
     at_once = Bench(project)
     at_once.land(dict(sorted(log.items(), reverse=True)))
     at_once.build_history()
-    for model in HISTORY:
+    for model in KEPT:
         found = by_nights.parquet(model, tmp_path / "found")
         assert found == at_once.parquet(model, tmp_path / "at_once"), model
 
@@ -82,10 +84,94 @@ def test_how_the_log_is_cut_into_files_and_what_is_repeated_change_no_event(
     whole.land({"all": list(reversed(log))})
     for bench in (of_files, whole):
         bench.build_history()
-    for model in HISTORY:
+    for model in ("int_events_deduplicated", "int_session_parts"):
         without = [c for c in PROVENANCE if c in of_files.nodes[model]["columns"]]
         found = of_files.parquet(model, tmp_path / "found", without)
         assert found == whole.parquet(model, tmp_path / "whole", without), model
+
+
+def kept(log: list[dict]) -> list[dict]:
+    """Of each day's copies, the one whose content comes first."""
+    content = ("occurred_at", "event_type", "user_id", "anonymous_id", "item_id", "quantity")
+    found: dict[tuple, dict] = {}
+    for event in sorted(log, key=lambda e: [(e.get(c) is None, e.get(c)) for c in content]):
+        found.setdefault((event["occurred_at"].date(), event["event_id"]), event)
+    return list(found.values())
+
+
+def parts(log: list[dict], zone: str) -> list[tuple]:
+    """What each UTC day and date of the shop holds of each visitor's sessions, event by event."""
+    named = [
+        (e["occurred_at"].date(), e["anonymous_id"] or e["user_id"] or e["session_id"], e["session_id"] or "", e)
+        for e in log
+    ]  # fmt: skip
+    found: dict[tuple, list[list[dict]]] = {}
+    for day, visitor, session, event in sorted(named, key=lambda n: n[3]["occurred_at"]):
+        at = event["occurred_at"].replace(tzinfo=UTC)
+        event = event | {"date": at.astimezone(ZoneInfo(zone)).date()}
+        runs = found.setdefault((day, visitor, session), [])
+        last = runs[-1][-1] if runs else None
+        if (
+            last
+            and event["occurred_at"] - last["occurred_at"] <= GAP
+            and event["date"] == last["date"]
+        ):
+            runs[-1].append(event)
+        else:
+            runs.append([event])
+    return sorted(
+        (day, visitor, session, run[0]["occurred_at"], run[-1]["occurred_at"], run[0]["date"], len(run),
+         len({e["item_id"] for e in run if e["item_id"]}), sum(e["event_type"] == "purchase" for e in run),
+         sum(not e["user_id"] and e["anonymous_id"] is not None for e in run))
+        for (day, visitor, session), runs in found.items() for run in runs
+    )  # fmt: skip
+
+
+@law
+@given(log=events)
+def test_copies_and_parts_of_sessions_are_those_of_a_plain_reading(project, log):
+    bench = built(project, {"f": log})
+    once = bench.rows("int_events_deduplicated", "occurred_on, event_id, item_id, quantity")
+    assert once == sorted(
+        (e["occurred_at"].date(), e["event_id"], e["item_id"], e["quantity"]) for e in kept(log)
+    )
+    found = bench.rows(
+        "int_session_parts",
+        "occurred_on, visitor_id, session_id, started_at, ended_at, event_date, n_events, n_items, n_purchases,"
+        " n_anonymous",
+    )
+    assert found == parts(kept(log), "UTC")
+
+
+ZONES = ("Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Havana", "America/Santiago",
+         "Atlantic/Azores", "Pacific/Chatham")  # fmt: skip
+"""Among them: clocks put back over midnight and onto it, half and quarter hours."""
+
+
+@law
+@given(
+    zone=st.sampled_from(ZONES),
+    moments=st.lists(st.datetimes(datetime(2013, 1, 1), datetime(2030, 1, 1)), min_size=1),
+    changes=st.lists(st.integers(0, 400 * 24 * 12), max_size=20),
+)
+def test_a_date_is_the_calendar_s_whatever_the_zone(project, zone, moments, changes):
+    log = [{"event_id": str(n), "occurred_at": at} for n, at in enumerate(moments)]
+    log += [
+        {"event_id": f"c{n}", "occurred_at": datetime(2024, 1, 1) + timedelta(minutes=5 * n)}
+        for n in changes
+    ]
+    bench = Bench(project)
+    bench.land({"f": log})
+    in_utc = "at time zone 'UTC')::date"
+    sql = project.compiled["stg_events"]
+    assert in_utc in sql
+    here = sql.replace(in_utc, f"at time zone '{zone}')::date")
+    wrong = bench.db.execute(
+        f"select occurred_at, event_date from ({here})"
+        " where event_date is distinct from ((occurred_at at time zone 'UTC') at time zone ?)::date",
+        [zone],
+    ).fetchall()
+    assert wrong == []
 
 
 def seen(bench: Bench, as_of: date) -> list[tuple]:

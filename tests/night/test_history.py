@@ -10,8 +10,9 @@ from nightshelf.steps import STEPS, open_night
 from tests.support import trap_shop
 
 TABLES = {
-    "history.main_intermediate.int_events_deduplicated": "* exclude (day_fingerprint)",
+    "history.main_intermediate.int_copies_found": "* exclude (day_fingerprint)",
     "history.main_intermediate.int_session_parts": "* exclude (day_fingerprint)",
+    "intermediate.int_events_deduplicated": "*",
     "marts.fct_sessions": "*",
     "marts.fct_interactions": "*",
     "marts.fct_basket_items": "*",
@@ -30,7 +31,7 @@ def features(home, shop_file):
         db.execute(f"attach '{path}' as history (read_only)")
         ((schema,),) = db.execute(
             "select schema_name from duckdb_tables() where database_name = 'history'"
-            " and table_name = 'int_events_deduplicated'"
+            " and table_name = 'int_copies_found'"
         ).fetchall()
         return {
             table: db.execute(

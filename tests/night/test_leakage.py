@@ -335,7 +335,7 @@ PLANTED = {
         "features.feat_user_rhythm.days_since_any",
     ),
     "the later of two copies": (
-        "int_events_deduplicated", "events.occurred_at, events.event_type", "events.occurred_at desc, events.event_type",
+        "int_copies_found", "events.occurred_at, events.event_type", "events.occurred_at desc, events.event_type",
         "features.feat_user_item.quantity",
     ),
     "a row of the catalogue from later": (

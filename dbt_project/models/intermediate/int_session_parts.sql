@@ -11,7 +11,7 @@
     )
 }}
 
--- History, a day at a time like int_events_deduplicated: what a day holds of each session. A part
+-- History, a day at a time like int_copies_found: what a day holds of each session. A part
 -- ends with its UTC day, by which history is kept, and with the shop's date, so that a night sees
 -- whole parts only. int_session_parts_stitched puts sessions together again.
 with days_to_build as (
@@ -20,8 +20,7 @@ with days_to_build as (
 
 events as (
     select
-        days_to_build.occurred_on,
-        days_to_build.day_fingerprint,
+        events.occurred_on,
         {{ visitor_id() }} as visitor_id,
         coalesce(events.session_id, '') as session_id,
         events.event_date,
@@ -34,47 +33,89 @@ events as (
     join days_to_build using (occurred_on)
     -- Events that the source itself says no shopper made are no part of a visit.
     where events.traffic is null
+        and {{ on_days_to_build('events') }}
+),
+
+-- Events of one visitor, session and date within one slot of the clock, as long as the gap, are never
+-- a gap apart: they are counted first, and only the slots are laid in a row.
+slots as (
+    select
+        occurred_on,
+        visitor_id,
+        session_id,
+        event_date,
+        min(login_id) as first_login_id,
+        max(login_id) as last_login_id,
+        count(*) as n_events,
+        count(*) filter ({{ is_look() }}) as n_looks,
+        count(*) filter (event_type = 'purchase') as n_purchases,
+        count(*) filter (is_anonymous) as n_anonymous,
+        -- Of a million items two have one hash in one shop of forty million.
+        list(hash(item_id)) filter (item_id is not null) as items,
+        min(occurred_at) as started_at,
+        max(occurred_at) as ended_at
+    from events
+    group by occurred_on, visitor_id, session_id, event_date, time_bucket(interval {{ gap }} minute, occurred_at)
 ),
 
 marked as (
     select
         *,
-        lag(occurred_at) over visit as previous_at,
+        lag(ended_at) over visit as previous_at,
         lag(event_date) over visit as previous_date
-    from events
-    window visit as (partition by occurred_on, visitor_id, session_id order by occurred_at)
+    from slots
+    window visit as (partition by occurred_on, visitor_id, session_id order by started_at)
 ),
 
 numbered as (
     select
         *,
-        -- Without a frame of rows, events of one instant count as one: all are of the same part.
-        sum(case when {{ within_gap('previous_at', 'occurred_at') }} and event_date = previous_date then 0 else 1 end)
-            over (partition by occurred_on, visitor_id, session_id order by occurred_at) as part_number
+        sum(case when {{ within_gap('previous_at', 'started_at') }} and event_date = previous_date then 0 else 1 end)
+            over (partition by occurred_on, visitor_id, session_id order by started_at) as part_number
     from marked
+),
+
+parts as (
+    select
+        occurred_on,
+        visitor_id,
+        session_id,
+        event_date,
+        min(first_login_id) as first_login_id,
+        max(last_login_id) as last_login_id,
+        sum(n_events)::integer as n_events,
+        sum(n_looks)::integer as n_looks,
+        sum(n_purchases)::integer as n_purchases,
+        sum(n_anonymous)::integer as n_anonymous,
+        coalesce(list_unique(flatten(list(items))), 0)::integer as n_items,
+        bool_or({{ within_gap('coalesce(previous_at, occurred_on::timestamp)', 'started_at') }}
+            and previous_date is distinct from event_date) as may_continue,
+        min(started_at) as started_at,
+        max(ended_at) as ended_at
+    from numbered
+    group by occurred_on, visitor_id, session_id, event_date, part_number
 )
 
 select
     -- ids
-    visitor_id,
-    session_id,
-    min(login_id) as first_login_id,
-    max(login_id) as last_login_id,
+    parts.visitor_id,
+    parts.session_id,
+    parts.first_login_id,
+    parts.last_login_id,
     -- numerics
-    count(*)::integer as n_events,
-    count(*) filter ({{ is_look() }})::integer as n_looks,
-    count(*) filter (event_type = 'purchase')::integer as n_purchases,
-    count(*) filter (is_anonymous)::integer as n_anonymous,
-    count(distinct item_id)::integer as n_items,
+    parts.n_events,
+    parts.n_looks,
+    parts.n_purchases,
+    parts.n_anonymous,
+    parts.n_items,
     -- Whether it may go on from the day or the date before.
-    bool_or({{ within_gap('coalesce(previous_at, occurred_on::timestamp)', 'occurred_at') }}
-        and previous_date is distinct from event_date) as may_continue,
+    parts.may_continue,
     -- when
-    min(occurred_at) as started_at,
-    max(occurred_at) as ended_at,
-    event_date,
-    occurred_on,
-    day_fingerprint
-from numbered
-group by occurred_on, day_fingerprint, visitor_id, session_id, event_date, part_number
-order by occurred_on, visitor_id, session_id, started_at
+    parts.started_at,
+    parts.ended_at,
+    parts.event_date,
+    parts.occurred_on,
+    days_to_build.day_fingerprint
+from parts
+join days_to_build using (occurred_on)
+order by parts.occurred_on, parts.visitor_id, parts.session_id, parts.started_at

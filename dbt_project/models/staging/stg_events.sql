@@ -1,28 +1,44 @@
+-- A UTC day has two dates of the shop's at most, so that the dates and the instant between them are found
+-- once a day: to ask the calendar of each event takes as long as to read all its columns.
+with days as (
+    select
+        occurred_on,
+        {{ local_date('occurred_on::timestamp') }} as first_date,
+        {{ local_date("(occurred_on + interval 1 day - interval 1 microsecond)") }} as last_date,
+        -- No shop's midnight lies between two quarters of an hour.
+        list_min(list_filter(
+            range(occurred_on::timestamp, occurred_on + interval 1 day, interval 15 minute),
+            lambda quarter: {{ local_date('quarter') }} = last_date
+        )) as last_date_begins_at
+    from {{ source('raw', 'days') }}
+)
+
 select
     -- ids
-    event_id,
+    events.event_id,
     -- Where the whole log names nobody, a session is all that is known of a shopper.
     coalesce(
-        user_id, anonymous_id,
-        case when (select bool_or(sessions_are_visitors) from {{ source('raw', 'facts') }}) then session_id end
+        events.user_id, events.anonymous_id,
+        case when (select bool_or(sessions_are_visitors) from {{ source('raw', 'facts') }}) then events.session_id end
     ) as user_id,
-    anonymous_id,
-    user_id is not null as is_known,
-    session_id,
-    item_id,
-    order_id,
+    events.anonymous_id,
+    events.user_id is not null as is_known,
+    events.session_id,
+    events.item_id,
+    events.order_id,
     -- what happened
-    event_type,
-    coalesce(quantity, 1) as quantity,
-    price as unit_price,
-    traffic,
+    events.event_type,
+    coalesce(events.quantity, 1) as quantity,
+    events.price as unit_price,
+    events.traffic,
     -- when
-    occurred_at,
-    occurred_at::date as occurred_on,
-    {{ local_date('occurred_at') }} as event_date,
+    events.occurred_at,
+    events.occurred_at::date as occurred_on,
+    case when events.occurred_at >= days.last_date_begins_at then days.last_date else days.first_date end as event_date,
     -- where it came from
-    source,
-    file_id,
-    row_number as source_row,
-    element
-from {{ source('raw', 'events') }}
+    events.source,
+    events.file_id,
+    events.row_number as source_row,
+    events.element
+from {{ source('raw', 'events') }} as events
+left join days on days.occurred_on = events.occurred_at::date
