@@ -2,7 +2,7 @@
 a bare scan of all columns, and beside polars and pandas.
 
     python benchmarks/transform.py                                        # a million events
-    python benchmarks/transform.py --events 10000000 --folder /var/tmp   # works there
+    python benchmarks/transform.py --events 10000000 --folder FOLDER      # works there
     python benchmarks/transform.py --events 100000000 --no-peers          # minutes, 10 GB of disk
     NIGHTSHELF_MEMORY=1GB python benchmarks/transform.py --events 10000000 --no-peers
 
