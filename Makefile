@@ -14,7 +14,7 @@ READY := .venv/ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup night test fuzz bench soak lint up down status logs env backup restore clean
+.PHONY: help setup night test fuzz bench bench-big soak lint up down status logs env backup restore clean
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -30,8 +30,15 @@ test: $(READY) ## Run the tests
 fuzz: $(READY) ## Read a million fuzzed lines of each kind: none may be lost (minutes)
 	@NIGHTSHELF_FUZZ_LINES=1000000 $(PY) -m pytest tests/ingest/test_fuzz.py -q
 
-bench: $(READY) ## Measure ingest of 10 million lines of each kind beside a bare scan (minutes, 6 GB of disk)
-	@$(PY) benchmarks/ingest.py
+bench: $(READY) ## Measure beside peers and limits: ingest, SQL, models, doors, publishing (half an hour, 6 GB of disk)
+	@for of in ingest transform covisitation top_k ials ranking doors publish; do \
+	  $(PY) benchmarks/$$of.py || exit; done
+
+bench-big: $(READY) ## The same at the sizes of a shop with a million users (hours, 60 GB of disk)
+	@$(PY) benchmarks/transform.py --events 100000000 --no-peers
+	@for of in covisitation top_k ials ranking; do $(PY) benchmarks/$$of.py --big || exit; done
+	@$(PY) benchmarks/doors.py --events 100000000
+	@$(PY) benchmarks/publish.py --rows 50000000
 
 soak: $(READY) ## Try every fault at every point: deaths, failing calls, full disks, thousands of readers, the stack on an engine (hours)
 	@NIGHTSHELF_SOAK=1 $(PY) -m pytest tests/faults tests/dags/test_by_airflow.py tests/publishing/test_sink_postgres.py tests/stack -s
