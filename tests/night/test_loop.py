@@ -8,6 +8,8 @@ import pytest
 
 from nightshelf.following import pin_published
 from nightshelf.paths import Home
+from nightshelf.publishing.nights import PublishedNight
+from nightshelf.publishing.publish import point_at
 from nightshelf.steps import features, gate, ingest, open_night
 from nightshelf.tracing.published import of_user
 from tests.support.trap_shop import NIGHT
@@ -36,9 +38,7 @@ def shelf(night, user, placement="for_you"):
 
 
 def _published(night):
-    from nightshelf.publishing.nights import current
-
-    return current(night.run.attempt.shop)
+    return PublishedNight(NIGHT, night.run.attempt.number, night.run.attempt.published)
 
 
 def lines(night):
@@ -70,6 +70,7 @@ def later(night, tmp_path_factory):
     shutil.copytree(night.shop_file.parent / "landing", folder / "landing")
     home = Home(folder / "home")
     shutil.copytree(night.home.root / "shops", home.root / "shops", symlinks=True)
+    _only_the_first(home.shop(night.run.shop.name))
     (folder / "landing" / "web").mkdir()
     rows = [("what", "at", "who", "sku", "list", "place"), *lines(night)]
     text = "".join(",".join(f'"{v}"' for v in row) + "\n" for row in rows)
@@ -81,6 +82,15 @@ def later(night, tmp_path_factory):
     gate(run, "raw")
     features(run)
     return run
+
+
+def _only_the_first(shop):
+    """Other tests may have published further attempts at the night; readers are followed on the first."""
+    first = PublishedNight(NIGHT, 1, shop.attempt(NIGHT, 1).published)
+    point_at(shop, first)
+    for other in (shop.nights / str(NIGHT)).iterdir():
+        if other != first.path:
+            shutil.rmtree(other)
 
 
 def asked(run, sql):
