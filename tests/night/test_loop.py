@@ -151,7 +151,8 @@ def test_a_replayed_shelf_counts_what_its_user_took_among_the_first_ten(later, n
     assert found == [(1,), (10,)]
     takers = {u for (u,) in asked(
         later,
-        f"select distinct user_id from marts.fct_interactions where interaction_date >= '{NIGHT}'",
+        "select distinct user_id from marts.fct_interactions"
+        f" where interaction_date >= '{NIGHT}' and cancelled_on is null and left_on is null",
     )}  # fmt: skip
     ((lists, slots),) = asked(
         later,
