@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.request import ProxyHandler, Request, build_opener
@@ -45,7 +44,7 @@ class Memory:
 
     servers: float = 0
     steps: float = 0
-    together: float = field(default=0)
+    together: float = 0
 
     def look(self, up: psutil.Process) -> None:
         servers = steps = 0.0
@@ -125,7 +124,7 @@ def _up(folder: Path, port: int) -> Iterator[psutil.Process]:
             raise SystemExit("".join(said))
         yield psutil.Process(process.pid)
     finally:
-        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+        subprocess.run(["make", "down"], cwd=folder, check=False)  # works where Ctrl-C is not heard
         process.communicate(timeout=120)
 
 
