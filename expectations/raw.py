@@ -234,7 +234,7 @@ def _time(context: DoorContext) -> list[Rule]:
             "raw.events",
             f"""
             SELECT newest_before AS newest_event, {as_of} AS as_of,
-                date_diff('hour', newest_event, as_of) AS hours_between,
+                date_diff('hour', newest_before, {as_of}) AS hours_between,
                 {context.max_lag_days} AS days_allowed
             FROM {{batch}}
             """,

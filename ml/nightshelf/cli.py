@@ -6,6 +6,7 @@ Everything heavy is imported inside the command that needs it, so that `--help` 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from datetime import date, datetime
 from functools import partial
@@ -58,6 +59,11 @@ def _home(path: Path | None):
     if set("?#") & set(str(root)):
         raise SettingsError(
             f"The home {root} has a '?' or '#' in its path, which dbt and DuckDB read as a URL's.",
+            "Choose another --home or NIGHTSHELF_HOME.",
+        )
+    if re.search(r"%[0-9A-Fa-f]{2}", str(root)):
+        raise SettingsError(
+            f"The home {root} has a '%' and two digits in its path, which MLflow reads as a URL's.",
             "Choose another --home or NIGHTSHELF_HOME.",
         )
     return Home(root)

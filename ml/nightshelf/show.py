@@ -16,6 +16,7 @@ from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import console, progress
 from nightshelf.publishing.nights import (
     PublishedNight,
+    astray,
     current,
     damage,
     published,
@@ -387,11 +388,12 @@ def show_verified(home: Home, shop_file: Path) -> None:
                 str(night.night), str(night.attempt), _clean("; ".join(wrong) or "whole", 80)
             )
     console.print(table)
+    damaged += astray(where)
     if damaged:
         raise StorageError(
             "Published files are damaged:\n  " + "\n  ".join(damaged),
             "Run those nights again, each gets a new attempt; if readers see one of them,"
-            " `nightshelf roll-back` shows the one before meanwhile.",
+            " `nightshelf roll-back --to NIGHT` shows another meanwhile, and mends the pointer.",
         )
 
 

@@ -146,6 +146,11 @@ def test_a_pin_on_a_shelf_that_explores_is_refused_before_anything_is_begun(
     assert not list(home.glob("shops/*/attempts/*/*"))
 
 
+def test_a_home_that_mlflow_would_read_otherwise_ends_with_2(shop, tmp_path):
+    ends(run("nights", "--shop", shop, "--home", tmp_path / "a%41b"), 2, "'%' and two digits")
+    assert run("nights", "--shop", shop, "--home", tmp_path / "50% {off}").returncode == 0
+
+
 @pytest.mark.parametrize("sign", ["?", "#"])
 def test_a_home_that_dbt_cannot_write_to_ends_with_2(shop, tmp_path, sign):
     done = run("nights", "--shop", shop, "--home", tmp_path / f"home{sign}")

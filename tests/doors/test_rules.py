@@ -566,3 +566,15 @@ def _named(message: str) -> list[str]:
     """The rules of a message: its lines indented by two."""
     lines = [line for line in message.splitlines() if line.startswith("  ")]
     return [line.split()[0] for line in lines if line[2] != " " and "Next:" not in line]
+
+
+def test_how_long_before_the_night_the_log_ends_is_told_of_what_the_night_may_see(
+    attempt, context, spoil
+):
+    """The log goes on after the night begins, at 22:00 UTC; what is before it ended three hours earlier."""
+    spoil(
+        "DELETE FROM landed.events"
+        " WHERE occurred_at BETWEEN TIMESTAMP '2026-05-30 19:10:00' AND TIMESTAMP '2026-05-30 21:59:00'"
+    )
+    told = {rule.name: rule.observed for rule in check("raw", attempt, context).rules}
+    assert told["events_reach_the_night"]["hours_between"] == 3

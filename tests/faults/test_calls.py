@@ -10,6 +10,12 @@ from tests.faults.conftest import SOAK, needs_strace
 from tests.support import faults
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """The n-th call is counted by thread: with several it is another one each time."""
+    monkeypatch.setenv("NIGHTSHELF_THREADS", "1")
+
+
 def sampled(points, n):
     """In the short form `n` of them, spread evenly, the first and the last among them."""
     if SOAK or len(points) <= n:

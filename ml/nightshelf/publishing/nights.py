@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -54,6 +55,27 @@ def published(shop: ShopHome) -> list[PublishedNight]:
         if night is not None:
             found.append(night)
     return sorted(found)
+
+
+def astray(shop: ShopHome) -> list[str]:
+    """What lies among the published nights and is none: folders without a manifest, and a pointer that
+    readers cannot follow to a published night. Empty where all is well."""
+    wrong = [
+        f"{folder}: has no manifest"
+        for folder in sorted(shop.nights.glob("????-??-??/*"))
+        if folder.is_dir() and _night_at(folder) and not (folder / "manifest.json").exists()
+    ]
+    try:
+        seen = current(shop)
+    except StorageError as error:
+        return [*wrong, error.what]
+    nights = published(shop)
+    if nights and seen is None:
+        what = "is no link" if os.path.lexists(shop.current) else "is not there"
+        return [*wrong, f"{shop.current}: {what}, so readers are not led to a night"]
+    if seen is not None and seen.path.resolve() not in {n.path.resolve() for n in nights}:
+        return [*wrong, f"{shop.current}: leads to {seen.path}, which is no published night"]
+    return wrong
 
 
 def _night_at(folder: Path) -> PublishedNight | None:
@@ -110,18 +132,19 @@ def damage(night: PublishedNight) -> list[str]:
     """What differs from the manifest: missing, changed and surplus files, and a manifest that is not the
     one written. Empty for a whole night."""
     try:
-        promised = night.manifest["tables"]
+        told = night.manifest
+        promised = {name: entry["sha256"] for name, entry in told["tables"].items()}
         if not _is_sealed(night):
             return ["manifest.json: not as it was written"]
     except StorageError as error:
         return [error.what]
     except (KeyError, TypeError, AttributeError):
         return ["manifest.json: not as it was written"]
-    wrong = [
-        f"{name}: {_state(night.path / name, entry['sha256'])}"
-        for name, entry in promised.items()
-        if _state(night.path / name, entry["sha256"])
-    ]
+    of = f"{told.get('night', night.night)}/{told.get('attempt', night.attempt)}"
+    if of != night.name:
+        return [f"manifest.json: of night {of}, in the folder of another"]
+    states = {name: _state(night.path / name, sha256) for name, sha256 in promised.items()}
+    wrong = [f"{name}: {state}" for name, state in states.items() if state]
     surplus = {p.name for p in night.path.iterdir()} - set(promised) - {"manifest.json", PAGE}
     return wrong + [f"{name}: not in the manifest" for name in sorted(surplus)]
 

@@ -82,6 +82,7 @@ def alone(shop: ShopHome) -> Iterator[None]:
 
 
 def _publish_locked(attempt: Attempt, more: dict) -> Publication:
+    refuse_no_link(attempt.shop)
     _sweep(attempt.shop)
     before = [p for p in published(attempt.shop) if p.night == attempt.night]
     _fence(attempt, before)
@@ -211,6 +212,15 @@ def _point(shop: ShopHome, night: PublishedNight) -> bool:
         return False
     point_at(shop, night)
     return True
+
+
+def refuse_no_link(shop: ShopHome) -> None:
+    """Raises StorageError where something lies in the pointer's place that no rename replaces."""
+    if shop.current.is_dir() and not shop.current.is_symlink():
+        raise StorageError(
+            f"{shop.current} is a folder, where the link that leads readers to their night belongs.",
+            "Move that folder away, then run this again.",
+        )
 
 
 def point_at(shop: ShopHome, night: PublishedNight) -> None:

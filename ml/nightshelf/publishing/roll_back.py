@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from nightshelf.errors import SettingsError, StorageError
 from nightshelf.paths import Home, ShopHome
 from nightshelf.publishing.nights import PublishedNight, current, published, require_whole
-from nightshelf.publishing.publish import alone, point_at
+from nightshelf.publishing.publish import alone, point_at, refuse_no_link
 from nightshelf.publishing.retention import before as previous
 from nightshelf.publishing.withdrawn import is_withdrawn, withdraw
 
@@ -59,7 +59,10 @@ def roll_back(
     """
     # Once before the lock: what cannot be gone back to is refused before the registry is opened, and
     # opening it takes longer than a publication should wait.
-    prepared(_target(shop, to, _seen(shop)))
+    refuse_no_link(shop)
+    first = _target(shop, to, _seen(shop))
+    require_whole(first)
+    prepared(first)
     done = _moved(shop, to, prepared)
     # Not under the lock: loading a sink takes longer than a publication would wait.
     return replace(

@@ -5,6 +5,7 @@ Who has the old file open goes on reading the old night, whole.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -32,7 +33,7 @@ def deliver(shop: ShopHome, sink: DuckDBFile, path: Path, night: PublishedNight)
     wanted = shown_as(night)
     parquet = files(night, sink.tables)
     with _alone(path):
-        for left in path.parent.glob(f"{_beside(path).name}*"):
+        for left in path.parent.glob(f"{glob.escape(_beside(path).name)}*"):
             left.unlink()
         now, there = _shown(shop, path)
         if now == wanted and there == {*parquet, POINTER}:
