@@ -2,7 +2,7 @@
 
 Everything is checked before anything moves. Then the nights after the target are withdrawn, the
 pointer is moved by one rename, the aliases follow, and then the sinks. Each step can be done twice: a
-roll-back that was killed is run again.
+roll-back that was killed is run again with `--to` and its night; without, it goes back from where it came to.
 """
 
 from __future__ import annotations
