@@ -132,6 +132,16 @@ def test_a_delivery_killed_before_its_rename_leaves_the_old_night_and_is_swept(
     assert sorted(p.name for p in file.parent.iterdir()) == [".shop's.duckdb.lock", "shop's.duckdb"]
 
 
+def test_what_a_killed_delivery_left_is_swept_whatever_the_file_is_called(shop, tmp_path):
+    furnish(shop, "2017-12-01/1")
+    left, others = tmp_path / ".a[1].duckdb.incoming", tmp_path / ".a1.duckdb.incoming"
+    for path in (left, others):
+        path.write_text("half of it")
+    bring(shop, tmp_path, path="a[1].duckdb")
+    assert night_of(tmp_path / "a[1].duckdb") == "2017-12-01/1"
+    assert (left.exists(), others.exists()) == (False, True)
+
+
 def test_a_sink_that_fails_stops_no_other_and_names_itself_and_the_way_out(
     shop, file, tmp_path, monkeypatch
 ):
