@@ -21,6 +21,7 @@ from nightshelf.publishing.nights import (
     damage,
     published,
 )
+from nightshelf.publishing.unfinished import unfinished
 from nightshelf.publishing.withdrawn import withdrawn
 from nightshelf.readiness import Placement, Readiness, read_readiness
 from nightshelf.settings import load_shop
@@ -359,6 +360,16 @@ def show_nights(home: Home, shop_file: Path) -> None:
             seen or ("taken back" if night.name in back else ""),
         )
     console.print(table)
+    _tell_unfinished(where, now)
+
+
+def _tell_unfinished(where: ShopHome, now: PublishedNight | None) -> None:
+    if to := unfinished(where, now):
+        console.print(
+            f"Warning: a roll-back to {to} is under way or was cut short: its models or sinks have not all"
+            " followed. `nightshelf roll-back` ends it.",
+            markup=False,
+        )
 
 
 def _served_by(manifest: dict, placement: str) -> str:
@@ -395,10 +406,13 @@ def show_verified(home: Home, shop_file: Path) -> None:
             "Run those nights again, each gets a new attempt; if readers see one of them,"
             " `nightshelf roll-back --to NIGHT` shows another meanwhile, and mends the pointer.",
         )
+    _tell_unfinished(where, current(where))
 
 
 def show_rolled_back(done: RolledBack) -> None:
     before = f"instead of {done.before.name}" if done.before else "where they saw none"
+    if done.before == done.target:
+        before = "as before"
     console.print(
         f"Readers see night {done.target.name} {before}, moved in {done.seconds:.2f} s.",
         markup=False,

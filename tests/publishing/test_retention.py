@@ -63,6 +63,40 @@ def test_attempts_go_by_when_they_were_last_worked_on(shop, put_out):
     assert left(shop) == [1, 2, 3, 4, 5]
 
 
+def at_work(shop, night, number=1):
+    """An attempt that a night is working on: nothing published, no step failed."""
+    attempt = shop.attempt(night, number)
+    attempt.stages.mkdir(parents=True)
+    return attempt
+
+
+def test_an_attempt_that_another_night_works_on_stays_and_goes_once_it_has_failed(shop, put_out):
+    today = nights_put_out(put_out, shop, 3)
+    backfill = at_work(shop, date(2017, 10, 1))
+    os.utime(shop.attempt(today, 1).stages)  # tonight's steps came after the backfill's last
+    prune(shop, Keep(attempts=1), today)
+    assert backfill.root.exists()
+    (backfill.stages / "train.failed.json").write_text("{}")
+    os.utime(backfill.stages, (1_000_000, 1_000_000))
+    prune(shop, Keep(attempts=1), today)
+    assert not backfill.root.exists()
+
+
+def test_an_attempt_that_lay_idle_for_a_day_goes(shop, put_out):
+    today = nights_put_out(put_out, shop, 3)
+    killed = at_work(shop, date(2017, 10, 1))
+    for folder in (killed.stages, killed.root):
+        os.utime(folder, (2_000, 2_000))
+    prune(shop, Keep(attempts=1), today)
+    assert not killed.root.exists()
+
+
+def test_the_attempt_that_publishes_stays_though_readers_do_not_see_it(shop, put_out):
+    today = nights_put_out(put_out, shop, 5)
+    prune(shop, Keep(attempts=1), today, working="2017-12-01/1")
+    assert attempts(shop) == [1, 4, 5]
+
+
 def test_a_stranger_s_folder_is_left_alone(shop, put_out):
     today = nights_put_out(put_out, shop, 3)
     copies = [shop.attempts / "2017-12-01" / "1.bak", shop.nights / "2017-12-01" / "mine"]

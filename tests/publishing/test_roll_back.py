@@ -1,13 +1,29 @@
 """Back to an older night: checked first, moved together, and not undone by a retry."""
 
+import os
+import signal
+
 import pytest
 
 from nightshelf.errors import ModelError, SettingsError, StorageError
+from nightshelf.paths import Home
+from nightshelf.publishing import roll_back as module
 from nightshelf.publishing.nights import current, published
 from nightshelf.publishing.publish import _point
 from nightshelf.publishing.roll_back import roll_back
+from nightshelf.publishing.unfinished import unfinished
 from nightshelf.publishing.withdrawn import withdrawn
+from nightshelf.show import show_nights, show_verified
 
+SHOP = """
+name = "shop"
+time_zone = "UTC"
+currency = "EUR"
+[[sources]]
+name = "lines"
+adapter = "online_retail"
+path = "*.csv"
+"""
 NIGHTS = ("2017-11-30/1", "2017-12-01/1", "2017-12-01/2")
 
 
@@ -95,24 +111,95 @@ def test_a_night_that_was_taken_back_can_be_shown_again(shop, three):
     assert _point(shop, three[2])
 
 
-def test_a_roll_back_killed_before_the_models_moved_is_ended_by_the_next(shop, three):
-    moved = []
+STEPS_OF_A_ROLL_BACK = ("begin", "withdraw", "point_at", "aliases", "sinks", "end")
 
-    def dies(night):
-        def move():
-            raise KeyboardInterrupt
 
-        return move
+def killed_before(shop, step: str, to: str | None) -> None:
+    """A roll-back in a process of its own, ended by SIGKILL as it comes to that step."""
 
-    def lives(night):
-        return lambda: moved.append(night.name) or []
+    def dies(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    with pytest.raises(KeyboardInterrupt):
-        roll_back(shop, "2017-12-01/1", dies)
-    roll_back(shop, "2017-12-01/1", lives)
-    assert moved == ["2017-12-01/1"]
+    child = os.fork()
+    if child == 0:
+        if step in ("begin", "withdraw", "point_at", "end"):
+            setattr(module, step, dies)
+        aliases = (lambda night: dies) if step == "aliases" else models
+        roll_back(shop, to, aliases, dies if step == "sinks" else lambda again: [])
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+
+
+@pytest.mark.parametrize("to", [None, "2017-12-01/1"])
+@pytest.mark.parametrize("step", STEPS_OF_A_ROLL_BACK)
+def test_a_roll_back_killed_at_any_step_is_ended_by_the_next_and_goes_no_night_further(
+    shop, three, step, to
+):
+    killed_before(shop, step, to)
+    delivered = []
+    done = roll_back(shop, None, models, lambda again: delivered.append(again) or [])
     assert current(shop).name == "2017-12-01/1"
+    assert done.told == ["models of 2017-12-01/1"]
+    assert delivered == ["nightshelf roll-back --to 2017-12-01/1"]
+    assert withdrawn(shop) == {"2017-12-01/2"}
+    assert unfinished(shop, current(shop)) is None
     assert [n.name for n in published(shop)] == list(NIGHTS)
+
+
+def test_killed_in_the_middle_of_going_forward_it_is_ended_forward(shop, three):
+    roll_back(shop, "2017-11-30", models)
+    killed_before(shop, "aliases", "2017-12-01/2")
+    roll_back(shop, None, models)
+    assert current(shop).name == "2017-12-01/2"
+
+
+def test_a_night_named_wins_over_a_roll_back_that_was_cut_short(shop, three):
+    killed_before(shop, "aliases", None)
+    roll_back(shop, "2017-11-30", models)
+    assert current(shop).name == "2017-11-30/1"
+    assert unfinished(shop, current(shop)) is None
+
+
+def test_a_night_published_since_ends_what_was_cut_short(shop, put_out, three):
+    killed_before(shop, "aliases", None)
+    assert unfinished(shop, current(shop)) == "2017-12-01/1"
+    put_out("2017-12-02/1")
+    assert unfinished(shop, current(shop)) is None
+    assert roll_back(shop, None, models).target.name == "2017-12-01/1"
+
+
+@pytest.mark.parametrize("show", [show_nights, show_verified])
+def test_a_roll_back_cut_short_is_told_by_nights_and_verify(shop, three, tmp_path, capsys, show):
+    shop_file = tmp_path / "shop.toml"
+    shop_file.write_text(SHOP)
+    killed_before(shop, "aliases", None)
+    show(Home(tmp_path), shop_file)
+    assert "a roll-back to 2017-12-01/1 is under way or was cut short" in told(capsys)
+    roll_back(shop, None, models)
+    show(Home(tmp_path), shop_file)
+    assert "roll-back" not in told(capsys)
+
+
+def told(capsys) -> str:
+    return " ".join("".join(capsys.readouterr()).split())
+
+
+def test_sinks_that_fail_leave_a_roll_back_to_end(shop, three):
+    def fails(again):
+        raise StorageError("The sink is gone.", again)
+
+    with pytest.raises(StorageError, match="sink is gone"):
+        roll_back(shop, None, models, fails)
+    assert unfinished(shop, current(shop)) == "2017-12-01/1"
+    assert roll_back(shop, None, models).target.name == "2017-12-01/1"
+
+
+def test_a_note_that_cannot_be_read_is_told_and_a_named_night_writes_it_anew(shop, three):
+    (shop.nights / "roll_back.json").write_text("[]")
+    with pytest.raises(StorageError, match="roll_back.json cannot be read"):
+        roll_back(shop, None, models)
+    assert roll_back(shop, "2017-11-30", models).target.name == "2017-11-30/1"
 
 
 def test_a_list_that_cannot_be_read_is_told(shop, three):

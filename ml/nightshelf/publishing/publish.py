@@ -59,7 +59,8 @@ def publish(attempt: Attempt, more: dict, keep: Keep | None = None) -> Publicati
     """
     with alone(attempt.shop):
         done = _publish_locked(attempt, more)
-        removed = prune(attempt.shop, keep, _newest(attempt.shop)) if keep else []
+        working = f"{attempt.night}/{attempt.number}"
+        removed = prune(attempt.shop, keep, _newest(attempt.shop), working) if keep else []
         return replace(done, removed=removed)
 
 

@@ -1,13 +1,14 @@
 """What is kept: published nights by number and age, attempts by number. A home does not grow for ever.
 
-Never removed: the night that readers see, the one that a roll-back leads to, and the attempts that made
-them. A folder is renamed before its files go, so that a removal cut short leaves no half night; the next
+Never removed: the night that readers see, the one that a roll-back leads to, the attempts that made them,
+and an attempt that a night may be working on. A folder is renamed before its files go, so that a removal cut short leaves no half night; the next
 publish sweeps the rest.
 """
 
 from __future__ import annotations
 
 import shutil
+import time
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -18,11 +19,14 @@ from nightshelf.settings import Keep
 from nightshelf.storage import sync_directory
 
 LEAVING = ".leaving-"
+AT_WORK_SECONDS = 24 * 3600
+"""An attempt that was touched so lately, and has neither failed nor been published, may be at work."""
 
 
-def prune(shop: ShopHome, keep: Keep, today: date) -> list[str]:
+def prune(shop: ShopHome, keep: Keep, today: date, working: str = "") -> list[str]:
     """Removes what is beyond `keep`; returns its names. Ages are counted in nights before `today`, the
-    newest night published. To be called with the lock of `publish`."""
+    newest night published. To be called with the lock of `publish`, and the name of the attempt that
+    calls: its steps have not all ended."""
     seen = current(shop)
     if seen is None:
         return []
@@ -30,7 +34,7 @@ def prune(shop: ShopHome, keep: Keep, today: date) -> list[str]:
     gone = [n for n in _superfluous(published(shop), keep, today) if n not in dear]
     for night in gone:
         _remove(night.path)
-    attempts = _old_attempts(shop, keep.attempts, {n.name for n in dear})
+    attempts = _old_attempts(shop, keep.attempts, {working, *(n.name for n in dear)})
     for attempt in attempts:
         _remove(attempt.root)
     return [n.name for n in gone] + [f"attempt {a.night}/{a.number}" for a in attempts]
@@ -53,10 +57,17 @@ def _superfluous(nights: list[PublishedNight], keep: Keep, today: date) -> list[
 
 
 def _old_attempts(shop: ShopHome, n: int, dear: set[str]) -> list[Attempt]:
-    """All but the `n` that were written to last: one that a living night works on is among those."""
+    """All but the `n` that were written to last."""
     found = [shop.attempt_in(folder) for folder in shop.attempts.glob("????-??-??/*")]
     newest_first = sorted((a for a in found if a is not None), key=_touched, reverse=True)
-    return [a for a in newest_first[n:] if f"{a.night}/{a.number}" not in dear]
+    old = [a for a in newest_first[n:] if f"{a.night}/{a.number}" not in dear]
+    return [a for a in old if not _may_be_at_work(a)]
+
+
+def _may_be_at_work(attempt: Attempt) -> bool:
+    """A killed one looks the same for a day."""
+    has_ended = attempt.published.exists() or any(attempt.stages.glob("*.failed.json"))
+    return not has_ended and time.time() - _touched(attempt) < AT_WORK_SECONDS
 
 
 def _touched(attempt: Attempt) -> float:

@@ -1,8 +1,8 @@
 """Going back: readers see an older night, and the models that made it reign again.
 
-Everything is checked before anything moves. Then the nights after the target are withdrawn, the
-pointer is moved by one rename, the aliases follow, and then the sinks. Each step can be done twice: a
-roll-back that was killed is run again with `--to` and its night; without, it goes back from where it came to.
+Everything is checked before anything moves. Then the target is noted down, the nights after it are
+withdrawn, the pointer is moved by one rename, the aliases follow, and then the sinks. Each step can be
+done twice, and the note stays until the last has ended: a roll-back that was killed is ended by the next.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from nightshelf.paths import Home, ShopHome
 from nightshelf.publishing.nights import PublishedNight, current, published, require_whole
 from nightshelf.publishing.publish import alone, point_at, refuse_no_link
 from nightshelf.publishing.retention import before as previous
+from nightshelf.publishing.unfinished import begin, end, unfinished
 from nightshelf.publishing.withdrawn import is_withdrawn, withdraw
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def roll_back(
     prepared: Callable[[PublishedNight], Aliases],
     deliver: Sinks = lambda again: [],
 ) -> RolledBack:
-    """`to` is a night or night/attempt; None is the newest published before the current one.
+    """`to` is a night or night/attempt; None ends a roll-back that was cut short, and where there is none
+    leads to the newest published before the current one.
 
     `prepared` checks that the models of the target can reign, and returns what moves their aliases.
     Raises SettingsError where there is no such night, StorageError where its files are not whole, and a
@@ -65,9 +67,10 @@ def roll_back(
     prepared(first)
     done = _moved(shop, to, prepared)
     # Not under the lock: loading a sink takes longer than a publication would wait.
-    return replace(
-        done, told=[*done.told, *deliver(f"nightshelf roll-back --to {done.target.name}")]
-    )
+    delivered = deliver(f"nightshelf roll-back --to {done.target.name}")
+    with alone(shop):
+        end(shop, done.target)
+    return replace(done, told=[*done.told, *delivered])
 
 
 def _moved(
@@ -80,6 +83,7 @@ def _moved(
         move = prepared(target)
         later = [n for n in published(shop) if n > target]
         started = time.perf_counter()
+        begin(shop, before, target)
         withdraw(shop, later, again=target)
         point_at(shop, target)
         told = move()
@@ -94,6 +98,7 @@ def _seen(shop: ShopHome) -> PublishedNight | None:
 
 
 def _target(shop: ShopHome, to: str | None, now: PublishedNight | None) -> PublishedNight:
+    to = to or unfinished(shop, now)
     if to is not None:
         return _named(shop, to)
     if now is None:
