@@ -47,6 +47,8 @@ class Source(Strict):
     """Only for `column_map`: event names that are known and of no use to shelves (a scroll)."""
     time_unit: Literal["text", "s", "ms", "us"] = "text"
     """How times are written: text (ISO 8601), or a number of seconds, ms or µs since 1970."""
+    decimal: Literal[".", ","] = "."
+    """Only for `column_map`: how quantities and amounts are written. `,` reads `1.234,50` and `1234,50`."""
 
     @field_validator("adapter")
     @classmethod
@@ -87,6 +89,7 @@ class Source(Strict):
         if self.adapter != COLUMN_MAP:
             own = ("columns", "constants", "event_types", "values", "leave_aside")
             extra = [k for k in own if getattr(self, k)]
+            extra += ["decimal"] if self.decimal != "." else []
             if extra:
                 raise ValueError(f"`{extra[0]}` belongs to adapter '{COLUMN_MAP}' only")
             return self

@@ -494,7 +494,7 @@ class Refused:
 
 def show_quarantine(home: Home, shop_file: Path, asked: Refused) -> None:
     """Why rows were refused: a table of reasons, faults first, and samples of each."""
-    from nightshelf.ingest.contract import OF_THE_FILE, REASONS, SET_ASIDE
+    from nightshelf.ingest.contract import MENDED, REASONS
 
     shop = load_shop(shop_file)
     where = home.shop(shop.name)
@@ -508,10 +508,8 @@ def show_quarantine(home: Home, shop_file: Path, asked: Refused) -> None:
     for name in ("means", "mended", "values at fault"):
         table.add_column(name, overflow="fold")
     for name, n_rows, n_files, values in counts:
-        mended = "where the file is made" if name in OF_THE_FILE else "in the shop file; replay"
-        mended = "no fault" if name == SET_ASIDE else mended
         shown = " · ".join(f"{_clean(v, 30)} ({n:,})" for v, n in values)
-        table.add_row(name, f"{n_rows:,}", f"{n_files:,}", REASONS[name], mended, shown)
+        table.add_row(name, f"{n_rows:,}", f"{n_files:,}", REASONS[name], MENDED[name], shown)
     console.print(table)
     shown = Table(title="Samples", title_justify="left", title_style="bold", pad_edge=False)
     for column in ("reason", "source", "where", "raw text"):

@@ -80,6 +80,40 @@ def test_a_catalogue_s_price_below_nothing_is_set_aside(tmp_path):
     assert landing.quarantine() == [(row, "bad_number") for row in (2, 3, 4, 6)]
 
 
+COMMAS = {
+    "12,50": 12.5, "1.234,50": 1234.5, "1234,5": 1234.5, "-3,": -3, " 7 ": 7, "1.234.567": 1234567,
+    "4.20": None, "1,234.50": None, "12.34,5": None, "1234.567,8": None, "€9,00": None, ",5": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", COMMAS)
+def test_a_decimal_comma_is_read_where_the_shop_file_says_so_and_nothing_else_is_guessed(
+    tmp_path, text
+):
+    landing = Landing(tmp_path, [MAP | {"decimal": ",", "constants": {"coupon": "1,5"}}])
+    landing.put("a.csv", [f'2015-05-01 10:00:00,tea,ann,1,"{text}",sale'])
+    landing.ingest()
+    read = COMMAS[text]
+    if read is None:
+        assert landing.quarantine() == [(1, "bad_number")]
+    else:
+        assert landing.events("price, coupon") == [(Decimal(str(read)), "1,5")]
+
+
+def test_of_bad_numbers_each_is_named_with_its_column(tmp_path):
+    items = {"name": "items", "adapter": "column_map", "kind": "items", "path": "orders/items.csv",
+             "columns": {"item_id": "id", "price": "price", "in_stock": "there"}}  # fmt: skip
+    landing = Landing(tmp_path, [MAP | {"path": "orders/a.csv"}, items])
+    landing.put("a.csv", [f'2015-05-01 10:00:00,tea,ann,{n},"{p}",sale' for n, p in
+                          (("two", "9.00"), ("2", "9,00"), ("two", "x"))])  # fmt: skip
+    landing.put("items.csv", "id,price,there\n1,-1,maybe\n2,5,yes\n")
+    landing.ingest()
+    told = {value for (value,) in landing.quarantine("value")}
+    assert told == {
+        "quantity two", "price 9,00", "quantity two; price x", "price -1; in_stock maybe"
+    }  # fmt: skip
+
+
 def test_event_names_that_are_left_aside_are_counted_apart(tmp_path):
     landing = Landing(tmp_path, [MAP | {"leave_aside": ["Scroll"]}])
     landing.put(
@@ -348,7 +382,7 @@ def test_the_value_at_fault_stands_beside_the_reason(landing):
     landing.put("b.jsonl", json.dumps(dict(zip(HEADER.split(","), bad[0].split(","), strict=True))))
     landing.ingest()
     assert sorted(landing.quarantine("reason, value")) == [
-        ("bad_number", "two, 1.50"), ("bad_time", "1 May 10:00:00"),
+        ("bad_number", "quantity two"), ("bad_time", "1 May 10:00:00"),
         ("unknown_event_type", "Gift"), ("unknown_event_type", "Gift"),
     ]  # fmt: skip
 

@@ -94,12 +94,21 @@ def test_a_log_that_fits_leaves_no_doubt(files):
     assert doubts(evaluate(read_impressions(log, None), options), options) == []
 
 
+def test_rows_that_stand_twice_are_told(files):
+    log, policy = files(LOG + "u1,10,2,0.25,1\nu1,10,2,0.25,0\n")
+    found = evaluate(read_impressions(log, policy))
+    assert found.doubled == 2
+    assert any("2 impressions repeat a context's item" in line for line in doubts(found, Options()))
+
+
 @pytest.mark.parametrize(
     ("log", "policy", "message"),
     [
         (LOG.replace("reward", "clicked"), POLICY, r"log.csv has no column reward; it has clicked"),
         (LOG.replace("0.25", "0"), POLICY, "log.csv: propensity is 0.0 in row 4"),
-        (LOG.replace("0.25", "often"), POLICY, "log.csv: propensity is nan in row 4"),
+        (LOG.replace("0.25", "25%"), POLICY, "log.csv: propensity is '25%' in row 4, which is no"),
+        (LOG.replace("0.25", ""), POLICY, "log.csv: propensity is nan in row 4"),
+        (LOG, POLICY.replace("9,1,0.2", "9,1,often"), "policy.csv: probability is 'often' in row 1"),
         (LOG.replace("u1,10", ",10"), POLICY, "log.csv has no context_id in row 4"),
         (LOG.splitlines()[0], POLICY, "The log has no impressions"),
         (LOG, POLICY.replace("9,1,0.2\n", ""), "policy.csv sum to 0.8000 for position 1"),

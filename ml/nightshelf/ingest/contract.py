@@ -38,6 +38,14 @@ REASONS = OF_THE_FILE | OF_THE_MAPPING
 SET_ASIDE = "not_for_shelves"
 """The one reason that is no fault. It is counted apart and closes no door."""
 
+MENDED = {
+    **dict.fromkeys(OF_THE_FILE, "where the file is made"),
+    **dict.fromkeys(OF_THE_MAPPING, "in the shop file; replay"),
+    "bad_number": "in the file, or by `decimal`",
+    SET_ASIDE: "no fault",
+}
+"""Where each reason is mended, in words."""
+
 LONGEST_ROW = 128 << 20
 LONGEST_ID = 64 << 10
 """Bytes. Longer than any key that a database or a browser would take."""
@@ -119,6 +127,7 @@ def _events(adapter: Adapter, source: str, time: str) -> str:
     written = {c: f"{c}_text" for c in ("quantity", "price", "position")} | {
         "occurred_at": "time_text"
     }
+    bad = {c: (f"{c}_text", f"{c} is null") for c in ("quantity", "price", "position")}
     # Elements of one record may be alike to the letter, and are two for all that.
     element = ", element" if adapter.unfold else ""
     # An id that was looked up in the element is the element's own, wherever in the list it stands.
@@ -158,14 +167,12 @@ select
         when event_type not in {EVENT_TYPES} then 'unknown_event_type'
         when time_text is null then 'missing_time'
         when occurred_at is null or not occurred_at {PLAUSIBLE} then 'bad_time'
-        when (quantity_text is not null and quantity is null)
-            or (price_text is not null and price is null)
-            or (position_text is not null and position is null) then 'bad_number'
+        when {_any(bad)} then 'bad_number'
         when traffic not in {TRAFFIC} then 'unknown_traffic'
     end as reason,
     case reason when 'unknown_event_type' then event_type_text when 'bad_time' then time_text
         when 'unknown_traffic' then traffic
-        when 'bad_number' then concat_ws(', ', quantity_text, price_text, position_text) end as value
+        when 'bad_number' then {_named_values(bad)} end as value
 from casts"""
 
 
@@ -174,11 +181,12 @@ def _items(adapter: Adapter, source: str, time: str) -> str:
         return time.format(c=column)
 
     # A catalogue pays nobody for taking an item along; an event's line may be money given back.
-    wrong = ") is null" if adapter.claims else ">= 0) is not true"
-    amounts = " or ".join(
-        f"({c} is not null and (try_cast({c} as decimal(18,4)) {wrong})"
-        for c in ("price", "list_price", "cost")
-    )
+    wrong = "is null" if adapter.claims else ">= 0 is not true"
+    amounts = ("price", "list_price", "cost")
+    bad = {c: (c, f"(try_cast({c} as decimal(18,4)) {wrong})") for c in amounts} | {
+        "in_stock": ("in_stock", "try_cast(in_stock as boolean) is null"),
+        "stock_qty": ("stock_qty", "try_cast(stock_qty as bigint) is null"),
+    }
     return f"""
 select
     item_id, parent_id, title, description, category_path, brand,
@@ -194,13 +202,25 @@ select
         when (updated_at is not null and coalesce({at("updated_at")} not {PLAUSIBLE}, true))
             or (available_from is not null and {at("available_from")} is null)
             or (available_until is not null and {at("available_until")} is null) then 'bad_time'
-        when {amounts}
-            or (in_stock is not null and try_cast(in_stock as boolean) is null)
-            or (stock_qty is not null and try_cast(stock_qty as bigint) is null) then 'bad_number'
+        when {_any(bad)} then 'bad_number'
     end as reason,
     case reason when 'bad_time' then concat_ws(', ', updated_at, available_from, available_until)
-        when 'bad_number' then concat_ws(', ', price, list_price, cost, in_stock, stock_qty) end as value
+        when 'bad_number' then {_named_values(bad)} end as value
 from texts"""
+
+
+def _any(bad: dict[str, tuple[str, str]]) -> str:
+    """SQL: is one of the values bad? `bad`: column → (its text, what makes a text that is there bad)."""
+    return " or ".join(f"({text} is not null and {wrong})" for text, wrong in bad.values())
+
+
+def _named_values(bad: dict[str, tuple[str, str]]) -> str:
+    """SQL for the bad ones, each with its column: `quantity two; price 9,00`."""
+    told = (
+        f"case when {text} is not null and {wrong} then '{column} ' || {text} end"
+        for column, (text, wrong) in bad.items()
+    )
+    return f"concat_ws('; ', {', '.join(told)})"
 
 
 def _claim_has_time(adapter: Adapter) -> str:

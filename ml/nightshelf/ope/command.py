@@ -84,6 +84,11 @@ def doubts(found: Findings, options: Options) -> list[str]:
         lines.append(
             f"{found.clipped:,} weights were cut to {options.clip:g}: the estimates lean downwards."
         )
+    if found.doubled:
+        lines.append(
+            f"{found.doubled:,} impressions repeat a context's item at its position, and count again: leave "
+            "copies out, or give each list that was shown a context_id of its own."
+        )
     return lines
 
 

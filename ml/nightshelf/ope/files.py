@@ -154,11 +154,12 @@ def _load(
                 f"Give the columns {', '.join(columns)}.",
             )
         wanted = [c for c in dict.fromkeys((*columns, *KEYS)) if c in there]
-        casts = ", ".join(f"{_cast(column)} as {column}" for column in wanted)
+        casts = ", ".join(f"{_cast(column, column)} as {column}" for column in wanted)
         db.execute(
             f"create table {table} as select row_number() over () as row, {casts} from {source}",
             name,
         )
+        _need_numbers(db, file, source, [c for c in wanted if c in NUMBERS])
     except duckdb.Error as error:
         raise InputError(
             f"{file} cannot be read: {str(error).splitlines()[0]}", "Mend the file."
@@ -166,8 +167,26 @@ def _load(
     return there
 
 
-def _cast(name: str) -> str:
-    return f"try_cast({name} as double)" if name in NUMBERS else f"cast({name} as varchar)"
+def _need_numbers(
+    db: duckdb.DuckDBPyConnection, file: Path, source: str, columns: list[str]
+) -> None:
+    """Of a text that is no number the cast has left nothing to show."""
+    for name in columns:
+        row, text, n = db.execute(
+            f"select min(row), min_by(text, row), count(*) from (select row_number() over () as row,"
+            f" cast({name} as varchar) as text from {source}) where text is not null and {_cast('text', name)} is null",
+            {"file": str(file)},
+        ).fetchone()
+        if n:
+            raise InputError(
+                f"{file}: {name} is {text[:40]!r} in row {row:,}, which is no number, and none in"
+                f" {n:,} rows altogether.",
+                "Write it as 0.7: neither 70% nor 0,7.",
+            )
+
+
+def _cast(value: str, name: str) -> str:
+    return f"try_cast({value} as double)" if name in NUMBERS else f"cast({value} as varchar)"
 
 
 def _need_whole(db: duckdb.DuckDBPyConnection, policy: Path | None) -> None:

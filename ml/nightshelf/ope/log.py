@@ -117,6 +117,14 @@ class LoggedImpressions:
         return replace(self, **cut)
 
 
+def doubled(log: LoggedImpressions) -> int:
+    """How many impressions repeat a context's item at its position: a slot shows one item once."""
+    if log.item is None:
+        return 0
+    slots = np.stack([log.context, log.position, log.item], axis=1)
+    return len(slots) - len(np.unique(slots, axis=0))
+
+
 def uncovered_share(log: LoggedImpressions) -> float:
     """The evaluated policy's mass on items that the log never shows at that position, mean over rows.
 

@@ -9,7 +9,7 @@ import numpy as np
 from nightshelf.evaluation.bootstrap import Interval
 from nightshelf.ope.estimators import by_model, by_weight, clipped, effective_size
 from nightshelf.ope.intervals import Sampling, ratio_intervals
-from nightshelf.ope.log import LoggedImpressions, need_support
+from nightshelf.ope.log import LoggedImpressions, doubled, need_support
 from nightshelf.ope.rewards import RewardModel, TabularRewards, cross_fitted
 
 
@@ -44,6 +44,8 @@ class Findings:
     """NaN where the log does not say which items there were."""
     clipped: int
     """Rows whose weight was cut."""
+    doubled: int
+    """Rows that repeat an earlier one's context, item and position."""
 
     @property
     def fits(self) -> bool:
@@ -67,6 +69,7 @@ def evaluate(log: LoggedImpressions, options: Options | None = None) -> Findings
         effective_size=effective_size(weights),
         uncovered=uncovered,
         clipped=int((weights < log.weights).sum()),
+        doubled=doubled(log),
     )
 
 

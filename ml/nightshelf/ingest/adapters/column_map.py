@@ -5,6 +5,10 @@ from __future__ import annotations
 from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, one_of, quoted, translated
 from nightshelf.settings import Source
 
+NUMBERS = {"quantity", "price", "list_price", "cost", "stock_qty"}
+COMMA_NUMBER = r"\s*[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?\s*"
+"""Dots only between thousands: `4.20` is somebody else's number, and must not be read as 420."""
+
 
 def column_map(source: Source) -> Adapter:
     """`lines[].sku` steps into the list `lines` of a JSON record: one row an element."""
@@ -15,6 +19,8 @@ def column_map(source: Source) -> Adapter:
         expressions[contract] = translated(expressions[contract], names)
     if source.event_types and "event_type" in source.columns:
         expressions["event_type"] = translated(expressions["event_type"], source.event_types)
+    if source.decimal == ",":
+        expressions |= {c: _with_point(expressions[c]) for c in NUMBERS & expressions.keys()}
     expressions |= {contract: literal(value) for contract, value in source.constants.items()}
     return Adapter(
         kind=source.kind,
@@ -23,6 +29,15 @@ def column_map(source: Source) -> Adapter:
         time_unit=source.time_unit,
         unfold=_elements(lists.pop()) if lists else None,
         aside=_aside(source, paths),
+    )
+
+
+def _with_point(value: str) -> str:
+    """SQL for a number written with a comma; the text of another number is marked, and is none."""
+    pointed = f"replace(replace({value}, '.', ''), ',', '.')"
+    marked = f"{value} || ' (decimal is a comma)'"
+    return (
+        f"case when regexp_full_match({value}, '{COMMA_NUMBER}') then {pointed} else {marked} end"
     )
 
 
