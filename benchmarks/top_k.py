@@ -84,10 +84,9 @@ def _sgemm(inputs: Path, settings: dict):
     items = Items(factors, np.arange(len(factors), dtype=np.int32))
 
     def of_block(asked: np.ndarray) -> None:
-        block, product = np.zeros((TILE, FACTORS), np.float32), np.empty((TILE, BLOCK), np.float32)
-        block[: len(asked)] = users[asked]
+        block, product = users[asked], np.empty((len(asked), BLOCK), np.float32)
         for factors in items.blocks:
-            np.matmul(block, factors, out=product)
+            np.matmul(block, factors, out=product[:, : factors.shape[1]])
 
     def run(n_users: int = len(users)) -> None:
         each_block(of_block, np.arange(n_users), TILE)

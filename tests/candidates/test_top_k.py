@@ -100,14 +100,32 @@ def test_blocked_products_equal_sorting_everything(question):
         assert ranks.tolist() == expected[3].tolist()
 
 
-def test_blocked_products_are_those_of_full_size_tiles():
+class OtherBlas:
+    """numpy, whose matrix products are rounded another way: each by as much as theory lets it be."""
+
+    def __init__(self, seed):
+        self.generator = np.random.default_rng(seed)
+
+    def __getattr__(self, name):
+        return getattr(np, name)
+
+    def matmul(self, users, block, out):
+        lengths = np.linalg.norm(users, axis=1)[:, None] * np.linalg.norm(block, axis=0)
+        most = users.shape[1] * 2.0**-24 * lengths
+        out[:] = users @ block + most * self.generator.choice([-1, 1], out.shape)
+
+
+@pytest.mark.parametrize("blas", [np, OtherBlas(1), OtherBlas(2)])
+def test_the_best_products_are_those_of_pairs_however_a_matrix_product_rounds(blas):
     generator = np.random.default_rng(8)
     users, items = (generator.standard_normal((n, 48)).astype(np.float32) for n in (300, 2500))
     items *= generator.lognormal(size=(2500, 1)).astype(np.float32)
+    items[::3] = items[0] * np.float32(1.0000001)  # ties, and what one rounding more makes of them
     codes = np.arange(2500, dtype=np.int32)
     exclude = csr_matrix(generator.random((300, 2500)) < 0.1)
     ordered = Items(items, codes)
-    rows, columns, scores, _ = best_products(users, ordered, [exclude], 70, LEAST)[0]
+    with patch.object(inner_products, "np", blas):
+        rows, columns, scores, _ = best_products(users, ordered, [exclude], 70, LEAST)[0]
     assert scores.tobytes() == products_at(users, ordered, rows, columns).tobytes()
     at, places = (grid.ravel() for grid in np.mgrid[:300, :2500])
     table = products_at(users, ordered, at, places).reshape(300, 2500)
@@ -117,11 +135,23 @@ def test_blocked_products_are_those_of_full_size_tiles():
     assert (rows.tolist(), columns.tolist()) == (expected[0].tolist(), expected[1].tolist())
 
 
+@pytest.mark.parametrize("width", [1, 7, 33, 64])
+def test_a_product_is_the_same_wherever_its_pair_stands(width):
+    generator = np.random.default_rng(3)
+    users, factors = (generator.standard_normal((n, width)).astype(np.float32) for n in (40, 90))
+    items = Items(factors, np.arange(90, dtype=np.int32))
+    at, places = generator.integers(0, 40, 500), generator.integers(0, 90, 500)
+    together = products_at(users, items, at, places)
+    alone = [products_at(users, items, at[i : i + 1], places[i : i + 1])[0] for i in range(500)]
+    assert together.tolist() == [float(one) for one in alone]
+
+
 def test_items_too_short_to_be_among_the_best_are_not_multiplied():
     factors = np.ones((100, 2), dtype=np.float32)
     factors[10:] = 0.01
     with patch.object(inner_products, "BLOCK", 10):
         items = Items(factors, np.arange(100))
-        items.blocks[1:] = 1000  # would come first, had it been looked at
+        for block in items.blocks[1:]:
+            block[:] = 1000  # would come first, had it been looked at
         found = best_products(np.ones((3, 2), np.float32), items, [None], 5, LEAST)[0]
     assert found[1].tolist() == [0, 1, 2, 3, 4] * 3

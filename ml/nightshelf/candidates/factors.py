@@ -22,7 +22,7 @@ from nightshelf.dataset.interactions import Interactions
 class FactorModel(CandidateModel):
     """Keeps `user_factors` (n_users, f) and `item_factors` (n_active, f), both float32.
 
-    Memory of `recommend`: 3 MB a core and k × 8 bytes a user, and the item factors once more.
+    Memory of `recommend`: 3 MB a core and k × 8 bytes a user, and the item factors twice more.
     """
 
     block = TILE

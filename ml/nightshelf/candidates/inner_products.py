@@ -4,6 +4,10 @@ Items are taken in the order of their length, the longest first, by blocks. Each
 far is a threshold: what does not reach it is never looked at again, and once no item that is left is
 long enough to reach anybody's, the rest is not multiplied at all, since |x·y| <= |x| |y| (Teflioudi,
 Gemulla, Mykytiuk 2015). Memory: TILE × BLOCK scores and k keys a user, however many items there are.
+
+BLAS only sifts. It rounds a product one way or another by its place in the matrix (OpenBLAS's kernels
+for Haswell and Zen do, its others do not), so what passes is multiplied once more, pair by pair: a score
+depends on its user and its item alone, to the last bit.
 """
 
 from __future__ import annotations
@@ -23,30 +27,28 @@ from nightshelf.candidates.top_k import (
 )
 
 TILE, BLOCK = 128, 1024
-"""Users and items in one matrix product, always: BLAS picks its kernels by shape, and another kernel
-rounds another way, so a product of fixed shape is what makes a score independent of its company. Fewer
-users are filled up with zeros, so a tile is what a pool asks about at once; one of 256 takes 12 % less
-time a user where as many are asked about, one of 64 takes more. Its scores, 0.5 MB, stay in a core's
-cache."""
+"""Users and items in one matrix product: its scores, 0.5 MB, stay in a core's cache."""
 SLACK = 1.001
 """More than a float32 product of any sensible number of factors can be above the true one."""
 
+ROUNDING = 2.0**-24
+"""Of float32, relative."""
+
 
 class Items:
-    """The items' factors in the order of their length, filled up with zeros to whole blocks."""
+    """The items' factors in the order of their length, by blocks."""
 
     def __init__(self, factors: np.ndarray, codes: np.ndarray) -> None:
         """`factors` (n, f) float32, `codes` (n,) what the items are called in answers."""
         lengths = _lengths(factors)
         order = np.argsort(-lengths, kind="stable")
-        n_blocks = -(-len(order) // BLOCK)
         self.codes = codes[order]
-        filled = np.zeros((n_blocks * BLOCK, factors.shape[1]), dtype=np.float32)
-        filled[: len(order)] = factors[order]
+        self.factors = factors[order]
         # Factors × items: BLAS need not turn a block round for each tile.
-        self.blocks = np.ascontiguousarray(
-            filled.reshape(n_blocks, BLOCK, factors.shape[1]).transpose(0, 2, 1)
-        )
+        self.blocks = [
+            np.ascontiguousarray(self.factors[start : start + BLOCK].T)
+            for start in range(0, len(order), BLOCK)
+        ]
         self.longest = lengths[order[::BLOCK]]
         self.place = np.empty(len(order), dtype=np.int64)
         self.place[order] = np.arange(len(order))
@@ -87,55 +89,58 @@ def best_products(
 def products_at(users: np.ndarray, items: Items, at: np.ndarray, places: np.ndarray) -> np.ndarray:
     """(len(at),) float32: the product of user `at` and the item that was `places` in `factors`, to the
     bit what `best_products` finds."""
-    found = np.empty(len(at), dtype=np.float32)
-    block, column = np.divmod(items.place[places], BLOCK)
-    key = at // TILE * len(items.blocks) + block
-    order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
-    for pairs in np.split(order, starts[1:]) if len(order) else ():
-        first = at[pairs[0]] // TILE * TILE
-        scores = _filled_up(users[first : first + TILE]) @ items.blocks[block[pairs[0]]]
-        found[pairs] = scores[at[pairs] - first, column[pairs]]
-    return found
+    return _products(users, items, at, items.place[places])
+
+
+def _products(users: np.ndarray, items: Items, at: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The same, of items in the order of their length."""
+    return np.einsum("ij,ij->i", users[at], items.factors[places])
 
 
 def _best_of_tile(users, items, excludes, k, floor) -> list[np.ndarray]:
-    races = [_Race(len(users), k, floor, SLACK * _lengths(users)) for _ in excludes]
+    races = [_Race(users, items, k, floor) for _ in excludes]
     forbidden = [_places_by_block(exclude, items) for exclude in excludes]
-    filled = _filled_up(users)
-    product = np.empty((TILE, BLOCK), dtype=np.float32)
+    product = np.empty((len(users), BLOCK), dtype=np.float32)
     for number, block in enumerate(items.blocks):
         if all(items.longest[number] < race.shortest for race in races):
             break
-        np.matmul(filled, block, out=product)
-        codes = items.codes[number * BLOCK : (number + 1) * BLOCK]
-        product[:, len(codes) :] = NO
+        width = block.shape[1]
+        np.matmul(users, block, out=product[:, :width])
+        product[:, width:] = NO
         for places, race in zip(forbidden, races, strict=True):
             product.put(places[number], NO)
-            race.enter(product[: len(users)], codes)
+            race.enter(product, number * BLOCK)
     return [race.settled() for race in races]
 
 
 class _Race:
     """The best keys so far of each user of a tile, and the score that the next one must reach."""
 
-    def __init__(self, n_users: int, k: int, floor: np.float32, reach: np.ndarray) -> None:
-        """`reach` (n_users,): the users' lengths."""
-        self.k, self.floor, self.reach = k, floor, reach
-        self.least = np.full(n_users, floor, dtype=np.float32)
+    def __init__(self, users: np.ndarray, items: Items, k: int, floor: np.float32) -> None:
+        self.users, self.items, self.k, self.floor = users, items, k, floor
+        lengths = _lengths(users)
+        self.reach = SLACK * lengths
+        self.least = np.full(len(users), floor, dtype=np.float32)
         self.shortest = -np.inf
         """No shorter item reaches the least score of any user."""
-        self.filled = np.zeros(n_users, dtype=np.int64)
+        # Two roundings of one product of f factors differ by less (Higham 2002, section 3.1).
+        most = 2 * (users.shape[1] + 2) * ROUNDING * items.longest.max(initial=0)
+        self.error = (most * lengths).astype(np.float32)
+        self.filled = np.zeros(len(users), dtype=np.int64)
         """Keys of each user in the table: at most 2 k, and those of one block more."""
-        self.table = np.full((n_users, 2 * k + BLOCK), NOTHING)
+        self.table = np.full((len(users), 2 * k + BLOCK), NOTHING)
 
-    def enter(self, scores: np.ndarray, codes: np.ndarray) -> None:
-        """`scores` (n_users, BLOCK) of one block's items; those beyond `codes` are NO."""
+    def enter(self, sifted: np.ndarray, first: int) -> None:
+        """`sifted` (n_users, BLOCK): the products of the items from `first` on, about; NO where there is
+        no item."""
         if not self.filled.any() and self.k <= BLOCK:
-            self.demand(np.maximum(kth_at_least(scores, self.k), self.floor))
-        reaching = np.flatnonzero(scores >= self.least[:, None])
-        rows, columns = reaching // BLOCK, reaching % BLOCK
-        keys = packed(scores.ravel()[reaching], codes[columns])
+            self.demand(np.maximum(kth_at_least(sifted, self.k) - self.error, self.floor))
+        least = np.maximum(self.least - self.error, self.floor)
+        rows, columns = np.divmod(np.flatnonzero(sifted >= least[:, None]), BLOCK)
+        scores = _products(self.users, self.items, rows, first + columns)
+        reaching = scores >= self.least[rows]
+        rows, columns = rows[reaching], columns[reaching]
+        keys = packed(scores[reaching], self.items.codes[first + columns])
         counts = np.bincount(rows, minlength=len(self.least))
         # Each row's keys stand behind those that it has: no sort brings the blocks' keys together.
         begin = np.arange(len(counts)) * self.table.shape[1] + self.filled
@@ -166,7 +171,7 @@ class _Race:
 
 
 def _places_by_block(exclude: csr_matrix | None, items: Items) -> list[np.ndarray]:
-    """For each block the flat places in its product of what `exclude` (n_users × codes) holds."""
+    """For each block the flat places in its products of what `exclude` (n_users × codes) holds."""
     if exclude is None:
         return [np.zeros(0, dtype=np.int64)] * len(items.blocks)
     place = items.places_of(exclude.indices)
@@ -176,12 +181,6 @@ def _places_by_block(exclude: csr_matrix | None, items: Items) -> list[np.ndarra
     order = order[np.searchsorted(block[order], 0) :]
     starts = np.searchsorted(block[order], np.arange(1, len(items.blocks)))
     return np.split((rows * BLOCK + column)[order], starts)
-
-
-def _filled_up(users: np.ndarray) -> np.ndarray:
-    tile = np.zeros((TILE, users.shape[1]), dtype=np.float32)
-    tile[: len(users)] = users
-    return tile
 
 
 def _lengths(factors: np.ndarray) -> np.ndarray:

@@ -21,8 +21,7 @@ away; beyond it the ranker's gain was below its interval on both shops measured.
 
 USERS_AT_ONCE = 128
 """Users whose scores by every source a core holds at once: 50 MB a source, were it to score all of a
-hundred thousand items. Larger blocks take no less time; smaller ones are filled up where factors are
-multiplied (inner_products.TILE)."""
+hundred thousand items. Larger blocks take no less time."""
 
 USERS_IN_A_PART = 5_000
 """Users whose candidates are in memory at a time where everybody's are made: a quarter of a gigabyte."""
