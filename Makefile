@@ -48,7 +48,7 @@ lint: $(READY) ## Check style: ruff's rules and its formatting
 	@$(PY) -m ruff format --check .
 
 up: $(READY) ## Serve Airflow and MLflow on this machine until Ctrl-C; the demo shop is there to be triggered
-	@$(PY) -m nightshelf demo
+	@test -n "$$NIGHTSHELF_SHOP" || $(PY) -m nightshelf demo
 	@$(PY) -m nightshelf up
 
 down: $(READY) ## End what `make up` serves

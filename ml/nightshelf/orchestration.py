@@ -380,11 +380,11 @@ def children(where: Path) -> Iterator:
         try:
             yield start
         finally:
-            if _end(started):
+            if end(started):
                 bury_abandoned_runs(where)
 
 
-def _end(processes: list[subprocess.Popen]) -> bool:
+def end(processes: list[subprocess.Popen]) -> bool:
     """Ends processes and their descendants: SIGTERM, then SIGKILL. False if all had ended before."""
     import psutil
 

@@ -27,6 +27,7 @@ from nightshelf.orchestration import (
     bind_address,
     bury_abandoned_runs,
     children,
+    end,
     environment,
     initialise,
     waiting,
@@ -40,11 +41,15 @@ MLFLOW_PAGE = "/#/experiments?workflowType=machine_learning"
 START_SECONDS = 180
 """Airflow's servers are up after 20 to 40 s; a busy machine takes a few times that."""
 
+AGAIN_AN_HOUR = 5
+"""How often servers that ended are begun again, all together."""
+
 
 def up(home: Home, only: str | None = None) -> None:
     """Serves Airflow and MLflow until Ctrl-C or SIGTERM, and ends them all.
 
-    Raises SettingsError if a port is taken, NightshelfError if one of the servers dies.
+    One that ends is begun again. Raises SettingsError if a port is taken, NightshelfError if one of the
+    servers dies while they start, or too often.
     """
     if only not in (None, "airflow", "mlflow"):
         raise SettingsError(f"--only '{only}' is no server.", "Write airflow or mlflow.")
@@ -173,21 +178,55 @@ def _serve(home: Home, servers: dict, addresses: list, stack: ExitStack) -> None
     logs = logs_of(home)
     logs.mkdir(parents=True, exist_ok=True)
     start = stack.enter_context(children(home.airflow))
-    running = {}
-    for name, (command, env) in servers.items():
-        log = stack.enter_context((logs / f"{name}.log").open("wb"))
-        running[name] = start(command, env, stdout=log)
-    pids = {name: process.pid for name, process in running.items()}
-    write_json(home.root / "servers.json", {"pid": os.getpid(), "servers": pids})
+    for name in servers:
+        (logs / f"{name}.log").write_bytes(b"")
+
+    def begin(name: str) -> subprocess.Popen:
+        command, env = servers[name]
+        with (logs / f"{name}.log").open("ab") as log:
+            return start(command, env, stdout=log)
+
+    running = {name: begin(name) for name in servers}
+    _note(home, running)
     stack.callback((home.root / "servers.json").unlink, missing_ok=True)
     console.print(f"Starting {', '.join(running)}; their logs: {logs}", markup=False)
     for name, address, health, note in addresses:
         _await(name, address + health, running, logs)
         console.print(f"{name:<8} {address}  {note}", markup=False)
     console.print("Ctrl-C ends them.")
+    begun_again: list[float] = []
     while True:
-        _all_alive(running, logs)
+        for name in _ended(running):
+            _may_begin_again(name, running[name], begun_again, logs)
+            end([running[name]])  # what it left may hold its port
+            running[name] = begin(name)
+            _note(home, running)
         time.sleep(1)
+
+
+def _note(home: Home, running: dict[str, subprocess.Popen]) -> None:
+    pids = {name: process.pid for name, process in running.items()}
+    write_json(home.root / "servers.json", {"pid": os.getpid(), "servers": pids})
+
+
+def _ended(running: dict[str, subprocess.Popen]) -> list[str]:
+    return [name for name, process in running.items() if process.poll() is not None]
+
+
+def _may_begin_again(
+    name: str, ended: subprocess.Popen, begun_again: list[float], logs: Path
+) -> None:
+    """Raises NightshelfError where servers end too often to be worth another beginning."""
+    how = f"{name} ended with {ended.returncode}"
+    begun_again[:] = [at for at in begun_again if time.monotonic() - at < 3600]
+    if len(begun_again) >= AGAIN_AN_HOUR:
+        raise NightshelfError(
+            f"{how}, and servers were begun again {AGAIN_AN_HOUR} times within the hour.",
+            f"Read the end of {logs / name}.log.",
+        )
+    begun_again.append(time.monotonic())
+    told = f"! {how} and is begun again; why stands in {logs / name}.log"
+    console.print(told, markup=False)
 
 
 def _await(name: str, url: str, running: dict, logs: Path) -> None:
@@ -205,8 +244,7 @@ def _await(name: str, url: str, running: dict, logs: Path) -> None:
 
 
 def _all_alive(running: dict[str, subprocess.Popen], logs: Path) -> None:
-    for name, process in running.items():
-        if process.poll() is not None:
-            raise NightshelfError(
-                f"{name} ended with {process.returncode}.", f"Read the end of {logs / name}.log."
-            )
+    for name in _ended(running):
+        raise NightshelfError(
+            f"{name} ended with {running[name].returncode}.", f"Read the end of {logs / name}.log."
+        )

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from nightshelf.errors import InputError, SettingsError
+from nightshelf.errors import InputError, NightshelfError, SettingsError
 from nightshelf.paths import Home
-from nightshelf.servers import logs_of, up
+from nightshelf.servers import AGAIN_AN_HOUR, _may_begin_again, logs_of, up
 from nightshelf.servers_seen import down, logs, seen, status
 
 UP = """
@@ -107,6 +107,30 @@ def test_a_killed_up_leaves_no_server_and_its_record_is_not_believed(home, servi
     assert not server.is_running()
     assert (home.root / "servers.json").exists()
     assert seen(home) is None
+
+
+def test_a_server_that_dies_is_begun_again_and_told(home, serving):
+    first = seen(home).servers["scheduler"]
+    first.kill()
+    end = time.monotonic() + 60
+    while (now := seen(home).servers.get("scheduler")) is None or now.pid == first.pid:
+        assert serving.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    assert now.is_running()
+    lines = logs_of(home).joinpath("scheduler.log").read_text().splitlines()
+    assert lines[0].startswith("Serving HTTP")  # what it said before it died is kept
+
+
+def test_servers_that_die_too_often_end_up_with_the_log_to_read(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    ended.wait()
+    long_ago = time.monotonic() - 4000
+    begun_again = [long_ago] * AGAIN_AN_HOUR
+    for _ in range(AGAIN_AN_HOUR):
+        _may_begin_again("scheduler", ended, begun_again, tmp_path)
+    with pytest.raises(NightshelfError, match="scheduler ended with 3, and .* 5 times") as told:
+        _may_begin_again("scheduler", ended, begun_again, tmp_path)
+    assert "scheduler.log" in told.value.next_step
 
 
 def test_a_home_without_servers_says_how_to_start_them(home, capsys):
