@@ -47,6 +47,8 @@ class Source(Strict):
     """Only for `column_map`: event names that are known and of no use to shelves (a scroll)."""
     time_unit: Literal["text", "s", "ms", "us"] = "text"
     """How times are written: text (ISO 8601), or a number of seconds, ms or µs since 1970."""
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    """Of CSV: what parts its values. Other formats have none."""
     decimal: Literal[".", ","] = "."
     """Only for `column_map`: how quantities and amounts are written. `,` reads `1.234,50` and `1234,50`."""
 

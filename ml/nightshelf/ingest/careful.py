@@ -88,7 +88,7 @@ def _parted(file: LandingFile) -> Iterator[Record]:
     with open_text(file.path) as text:
         lines = _Lines(text)
         # As DuckDB does: blanks before an opening quote are no part of the value.
-        reader = csv.reader(lines, strict=True, skipinitialspace=True)
+        reader = csv.reader(lines, strict=True, skipinitialspace=True, delimiter=file.delimiter)
         next(reader)
         number = 0
         while True:
@@ -102,7 +102,7 @@ def _parted(file: LandingFile) -> Iterator[Record]:
             except csv.Error as error:
                 if "unexpected end of data" in str(error):
                     raise _open_quote(file, number, len(lines.taken)) from None
-                values = _with_blanks_behind_quotes(_ended("".join(lines.taken)))
+                values = _with_blanks_behind_quotes(_ended("".join(lines.taken)), file.delimiter)
             yield Record(number, begins, _ended("".join(lines.taken)), values)
 
 
@@ -128,13 +128,14 @@ class _Lines:
         return line
 
 
-_VALUE = re.compile(r' *(?:"((?:[^"]|"")*)" *|((?:[^",][^,]*)?))(,|$)')
+_VALUE = r' *(?:"((?:[^"]|"")*)" *|((?:[^"{d}][^{d}]*)?))({d}|$)'
 
 
-def _with_blanks_behind_quotes(record: str) -> list[str] | None:
+def _with_blanks_behind_quotes(record: str, delimiter: str) -> list[str] | None:
     """Values of a record such as `"a" ,1`, which DuckDB reads and Python's csv does not."""
     values, at = [], 0
-    while match := _VALUE.match(record, at):
+    value = re.compile(_VALUE.replace("{d}", re.escape(delimiter)))
+    while match := value.match(record, at):
         quoted_value, plain, end = match.groups()
         values.append(plain if quoted_value is None else quoted_value.replace('""', '"'))
         if not end:

@@ -26,6 +26,8 @@ MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PAR1": "parquet", b
 """How contents begin that are no text."""
 ON_THE_WAY = (".part", ".partial", ".tmp", ".filepart", ".crdownload")
 """How tools that copy name what they have not copied whole."""
+DELIMITERS = (",", ";", "\t", "|")
+"""What may part the values of CSV."""
 AGAIN = "Copy the file again from where it was made, then rerun."
 
 
@@ -51,6 +53,8 @@ class LandingFile:
     ends_with_newline: bool
     seen: tuple[int, int]
     """Size and time of change when it was read through."""
+    delimiter: str = ","
+    """Of CSV."""
 
     def has_changed(self) -> bool:
         """Was it written to since? A copy into landing/ may still be under way."""
@@ -76,8 +80,9 @@ def is_on_the_way(path: Path) -> bool:
     return False
 
 
-def inspect(path: Path, name: str) -> LandingFile:
-    """Hashes the file, unpacks it once to see that it is whole, and reads its column names.
+def inspect(path: Path, name: str, delimiter: str = ",") -> LandingFile:
+    """Hashes the file, unpacks it once to see that it is whole, and reads its column names, in CSV parted
+    by `delimiter`.
 
     Raises InputError for an empty file, a cut or damaged stream, an ending that is unknown and
     contents that are not what the ending says; FileNotFoundError for one that has gone meanwhile.
@@ -104,8 +109,8 @@ def inspect(path: Path, name: str) -> LandingFile:
             "Copy it again; if there were truly no events, leave the header line in it.",
         )
     return LandingFile(
-        path, name, fmt, packing, found.sha256, seen[0], _columns(path, name, fmt),
-        found.bytes, found.lines, found.longest, found.last in (b"\n", b"\r"), seen,
+        path, name, fmt, packing, found.sha256, seen[0], _columns(path, name, fmt, delimiter),
+        found.bytes, found.lines, found.longest, found.last in (b"\n", b"\r"), seen, delimiter,
     )  # fmt: skip
 
 
@@ -262,10 +267,10 @@ class _Readable(io.RawIOBase):
         return len(block)
 
 
-def _columns(path: Path, name: str, fmt: str) -> tuple[str, ...] | None:
+def _columns(path: Path, name: str, fmt: str, delimiter: str) -> tuple[str, ...] | None:
     if fmt == "jsonl":
         return None
-    header = _csv_columns(path, name) if fmt == "csv" else _parquet_columns(path, name)
+    header = _csv_columns(path, name, delimiter) if fmt == "csv" else _parquet_columns(path, name)
     known = [column.casefold() for column in header]
     twice = [c for c in header if known.count(c.casefold()) > 1]
     if twice:
@@ -276,10 +281,11 @@ def _columns(path: Path, name: str, fmt: str) -> tuple[str, ...] | None:
     return header
 
 
-def _csv_columns(path: Path, name: str) -> tuple[str, ...]:
+def _csv_columns(path: Path, name: str, delimiter: str) -> tuple[str, ...]:
     csv.field_size_limit(1 << 30)
     with open_text(path) as text:
-        header = [column.strip() for column in next(csv.reader(_unpadded(text)), ())]
+        read = csv.reader(_unpadded(text), delimiter=delimiter)
+        header = [column.strip() for column in next(read, ())]
     if not any(header):
         raise InputError(
             f"{name}, row 1: no column names.", "Export the file with its header line."

@@ -23,7 +23,7 @@ from nightshelf.errors import InputError
 from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, quoted
 from nightshelf.ingest.careful import Record, csv_records, json_lines, printable
 from nightshelf.ingest.contract import LONGEST_ROW
-from nightshelf.ingest.files import AGAIN, LandingFile
+from nightshelf.ingest.files import AGAIN, DELIMITERS, LandingFile
 
 Identified = tuple[LandingFile, str]
 """A landing file and its id in the ledger."""
@@ -36,7 +36,7 @@ USUAL_LINE = 2 << 20
 """DuckDB keeps several buffers of the longest line it may meet: 128 MB ones only where needed."""
 
 CSV = (
-    "read_csv({path}, header = true, all_varchar = true, auto_detect = false, delim = ',',"
+    "read_csv({path}, header = true, all_varchar = true, auto_detect = false, delim = {delim},"
     " quote = '\"', escape = '\"', strict_mode = true, null_padding = false,"
     " max_line_size = {longest}, compression = {packing}, columns = {{{columns}}})"
 )
@@ -92,8 +92,9 @@ def check_columns(adapter: Adapter, file: LandingFile) -> None:
 def _way_out(header: Sequence[str]) -> str:
     if header[0].startswith(("{", "[")):
         return "It looks like JSON Lines: name it .jsonl, then rerun."
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        return "Its values look separated by semicolons or tabs: export it with commas."
+    parts = next((d for d in DELIMITERS if len(header) == 1 and d != "," and d in header[0]), None)
+    if parts:
+        return f"Its values look parted by {parts!r}: say `delimiter = {json.dumps(parts)}` in its source."
     return "Put the right file there, or mend this source's adapter or columns in the shop file."
 
 
@@ -205,8 +206,9 @@ def _table(file: LandingFile, longest: int) -> str:
         return parquet_scan(file)
     columns = ", ".join(f"{literal(c)}: 'varchar'" for c in file.header or ())
     return CSV.format(
-        path=literal(_exactly(file)), longest=longest, packing=_packing(file), columns=columns
-    )
+        path=literal(_exactly(file)), longest=longest, packing=_packing(file), columns=columns,
+        delim=literal(file.delimiter),
+    )  # fmt: skip
 
 
 def parquet_scan(file: LandingFile) -> str:

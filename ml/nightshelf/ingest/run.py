@@ -73,12 +73,17 @@ class Reading:
 
     @property
     def mapping(self) -> str:
-        return hashlib.sha256(self.sql.encode()).hexdigest()[:16]
+        return hashlib.sha256(self._how.encode()).hexdigest()[:16]
+
+    @property
+    def _how(self) -> str:
+        delimiter = self.source.delimiter
+        return self.sql if delimiter == "," else f"{self.sql}\0{delimiter}"
 
     def file_id(self, name: str, sha256: str) -> str:
         """One file may feed two sources, two files of one content are two, and a file that is read
         by another mapping is another taking."""
-        whole = f"{self.source.name}\0{name}\0{sha256}\0{self.sql}"
+        whole = f"{self.source.name}\0{name}\0{sha256}\0{self._how}"
         return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
@@ -140,7 +145,7 @@ def _new_files(reading: Reading, landing: Path) -> tuple[list[Identified], int]:
     paths = _settled(reading, landing)
     # Hashing and unpacking let go of Python's lock, so files are read through side by side.
     with ThreadPoolExecutor(cores()) as pool:
-        looked_at = pool.map(partial(_look_at, landing), paths)
+        looked_at = pool.map(partial(_look_at, landing, delimiter=reading.source.delimiter), paths)
         for done, file in enumerate(looked_at, start=1):
             reading.progress.advance(
                 f"{reading.source.name}: {done:,} of {len(paths):,} files read through"
@@ -169,10 +174,10 @@ def _settled(reading: Reading, landing: Path) -> list[Path]:
     return settled
 
 
-def _look_at(landing: Path, path: Path) -> LandingFile | InputError | None:
+def _look_at(landing: Path, path: Path, delimiter: str) -> LandingFile | InputError | None:
     """None for a file that has gone since it was listed."""
     try:
-        return inspect(path, path.relative_to(landing).as_posix())
+        return inspect(path, path.relative_to(landing).as_posix(), delimiter)
     except InputError as error:
         return error
     except FileNotFoundError:
