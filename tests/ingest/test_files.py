@@ -466,10 +466,10 @@ def test_a_file_that_goes_while_it_is_read_is_left_and_the_others_are_taken(land
     landing.put("b.csv", TEXT)
     inspect = run.inspect
 
-    def slowly(found, name):
+    def slowly(found, name, delimiter):
         if found == path and path.exists():
             path.unlink()
-        return inspect(found, name)
+        return inspect(found, name, delimiter)
 
     monkeypatch.setattr(run, "inspect", slowly)
     assert landing.ingest().accepted == 50
