@@ -61,7 +61,7 @@ refunds as (
 -- One turn a refund; `pieces_left` after `turn` refunds of the buyer's and the item's.
 stacks as (
     select
-        0::bigint as turn, buyer, item_id, occurred_on, source, event_id, occurred_at, order_id,
+        0::bigint as turn, buyer, item_id, occurred_on, event_date, source, event_id, occurred_at, order_id,
         quantity as pieces_left, null::date as cancelled_on
     from named
     where event_type = 'purchase'
@@ -70,7 +70,7 @@ stacks as (
     union all
 
     select
-        turn, buyer, item_id, occurred_on, source, event_id, occurred_at, order_id,
+        turn, buyer, item_id, occurred_on, event_date, source, event_id, occurred_at, order_id,
         pieces_left - taken as pieces_left,
         case when taken = pieces_left then refunded_on end as cancelled_on
     from (
@@ -103,6 +103,6 @@ stacks as (
     )
 )
 
-select event_id, source, occurred_on, cancelled_on
+select event_id, source, occurred_on, event_date, cancelled_on
 from stacks
 where cancelled_on is not null
