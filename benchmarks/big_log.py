@@ -31,6 +31,8 @@ NAME = "log"
 SOURCE = "web"
 FIRST_DAY = date(2025, 1, 1)
 EVENTS_A_SESSION = 8
+LATE_DAYS = 4
+"""How far a next day's late lines reach back."""
 
 SHOP = """\
 name = "log"
@@ -163,11 +165,10 @@ class BigLog:
         return shop_file
 
     def write_next_day(self, folder: Path) -> None:
-        """The day after, with the sessions of the last file that came late."""
-        n_files = -(-self.events // ROWS_AT_ONCE)
-        before = self.sessions * (n_files - 1) // n_files
-        end = self.sessions + self.sessions // self.days
-        self._take(self.home(folder), before, self.sessions, end)
+        """The day after, with the sessions of the last LATE_DAYS days that came late."""
+        a_day = self.sessions // self.days
+        before = self.sessions - LATE_DAYS * a_day
+        self._take(self.home(folder), before, self.sessions, self.sessions + a_day)
 
     @staticmethod
     def home(folder: Path) -> ShopHome:

@@ -111,6 +111,9 @@ def _visit(log: BigLog, folder: Path, night: date) -> dict[str, Any]:
         build("prepare", run.shop, run.night, run.attempt, clock, only=MODELS)
     models = {path.stem for path in DBT_PROJECT.glob("models/**/*.sql")}
     with connect(run.attempt.database) as db:
+        # Sessions are a view of the history, under the name that dbt gives it.
+        history = str(run.attempt.shop.warehouse).replace("'", "''")
+        db.execute(f"attach '{history}' as history (read_only)")
         found = db.execute(
             "select (select count(*) from marts.fct_sessions), (select sum(n_events) from marts.fct_sessions),"
             " (select count(*) from features.feat_user_item where as_of = ?)",

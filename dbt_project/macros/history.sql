@@ -28,3 +28,43 @@
 {% macro on_days_to_build(events) -%}
     {{ events }}.occurred_at >= (select min(occurred_on) from days_to_build)
 {%- endmacro %}
+
+{# The same by date of the shop's. A date's fingerprint is that of its UTC days, of `made_of`, and of each
+   CTE in `touched`: (event_date, fingerprint) of what comes to the date from other dates. #}
+{% macro dates_to_build(made_of, touched=[]) -%}
+    select *
+    from (
+        select
+            dates.event_date,
+            dates.first_day,
+            concat_ws('/', dates.fingerprint, '{{ made_of }}'
+                {%- for cte in touched %}, coalesce({{ cte }}.fingerprint::varchar, '-'){% endfor %}) as date_fingerprint
+        from {{ ref('int_dates') }} as dates
+        {%- for cte in touched %}
+        left join {{ cte }} on {{ cte }}.event_date = dates.event_date
+        {%- endfor %}
+    )
+    {% if is_incremental() %}
+    where (event_date, date_fingerprint) not in (select distinct event_date, date_fingerprint from {{ this }})
+    {% endif %}
+{%- endmacro %}
+
+{# Before a build: away with the dates that are no more, and with those that the night does not see. #}
+{% macro forget_other_dates() -%}
+    {% if is_incremental() %}
+    delete from {{ this }} where event_date not in (select event_date from {{ ref('int_dates') }})
+    {% endif %}
+{%- endmacro %}
+
+{# As on_days_to_build, of a table that knows its UTC day. #}
+{% macro on_dates_to_build(instant) -%}
+    {{ instant }} >= (select min(first_day) from dates_to_build)
+{%- endmacro %}
+
+{# What a table by date hangs on beside its rows: the version of its own columns and the values of
+   variables. #}
+{% macro version_with(version, variables) -%}
+    {%- set values = [] -%}
+    {%- for name in variables %}{% do values.append(var(name)) %}{% endfor -%}
+    {{ version }}, {{ local_md5(tojson(values, sort_keys=true))[:12] }}
+{%- endmacro %}

@@ -3,10 +3,10 @@
     coalesce({{ of }}.anonymous_id, {{ of }}.user_id, {{ of }}.session_id)
 {%- endmacro %}
 
-{# Joins each row of `events` to the session that it lies in; the session's columns are null where it
-   has none, as a robot's purchase has. #}
-{% macro left_join_session(events, sessions='sessions') -%}
-asof left join {{ ref('fct_sessions') }} as {{ sessions }}
+{# Joins each row of `events` to the session that it lies in, as `sessions`; the session's columns are null
+   where it has none, as a robot's purchase has. `of`: the sessions, if not all. #}
+{% macro left_join_session(events, sessions='sessions', of=none) -%}
+asof left join {{ of or ref('fct_sessions') }} as {{ sessions }}
     on {{ sessions }}.visitor_id = {{ events }}.visitor_id
     and {{ sessions }}.session_id = coalesce({{ events }}.session_id, '')
     and {{ sessions }}.started_at <= {{ events }}.occurred_at

@@ -12,6 +12,16 @@
     ({{ local_time(column) }})::date
 {%- endmacro %}
 
+{# The shop's date on which a UTC day begins. #}
+{% macro first_date(day) -%}
+    {{ local_date(day ~ '::timestamp') }}
+{%- endmacro %}
+
+{# And the one on which it ends, the next at the latest: a UTC day has two dates at most. #}
+{% macro last_date(day) -%}
+    {{ local_date('(' ~ day ~ ' + interval 1 day - interval 1 microsecond)') }}
+{%- endmacro %}
+
 {# What a feature as of `as_of` may see of fct_interactions: strictly earlier dates, only what had not
    been cancelled by then, and each event under the one id that was known for it by then. The one
    rule of time; Python's twin is dataset/interactions.py. #}

@@ -115,12 +115,20 @@ def _pin_facts(db: duckdb.DuckDBPyConnection, night: Night) -> bool:
 
     One event in a thousand may: a stray id must not part a whole shop's sessions from its visitors.
     """
+    # As soon as so many were found the rest need not be read.
+    before = [night.instant.replace(tzinfo=None)]
+    wanted = db.execute(
+        "select ceil(count(*) / 1000)::bigint from raw.events where occurred_at < ?", before
+    ).fetchall()[0][0]
     db.execute(
-        """create or replace table raw.facts as
-        select 1000 * count(*) filter (user_id is not null or anonymous_id is not null) < count(*)
-            as sessions_are_visitors
-        from raw.events where occurred_at < ?""",
-        [night.instant.replace(tzinfo=None)],
+        f"""create or replace table raw.facts as
+        select count(*) < {wanted} as sessions_are_visitors
+        from (
+            select 1 from raw.events
+            where occurred_at < ? and (user_id is not null or anonymous_id is not null)
+            limit {wanted}
+        )""",
+        before,
     )
     return db.execute("select sessions_are_visitors from raw.facts").fetchall()[0][0]
 
@@ -132,10 +140,13 @@ def _pin_days(
     takes them away, when the shop's time zone does, since dates are taken in it, and when sessions
     begin or cease to stand for visitors."""
     same = [night.zone.key, str(sessions_are_visitors)]
-    rows = [(day, _fingerprint([*same, *files])) for day, files in sorted(ledger.days().items())]
-    db.execute("create or replace table raw.days (occurred_on date, fingerprint varchar)")
-    if rows:
-        db.executemany("insert into raw.days values (?, ?)", rows)
+    days = {day: _fingerprint([*same, *files]) for day, files in sorted(ledger.days().items())}
+    # In one statement: a year's rows one after another take a quarter of a second.
+    db.execute(
+        "create or replace table raw.days as"
+        " select unnest(?::date[]) as occurred_on, unnest(?::varchar[]) as fingerprint",
+        [list(days), list(days.values())],
+    )
 
 
 def _fingerprint(names: list[str]) -> str:

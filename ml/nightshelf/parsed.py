@@ -35,13 +35,13 @@ def parsed(folder: Path, variables: Mapping[str, Any], arguments: Sequence[str])
 
     Raises what dbt raises about a project that it cannot read.
     """
-    key = _key(variables)
+    key = key_of(variables)
     path = folder / f"{key}.msgpack"
     return _read(path, key) or _written(path, key, _parse(arguments))
 
 
-def _key(variables: Mapping[str, Any]) -> str:
-    """sha256 over all that a parse hangs on: the project's files, variables, dbt's versions."""
+def key_of(variables: Mapping[str, Any]) -> str:
+    """sha256 over all that a parse hangs on: the project's files, variables, dbt's versions; no night."""
     told = {name: value for name, value in variables.items() if name not in OF_THE_NIGHT}
     packages = {name: version(name) for name in ("dbt-core", "dbt-duckdb", "dbt-adapters")}
     hangs_on = json.dumps([told, packages, project_sha256()], sort_keys=True)

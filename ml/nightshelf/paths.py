@@ -5,7 +5,7 @@
 <home>/shops/<shop>/ledger.sqlite      one row per landing file taken
 <home>/shops/<shop>/raw/{events,items}/  accepted rows as Parquet, events by day
 <home>/shops/<shop>/quarantine/        refused rows as Parquet, one file per landing file
-<home>/shops/<shop>/warehouse.duckdb   history: copies found, parts of sessions; idempotent by day
+<home>/shops/<shop>/warehouse.duckdb   history: copies, parts of sessions by day; robots, sessions, interactions by date
 <home>/shops/<shop>/dbt/                dbt's parse of the project, kept from night to night
 <home>/shops/<shop>/tuned.json         the last find of `nightshelf tune`, if any
 <home>/shops/<shop>/attempts/<night>/<n>/  an attempt: its own DuckDB file, models, candidates

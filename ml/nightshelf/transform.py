@@ -16,12 +16,13 @@ from nightshelf.following import FOLLOWED_DAYS
 from nightshelf.ingest.adapters import adapter_for
 from nightshelf.model_settings import ModelSettings
 from nightshelf.night import ROLES, Night
-from nightshelf.parsed import DBT_PROJECT, parsed, project_sha256
+from nightshelf.parsed import DBT_PROJECT, key_of, parsed, project_sha256
 from nightshelf.paths import Attempt
 from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
 from nightshelf.rules import offer_lines
 from nightshelf.settings import Shop
+from nightshelf.tested import keep_tested, offer_untested
 from nightshelf.warehouse import cores
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def build(
     _same_project(visit, attempt)
     offer_lines(attempt, shop.rules, night.date)
     offer_exploration(attempt, shop, night.date)
+    if visit == "prepare":
+        offer_untested(attempt, key_of(variables))
     with _environment(attempt), closed_afterwards():
         try:
             manifest = parsed(attempt.shop.parsed, variables, where)
@@ -70,6 +73,9 @@ def build(
         raise _failure(visit, result, attempt)
     if not result.result.results:
         raise _unreadable(visit, RuntimeError("no model was built"), attempt)
+    if visit == "prepare":
+        passed = (r.node.unique_id for r in result.result.results if r.status == "pass")
+        keep_tested(attempt, key_of(variables), manifest, passed)
     return len(result.result.results)
 
 

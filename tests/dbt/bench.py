@@ -15,22 +15,29 @@ from nightshelf.inputs import FILES
 from nightshelf.transform import DBT_PROJECT
 
 HISTORY = ("int_copies_found", "int_session_parts")
+"""Kept by UTC day."""
+BY_DATE = ("int_robots_found", "int_sessions_by_date", "int_interactions_by_date")
+"""Kept by date."""
 NIGHTLY = (
-    "int_robots_found", "int_events_cleaned", "int_purchases_cancelled", "int_sessions_over_midnight",
-    "int_session_parts_stitched", "fct_sessions", "int_visitors_joined", "int_sessions_joined",
-    "fct_interactions",
+    "int_dates", "int_robots_found", "int_events_cleaned", "int_purchases_cancelled", "int_sessions_over_midnight",
+    "int_session_parts_stitched", "int_sessions_by_date", "fct_sessions", "int_visitors_joined",
+    "int_sessions_joined", "int_interactions_by_date", "fct_interactions",
 )  # fmt: skip
 """In the order of their needs."""
+NIGHT = "date '2017-12-01'"
+"""The project's own, as it stands in compiled SQL."""
 
 Log = dict[str, list[dict]]
 """Landing file → its events: contract columns by name; what is left out is null."""
 
 
 class Bench:
-    """One shop's history and one attempt, as two databases in memory."""
+    """One shop's history and one attempt, as two databases in memory. `settings`: texts of the compiled
+    SQL → what stands there instead, such as another time zone."""
 
-    def __init__(self, project) -> None:
+    def __init__(self, project, settings: dict[str, str] | None = None) -> None:
         self.project = project
+        self.settings = settings or {}
         self.nodes = project.nodes("model")
         self.db = duckdb.connect()
         self.db.execute("set TimeZone = 'UTC'; set threads = 1")
@@ -38,15 +45,8 @@ class Bench:
         for schema in ("raw", "staging", "intermediate", "marts"):
             self.db.execute(f"create schema night.{schema}; create schema history.{schema}")
         self._tables()
-        self._build("stg_events")
-        copies, parts = HISTORY
-        self._begin(copies)
-        self._build("int_events_deduplicated")
-        self._begin(parts)
-
-    def _begin(self, model: str) -> None:
-        """What dbt does on the first night: nothing is there, so every day is new."""
-        self.db.execute(f"create table {self.name(model)} as {self._first(model)}")
+        for model in ("stg_events", HISTORY[0], "int_events_deduplicated", HISTORY[1], *NIGHTLY):
+            self._begin(model)
 
     def _tables(self) -> None:
         for kind, contract in CONTRACTS.items():
@@ -60,12 +60,28 @@ class Bench:
     def name(self, model: str) -> str:
         return self.nodes[model]["relation_name"]
 
-    def _first(self, model: str) -> str:
-        """The compiled SQL without the one condition that looks at the table itself."""
+    def _sql(self, model: str) -> str:
         sql = self.project.compiled[model]
-        begin = sql.index("where (occurred_on, ")
+        for old, new in self.settings.items():
+            sql = sql.replace(old, new)
+        return sql
+
+    def _begin(self, model: str) -> None:
+        """What dbt does on the first night: of a history nothing is there, so every day is new."""
+        if model in (*HISTORY, *BY_DATE):
+            self.db.execute(f"create table {self.name(model)} as {self._first(model)}")
+        else:
+            self._build(model)
+
+    def _first(self, model: str) -> str:
+        """The SQL without the one condition that looks at the table itself."""
+        sql = self._sql(model)
+        begin = sql.index(f"where ({self._key(model)}, ")
         end = sql.index(f"from {self.name(model)})") + len(f"from {self.name(model)})")
         return sql[:begin] + sql[end:]
+
+    def _key(self, model: str) -> str:
+        return self.nodes[model]["config"]["unique_key"]
 
     def land(self, log: Log) -> None:
         """The log as a night pins it: each file's events, and each day's fingerprint."""
@@ -85,17 +101,40 @@ class Bench:
             self.db.executemany("insert into night.raw.days values (?, ?)", prints)
 
     def build_history(self) -> dict[str, set[date]]:
-        """One night's dbt on the history; returns the days that each table built."""
-        return {model: self._build_days(model) for model in HISTORY}
+        """One night's dbt on the history by day; returns the days that each table built."""
+        return {model: self._build_new(model) for model in HISTORY}
 
-    def _build_days(self, model: str) -> set[date]:
+    def build_night(self, night: date | None = None, until: str = "") -> dict[str, set[date]]:
+        """What follows; returns the dates that each table by date built. `night`: another than the
+        project's. `until`: the model at which dbt is killed, when it has deleted and not yet inserted."""
+        if night:
+            self.settings = self.settings | {NIGHT: f"date '{night}'"}
+        done = {}
+        for model in NIGHTLY:
+            if model == until:
+                self._forget(model)
+                break
+            if model in BY_DATE:
+                done[model] = self._build_new(model)
+            else:
+                self._build(model)
+        return done
+
+    def _build_new(self, model: str) -> set[date]:
         """As dbt's delete+insert does: the hook, the new rows, their days away, the new rows in."""
-        table = self.name(model)
+        days = self._forget(model)
+        self.db.execute(f"insert into {self.name(model)} by name from fresh")
+        return days
+
+    def _forget(self, model: str) -> set[date]:
+        """All of it but the insert; of a table that is replaced whole, nothing."""
+        if model not in (*HISTORY, *BY_DATE):
+            return set()
+        key, table = self._key(model), self.name(model)
         self.db.execute(self._hook(model))
-        self.db.execute(f"create or replace temp table fresh as {self.project.compiled[model]}")
-        days = self.db.execute("select distinct occurred_on from fresh").fetchall()
-        self.db.execute(f"delete from {table} where occurred_on in (select occurred_on from fresh)")
-        self.db.execute(f"insert into {table} by name from fresh")
+        self.db.execute(f"create or replace temp table fresh as {self._sql(model)}")
+        days = self.db.execute(f"select distinct {key} from fresh").fetchall()
+        self.db.execute(f"delete from {table} where {key} in (select {key} from fresh)")
         return {day for (day,) in days}
 
     def _hook(self, model: str) -> str:
@@ -105,20 +144,16 @@ class Bench:
             "this": self.name(model),
             "is_incremental": lambda: True,
             "source": lambda schema, table: f"night.{schema}.{table}",
+            "ref": self.name,
         }
         # `with context` hands the globals on to the macros.
-        environment = Environment()
+        environment = Environment(extensions=["jinja2.ext.do"])
         environment.globals.update(given)
         return environment.from_string(macros + hook["sql"]).render()
 
-    def build_night(self) -> None:
-        for model in NIGHTLY:
-            self._build(model)
-
     def _build(self, model: str) -> None:
         kind = "view" if self.nodes[model]["config"]["materialized"] == "view" else "table"
-        sql = self.project.compiled[model]
-        self.db.execute(f"create or replace {kind} {self.name(model)} as {sql}")
+        self.db.execute(f"create or replace {kind} {self.name(model)} as {self._sql(model)}")
 
     def rows(self, model: str, what: str = "*", where: str = "true") -> list[tuple]:
         sql = f"select {what} from {self.name(model)} as i where {where} order by all"

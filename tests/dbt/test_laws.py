@@ -6,10 +6,11 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.dbt.bench import HISTORY, Bench, built
+from tests.dbt.bench import BY_DATE, HISTORY, NIGHTLY, Bench, built
 
 EXAMPLES = int(os.environ.get("NIGHTSHELF_EXAMPLES", "15"))
 FIRST = datetime(2017, 11, 1)
@@ -65,6 +66,125 @@ def test_history_by_nights_is_history_at_once_and_only_touched_days_are_built(
     at_once.land(dict(sorted(log.items(), reverse=True)))
     at_once.build_history()
     for model in KEPT:
+        found = by_nights.parquet(model, tmp_path / "found")
+        assert found == at_once.parquet(model, tmp_path / "at_once"), model
+
+
+# Of one device, near the midnights of `zones`: visits over midnight, logins, refunds and robots are common.
+close = st.fixed_dictionaries(
+    {
+        "event_id": st.sampled_from("abcdefgh"),
+        "event_type": st.sampled_from(["purchase", "purchase", "refund", "view", "login"]),
+        "occurred_at": st.builds(
+            lambda day, quarter: FIRST + timedelta(days=day, minutes=15 * quarter),
+            st.integers(0, 2),
+            st.sampled_from([0, 40, 41, 43, 44, 95]),
+        ),
+        "user_id": st.none() | st.just("u"),
+        "anonymous_id": st.just("v"),
+        "item_id": st.sampled_from("iij"),
+        "order_id": st.none() | st.just("o"),
+        "quantity": st.sampled_from([1, 1, 2]),
+    }
+)
+close_files = st.dictionaries(
+    st.sampled_from("fghk"), st.lists(close, max_size=4), min_size=1, max_size=2
+)
+zones = st.sampled_from(["UTC", "Pacific/Auckland", "Pacific/Chatham", "Pacific/Honolulu"])
+"""Their midnights lie among the instants above."""
+shifts = st.sampled_from([timedelta(0), timedelta(days=-215)])
+"""The second puts the log on 2017-03-31 to 04-03, when New Zealand has a date of 25 hours."""
+last_dates = st.sampled_from([0, 1, 2, 3, 3, 4])
+"""How many dates after the first a night lies: before, amid and after the log."""
+
+
+def bench_in(project, zone: str) -> Bench:
+    """A shop in that zone, where two looks in a minute make a robot."""
+    in_zone = {"at time zone 'UTC')::date": f"at time zone '{zone}')::date"}
+    return Bench(project, in_zone | {"least(2000, 60)": "least(2000, 1)", "> 60": "> 1"})
+
+
+def shifted(log: dict, shift: timedelta) -> dict:
+    return {
+        name: [e | {"occurred_at": e["occurred_at"] + shift} for e in lines]
+        for name, lines in log.items()
+    }
+
+
+@law
+@given(
+    nights=st.lists(
+        st.tuples(close_files, last_dates, st.just("") | st.sampled_from(NIGHTLY)),
+        min_size=1,
+        max_size=3,
+    ),
+    last=st.tuples(close_files, last_dates),
+    zone=zones,
+    shift=shifts,
+)
+def test_dates_built_by_nights_in_any_order_and_killed_anywhere_are_dates_built_at_once(
+    project, tmp_path, nights, last, zone, shift
+):
+    by_nights, log = bench_in(project, zone), {}
+    for landed, days, until in [*nights, (*last, "")]:
+        log |= shifted(landed, shift)
+        night = (FIRST + shift + timedelta(days=days)).date()
+        by_nights.land(log)
+        by_nights.build_history()
+        by_nights.build_night(night, until)
+    at_once = bench_in(project, zone)
+    at_once.land(dict(sorted(log.items(), reverse=True)))
+    at_once.build_history()
+    at_once.build_night(night)
+    for model in (*BY_DATE, "fct_sessions", "fct_interactions"):
+        found = by_nights.parquet(model, tmp_path / "found")
+        assert found == at_once.parquet(model, tmp_path / "at_once"), model
+    assert by_nights.build_night(night) == {model: set() for model in BY_DATE}
+
+
+def at(day: int, clock: str, event_type: str = "view", **columns) -> dict:
+    hour, minute = map(int, clock.split(":"))
+    when = FIRST + timedelta(days=day, hours=hour, minutes=minute)
+    names = {
+        "event_id": f"{day} {clock} {event_type}",
+        "anonymous_id": "v",
+        "item_id": "i",
+        "quantity": 1,
+    }
+    return names | {"event_type": event_type, "occurred_at": when} | columns
+
+
+LATE = {
+    "nothing": ([at(0, "10:00")], [], set(), set()),
+    "a day": ([at(0, "10:00")], [at(2, "10:00")], {2}, {2}),
+    "the rest of a visit": ([at(0, "23:50"), at(1, "09:00")], [at(2, "00:10"), at(1, "00:10")], {0, 1, 2}, {1, 2}),
+    "a visit's beginning": ([at(1, "00:10"), at(2, "09:00")], [at(0, "23:50")], {0, 1}, {0}),
+    "a refund": ([at(0, "10:00", "purchase", user_id="u"), at(1, "10:00", "purchase", user_id="u")],
+                 [at(2, "10:00", "refund", user_id="u", quantity=2)], {2}, {0, 1, 2}),
+    "a login": ([at(0, "10:00", "purchase"), at(1, "10:00", user_id="w", anonymous_id=None)],
+                [at(2, "10:00", "login", user_id="u")], {2}, {0, 2}),
+    "a robot's looks": ([at(0, "23:50"), at(1, "00:10")],
+                        [at(1, "00:10", event_id="again"), at(1, "00:10", event_id="and again")], {0, 1}, {1}),
+}  # fmt: skip
+"""What lands late → (log before, late lines, dates of sessions and of interactions that are built)."""
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_what_comes_late_builds_the_dates_that_it_reaches_and_no_others(project, tmp_path, late):
+    before, after, sessions, interactions = LATE[late]
+    by_nights, at_once = bench_in(project, "UTC"), bench_in(project, "UTC")
+    by_nights.land({"f": before})
+    by_nights.build_history()
+    by_nights.build_night()
+    for bench in (by_nights, at_once):
+        bench.land({"f": before, "late": after})
+        bench.build_history()
+    done = by_nights.build_night()
+    at_once.build_night()
+    dates = {model: {(day - FIRST.date()).days for day in days} for model, days in done.items()}
+    assert dates["int_sessions_by_date"] == sessions
+    assert dates["int_interactions_by_date"] == interactions
+    for model in (*BY_DATE, "fct_sessions", "fct_interactions"):
         found = by_nights.parquet(model, tmp_path / "found")
         assert found == at_once.parquet(model, tmp_path / "at_once"), model
 

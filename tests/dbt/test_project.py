@@ -20,9 +20,9 @@ MODELS = sorted(
 COUNTING = (
     "int_copies_found", "int_events_deduplicated", "int_events_cleaned", "int_events_from_robots", "int_events_internal",
     "int_events_not_products", "int_events_impossible", "int_robots_found", "int_purchases_cancelled",
-    "int_item_titles", "int_category_paths", "int_session_parts", "int_sessions_over_midnight",
-    "int_visitors_joined", "int_sessions_joined", "dim_item_versions", "dim_items", "fct_sessions", "feat_replenishment", "rpt_rule_cost",
-    "fct_interactions", "fct_basket_items", "feat_item", "feat_item_bursts", "feat_user_item", "fct_active_days",
+    "int_item_titles", "int_category_paths", "int_dates", "int_session_parts", "int_sessions_over_midnight",
+    "int_visitors_joined", "int_sessions_joined", "dim_item_versions", "dim_items", "int_sessions_by_date", "feat_replenishment", "rpt_rule_cost",
+    "int_interactions_by_date", "fct_basket_items", "feat_item", "feat_item_bursts", "feat_user_item", "fct_active_days",
     "feat_audience_cuts", "feat_user_rhythm", "feat_user_interest", "label_returned", "label_interest",
     "audience_counts", "user_profiles", "user_interest_history", "user_interest_forecast",
     "user_churn_risk", "audiences", "feat_arrivals", "feat_item_price", "feat_first_takings", "feat_placements",

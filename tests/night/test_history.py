@@ -12,6 +12,9 @@ from tests.support import trap_shop
 TABLES = {
     "history.main_intermediate.int_copies_found": "* exclude (day_fingerprint)",
     "history.main_intermediate.int_session_parts": "* exclude (day_fingerprint)",
+    "history.main_intermediate.int_robots_found": "*",
+    "history.main_intermediate.int_sessions_by_date": "*",
+    "history.main_intermediate.int_interactions_by_date": "*",
     "intermediate.int_events_deduplicated": "*",
     "marts.fct_sessions": "*",
     "marts.fct_interactions": "*",

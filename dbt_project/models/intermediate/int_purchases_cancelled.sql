@@ -2,11 +2,23 @@
 -- pieces: first those bought in the order that it names, then from the top. A purchase of which no
 -- piece is left is cancelled, since that refund. Refunds look backwards only, so what is known as of
 -- a date never changes afterwards. A refund of more than was bought takes what there is.
-with recursive kept as (
-    select occurred_on, source, event_id, event_type, event_date, occurred_at, user_id, order_id, item_id, quantity
+{%- set columns = 'occurred_on, source, event_id, event_type, event_date, occurred_at, user_id, order_id, item_id, quantity' %}
+with recursive given_back as (
+    select {{ columns }}
     from {{ ref('int_events_cleaned') }}
     where dropped_by is null
-        and event_type in ('purchase', 'refund')
+        and event_type = 'refund'
+),
+
+-- Refunds are few and say whose purchases are wanted: where there is none, no purchase is read.
+kept as (
+    from given_back
+    union all
+    select {{ columns }}
+    from {{ ref('int_events_cleaned') }}
+    where dropped_by is null
+        and event_type = 'purchase'
+        and item_id in (select item_id from given_back)
 ),
 
 -- Who gives back is the one who had bought the item in the order that the refund names: it may be
@@ -49,7 +61,7 @@ refunds as (
 -- One turn a refund; `pieces_left` after `turn` refunds of the buyer's and the item's.
 stacks as (
     select
-        0::bigint as turn, buyer, item_id, occurred_on, source, event_id, occurred_at, order_id,
+        0::bigint as turn, buyer, item_id, occurred_on, event_date, source, event_id, occurred_at, order_id,
         quantity as pieces_left, null::date as cancelled_on
     from named
     where event_type = 'purchase'
@@ -58,7 +70,7 @@ stacks as (
     union all
 
     select
-        turn, buyer, item_id, occurred_on, source, event_id, occurred_at, order_id,
+        turn, buyer, item_id, occurred_on, event_date, source, event_id, occurred_at, order_id,
         pieces_left - taken as pieces_left,
         case when taken = pieces_left then refunded_on end as cancelled_on
     from (
@@ -91,6 +103,6 @@ stacks as (
     )
 )
 
-select event_id, source, occurred_on, cancelled_on
+select event_id, source, occurred_on, event_date, cancelled_on
 from stacks
 where cancelled_on is not null

@@ -1,5 +1,5 @@
 {%- set gap = var('session_gap_minutes') -%}
-{%- set made_of = '1, gap ' ~ gap -%}
+{%- set made_of = '2, gap ' ~ gap -%}
 {{
     config(
         materialized='incremental',
@@ -62,7 +62,9 @@ marked as (
     select
         *,
         lag(ended_at) over visit as previous_at,
-        lag(event_date) over visit as previous_date
+        lag(event_date) over visit as previous_date,
+        lead(started_at) over visit as next_at,
+        lead(event_date) over visit as next_date
     from slots
     window visit as (partition by occurred_on, visitor_id, session_id order by started_at)
 ),
@@ -87,9 +89,11 @@ parts as (
         sum(n_looks)::integer as n_looks,
         sum(n_purchases)::integer as n_purchases,
         sum(n_anonymous)::integer as n_anonymous,
-        coalesce(list_unique(flatten(list(items))), 0)::integer as n_items,
+        flatten(list(items)) as items,
         bool_or({{ within_gap('coalesce(previous_at, occurred_on::timestamp)', 'started_at') }}
             and previous_date is distinct from event_date) as may_continue,
+        bool_or({{ within_gap('ended_at', 'coalesce(next_at, occurred_on + interval 1 day)') }}
+            and next_date is distinct from event_date) as may_go_on,
         min(started_at) as started_at,
         max(ended_at) as ended_at
     from numbered
@@ -107,9 +111,12 @@ select
     parts.n_looks,
     parts.n_purchases,
     parts.n_anonymous,
-    parts.n_items,
-    -- Whether it may go on from the day or the date before.
+    coalesce(list_unique(parts.items), 0)::integer as n_items,
+    -- Whether it may go on from the day or the date before, and on the next.
     parts.may_continue,
+    parts.may_go_on,
+    -- What the sessions over a midnight are counted by: those few are laid together, to be found together.
+    case when parts.may_continue or parts.may_go_on then list_sort(list_distinct(parts.items)) end as items,
     -- when
     parts.started_at,
     parts.ended_at,
@@ -118,4 +125,5 @@ select
     days_to_build.day_fingerprint
 from parts
 join days_to_build using (occurred_on)
-order by parts.occurred_on, parts.visitor_id, parts.session_id, parts.started_at
+order by
+    parts.occurred_on, parts.may_continue or parts.may_go_on, parts.visitor_id, parts.session_id, parts.started_at

@@ -12,6 +12,8 @@ select
     parts.n_purchases,
     parts.n_anonymous,
     parts.n_items,
+    parts.items,
+    parts.may_continue or parts.may_go_on as touches_midnight,
     parts.started_at,
     parts.ended_at,
     parts.event_date,

@@ -1,9 +1,10 @@
--- History ends a session at midnight, the UTC day's and the shop's. Few go on afterwards: only those
--- visitors' parts are laid in a row, to see where each session began.
+-- History ends a session at midnight, the UTC day's and the shop's. Few go on afterwards: only parts
+-- that touch a midnight are laid in a row, to see where each session began.
 with parts as (
     select visitor_id, session_id, started_at, ended_at, may_continue
     from {{ ref('int_session_parts') }}
     where event_date < date '{{ var("night") }}'
+        and (may_continue or may_go_on)
 ),
 
 marked as (

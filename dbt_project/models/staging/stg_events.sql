@@ -3,8 +3,8 @@
 with days as (
     select
         occurred_on,
-        {{ local_date('occurred_on::timestamp') }} as first_date,
-        {{ local_date("(occurred_on + interval 1 day - interval 1 microsecond)") }} as last_date,
+        {{ first_date('occurred_on') }} as first_date,
+        {{ last_date('occurred_on') }} as last_date,
         -- No shop's midnight lies between two quarters of an hour.
         list_min(list_filter(
             range(occurred_on::timestamp, occurred_on + interval 1 day, interval 15 minute),

@@ -1,0 +1,94 @@
+{%- set made_of = version_with(1, ['session_gap_minutes', 'max_views_per_day', 'max_views_per_minute', 'internal_ids']) -%}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='event_date',
+        on_schema_change='append_new_columns',
+        database='history',
+        pre_hook="{{ forget_other_dates() }}"
+    )
+}}
+
+-- History, a date at a time: sessions by the date on which they began. A session that goes on after midnight
+-- comes to its first date from others, so that it is part of the fingerprint of each date that it touches:
+-- when it grows or loses a part, those dates are built anew.
+with continued as (
+    select
+        parts.*,
+        min(event_date) over session as session_date,
+        sum(hash(
+            visitor_id, session_id, session_started_at, started_at, ended_at, event_date,
+            n_events, n_looks, n_purchases, items
+        )) over session as fingerprint
+    from {{ ref('int_session_parts_stitched') }} as parts
+    where touches_midnight
+        and (visitor_id, session_id, session_started_at) in (
+            select (visitor_id, session_id, session_started_at) from {{ ref('int_sessions_over_midnight') }}
+        )
+    window session as (partition by visitor_id, session_id, session_started_at)
+),
+
+touching as (
+    select event_date, sum(fingerprint) as fingerprint
+    from continued
+    group by event_date
+),
+
+dates_to_build as (
+    {{ dates_to_build(made_of, ['touching']) }}
+),
+
+of_one_part as (
+    select parts.*
+    from {{ ref('int_session_parts_stitched') }} as parts
+    join dates_to_build using (event_date)
+    anti join continued
+        on continued.visitor_id = parts.visitor_id
+        and continued.session_id = parts.session_id
+        and continued.started_at = parts.started_at
+    where {{ on_dates_to_build('parts.occurred_on') }}
+),
+
+-- Different items do not add up over midnight.
+of_several as (
+    select
+        continued.visitor_id,
+        continued.session_id,
+        continued.session_started_at,
+        continued.session_date as event_date,
+        max(continued.ended_at) as ended_at,
+        sum(continued.n_events)::integer as n_events,
+        sum(continued.n_looks)::integer as n_looks,
+        sum(continued.n_purchases)::integer as n_purchases,
+        coalesce(list_unique(flatten(list(continued.items))), 0)::integer as n_items
+    from continued
+    join dates_to_build on dates_to_build.event_date = continued.session_date
+    group by continued.visitor_id, continued.session_id, continued.session_started_at, continued.session_date
+),
+
+sessions as (
+    select visitor_id, session_id, session_started_at, event_date, ended_at, n_events, n_looks, n_purchases, n_items
+    from of_one_part
+    union all by name
+    from of_several
+)
+
+select
+    -- ids
+    sessions.visitor_id,
+    sessions.session_id,
+    -- numerics
+    sessions.n_events,
+    sessions.n_looks,
+    sessions.n_purchases,
+    sessions.n_items,
+    -- when
+    sessions.session_started_at as started_at,
+    sessions.ended_at,
+    dates_to_build.event_date,
+    dates_to_build.date_fingerprint
+from dates_to_build
+-- A date without sessions has one row, which says that it was looked through.
+left join sessions using (event_date)
+order by dates_to_build.event_date, sessions.visitor_id, sessions.session_id, sessions.session_started_at
