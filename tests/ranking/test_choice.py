@@ -10,6 +10,7 @@ from nightshelf.evaluation.split import Labels
 from nightshelf.ranking import choice
 from nightshelf.ranking.boosting import BoostingParams
 from nightshelf.ranking.choice import RankerParams, RankerSettings, Trained
+from nightshelf.ranking.features import ALL
 from nightshelf.ranking.labelled import LabelledCut
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.ranker import Ranker
@@ -38,7 +39,7 @@ def cut(seed: int, unproposed: int = 0, taken_at_all: bool = True) -> LabelledCu
     dense[:unproposed, N_ITEMS] = True
     labels = Labels(ids[0], csr_matrix(dense), csr_matrix((N_USERS, N_ITEMS), dtype=bool), "all")
     return LabelledCut(
-        Pool(*ids, users, items, {}, {}), matrix, taken, np.ones(n, dtype=bool), labels
+        Pool(*ids, users, items, {}, {}), matrix.__getitem__, taken, np.ones(n, dtype=bool), labels
     )
 
 
@@ -68,7 +69,7 @@ def test_the_chosen_kind_is_rehearsed_on_the_later_cut_before_it_learns_from_it(
     rehearsal = trained.rehearsal
     assert rehearsal.users.tolist() == cut(2).labels.users.tolist()
     assert np.nanmean(rehearsal.ranker) == pytest.approx(trained.compared[trained.ranker.kind])
-    again = cut(2).quality(trained.ranker.score(cut(2).matrix), 10)
+    again = cut(2).quality(trained.ranker.score(cut(2).features(ALL)), 10)
     assert not np.array_equal(rehearsal.ranker, again, equal_nan=True)
 
 
@@ -123,7 +124,7 @@ def test_without_labels_there_is_no_ranker(cuts):
 def test_the_score_is_the_chance_that_the_item_is_taken():
     fresh = cut(3)
     for cuts in ([cut(1)], [cut(1), cut(2)]):
-        score = train(cuts, NAMES, SETTINGS).ranker.score(fresh.matrix)
+        score = train(cuts, NAMES, SETTINGS).ranker.score(fresh.features(ALL))
         for low, high in ((0, 0.1), (0.1, 0.3), (0.3, 1)):
             here = (score >= low) & (score < high)
             assert score[here].mean() == pytest.approx(fresh.taken[here].mean(), rel=0.3)
@@ -133,7 +134,7 @@ def test_thinner_negatives_leave_the_chance_where_it_was():
     thin = replace(SETTINGS, ranker=replace(SETTINGS.ranker, negatives_per_positive=1))
     fresh = cut(3)
     for cuts in ([cut(1)], [cut(1), cut(2)]):
-        score = train(cuts, NAMES, thin).ranker.score(fresh.matrix)
+        score = train(cuts, NAMES, thin).ranker.score(fresh.features(ALL))
         assert score.mean() == pytest.approx(fresh.taken.mean(), rel=0.15)
 
 
@@ -143,7 +144,7 @@ def test_training_twice_gives_the_same_arrays_and_arrays_the_same_ranker():
         k: v.tobytes() for k, v in other.arrays().items()
     }
     again = Ranker.from_arrays(one.arrays())
-    assert again.score(cut(3).matrix).tobytes() == one.score(cut(3).matrix).tobytes()
+    assert again.score(cut(3).features(ALL)).tobytes() == one.score(cut(3).features(ALL)).tobytes()
 
 
 def test_the_blend_ships_unless_another_is_surely_better():

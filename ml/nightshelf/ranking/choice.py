@@ -105,8 +105,8 @@ class Lesson:
     unproposed: tuple[int, int]
     """Taken items that no source proposed, taken items."""
     cut: LabelledCut | None
-    """All its rows, to compare contenders on: a gigabyte for a million rows and a hundred features, so
-    none where that is not wanted."""
+    """All its rows, to compare contenders on: a hundred megabytes a million, so none where that is not
+    wanted."""
     has_shown: bool = False
     """Do its rows say where items were shown? Those of training all do, or none; the newest may not."""
 
@@ -115,7 +115,7 @@ def lesson(cut: LabelledCut, params: RankerParams, number: int, compared: bool =
     """`number` of a night's cuts, from 0: each is thinned out by chances of its own."""
     rows = sampled(
         cut.pool,
-        cut.matrix,
+        cut.features,
         cut.taken,
         cut.teaches,
         params.negatives_per_positive,
@@ -194,7 +194,7 @@ def _chosen(
             zip(fits, pool.map(lambda fit: fit(earlier, later), fits.values()), strict=True)
         )
     contenders = {kind: Ranker(names, (kind,), (model,), (1.0,)) for kind, model in models.items()}
-    raws = {kind: contender.raw(last.matrix) for kind, contender in contenders.items()}
+    raws = dict(zip(contenders, last.raw(list(contenders.values())), strict=True))
     per_user = {kind: last.quality(raw, K) for kind, raw in raws.items()}
     trees = max((k for k in KINDS if k != "logistic"), key=lambda k: _mean(per_user[k]))
     kinds = ("logistic", trees)
@@ -252,7 +252,7 @@ def _levelled(ranker: Ranker, cut: LabelledCut) -> Ranker:
     were at the top, where few were learnt from: how much is taken there differs from fit to fit."""
     from scipy.optimize import brentq
 
-    odds = ranker.slope * ranker.raw(cut.matrix)
+    odds = ranker.slope * cut.raw([ranker])[0]
     share, far = float(cut.taken.mean()), 50 + float(np.abs(odds).max())
 
     def too_much(offset: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -52,6 +53,16 @@ class Pool:
     def __len__(self) -> int:
         return len(self.user_codes)
 
+    @cached_property
+    def best(self) -> dict[str, np.ndarray]:
+        """source → (n_users,) float32 > 0: the greatest size of its scores among the user's rows; 1 where it
+        has nothing to say."""
+        found = {name: np.zeros(len(self.users), dtype=np.float32) for name in self.scores}
+        for name, scores in self.scores.items():
+            np.maximum.at(found[name], self.user_codes, np.abs(scores))
+            found[name][found[name] == 0] = 1
+        return found
+
     def source_lists(self, source: str, k: int) -> np.ndarray:
         """(n_users, k) int32 item codes by the source's own rank, -1 where its list is shorter."""
         ranks = self.ranks[source]
@@ -82,8 +93,8 @@ class Pool:
         ranks = np.stack([np.where(self.ranks[n] > 0, self.ranks[n], 32_767) for n in names])
         return np.array(names, dtype=object)[ranks.argmin(axis=0)]
 
-    def rows(self, at: np.ndarray) -> Pool:
-        """Some rows, in the order of `at`; all of the ids."""
+    def rows(self, at: np.ndarray | slice) -> Pool:
+        """Some rows, in the order of `at`; all of the ids. A slice copies nothing."""
         scores, ranks = (
             {name: values[at] for name, values in of.items()} for of in (self.scores, self.ranks)
         )
