@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -48,7 +48,7 @@ from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
 from nightshelf.ranking import choice, features
 from nightshelf.ranking.choice import Lesson, Rehearsal, Trained
-from nightshelf.ranking.labelled import Features, labelled
+from nightshelf.ranking.labelled import labelled, read_features
 from nightshelf.ranking.pool import (
     PER_SOURCE,
     VIEWS,
@@ -242,21 +242,11 @@ def _lessons(
 
         def lesson(view: str) -> Lesson:
             as_of, wanted, pool = night.as_of(cut.role), cut.labels[view], pools[view]
-            reads = _features(attempt, pool, as_of)
+            reads = read_features(attempt, pool, as_of)
             found = labelled(db.cursor(), pool, as_of, wanted, cut.known, params.burst, reads)
             return choice.lesson(found, params, number, compared)
 
         return dict(zip(pools, threads.map(lesson, pools), strict=True))
-
-
-def _features(attempt: Attempt, pool: Pool, as_of: date) -> Features:
-    """Of a pool's rows, read when they are asked for."""
-
-    def of(rows: np.ndarray | slice) -> np.ndarray:
-        with connect(attempt.database) as db:
-            return features.attach(db, pool, as_of, rows)
-
-    return of
 
 
 def _train_rankers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,9 +14,12 @@ from nightshelf.candidates.lately import brought_by_a_burst
 from nightshelf.dataset.interactions import Interactions, day_number, positions
 from nightshelf.evaluation import METRICS
 from nightshelf.evaluation.split import Labels
+from nightshelf.paths import Attempt
 from nightshelf.ranking import shown
+from nightshelf.ranking.features import attach
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.ranker import Ranker
+from nightshelf.warehouse import connect
 
 BLOCK_ROWS = 250_000
 """Rows whose features are there at a time where all are ranked: 70 MB, and as much to join them from."""
@@ -44,8 +47,7 @@ class LabelledCut:
     def raw(self, rankers: Sequence[Ranker]) -> list[np.ndarray]:
         """(n_rows,) float64 each: how the rankers order all rows. Each row's features are made once."""
         found = [np.empty(len(self.pool)) for _ in rankers]
-        for first in range(0, len(self.pool), BLOCK_ROWS):
-            block = slice(first, first + BLOCK_ROWS)
+        for block in blocks(len(self.pool)):
             matrix = self.features(block)
             for raw, ranker in zip(found, rankers, strict=True):
                 raw[block] = ranker.raw(matrix)
@@ -59,6 +61,22 @@ class LabelledCut:
         """(taken items that no source proposed, taken items)."""
         n_relevant = int(self.labels.relevant.sum())
         return n_relevant - int(self.taken.sum()), n_relevant
+
+
+def blocks(n_rows: int) -> Iterator[slice]:
+    """BLOCK_ROWS each, and the rest."""
+    for first in range(0, n_rows, BLOCK_ROWS):
+        yield slice(first, min(first + BLOCK_ROWS, n_rows))
+
+
+def read_features(attempt: Attempt, pool: Pool, as_of: date) -> Features:
+    """Of the pool's rows, read from the attempt's file when they are asked for."""
+
+    def of(rows: np.ndarray | slice) -> np.ndarray:
+        with connect(attempt.database) as db:
+            return attach(db, pool, as_of, rows)
+
+    return of
 
 
 def labelled(
