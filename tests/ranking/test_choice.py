@@ -55,12 +55,13 @@ def test_what_no_source_proposed_is_counted_over_all_cuts():
     assert trained.unproposed == (10, n_taken + 10)
 
 
-def test_all_kinds_and_the_blend_are_compared_on_the_later_cut():
-    trained = train([cut(1), cut(2)], NAMES, SETTINGS)
-    assert {"logistic", "sklearn_gb", "lightgbm_binary", "lightgbm_lambdarank"} < set(
-        trained.compared
-    )
-    assert len(trained.compared) == 5
+@pytest.mark.parametrize("sklearn", [False, True])
+def test_all_kinds_and_the_blend_are_compared_on_the_later_cut(sklearn):
+    settings = replace(SETTINGS, boosting=replace(SETTINGS.boosting, sklearn=sklearn))
+    trained = train([cut(1), cut(2)], NAMES, settings)
+    kinds = {"logistic", "lightgbm_binary", "lightgbm_lambdarank", *["sklearn_gb"] * sklearn}
+    assert kinds < set(trained.compared)
+    assert len(trained.compared) == len(kinds) + 1
     assert trained.compared[trained.ranker.kind] > 0
 
 

@@ -20,7 +20,7 @@ from nightshelf.ranking import boosting, logistic
 from nightshelf.ranking.boosting import Boosted, BoostingParams
 from nightshelf.ranking.labelled import LabelledCut
 from nightshelf.ranking.logistic import Logistic, LogisticParams
-from nightshelf.ranking.ranker import KINDS, Ranker
+from nightshelf.ranking.ranker import Ranker
 from nightshelf.ranking.rows import TrainingRows, joined, sampled
 from nightshelf.ranking.shown import SHOWN
 from nightshelf.warehouse import cores
@@ -189,6 +189,8 @@ def _chosen(
 ) -> tuple[Ranker, dict[str, np.ndarray]]:
     """The best contender, as it was compared, and nDCG@10 per user of each."""
     fits = _fits(settings)
+    if not settings.boosting.sklearn:
+        del fits["sklearn_gb"]
     with ThreadPoolExecutor(cores()) as pool:
         models = dict(
             zip(fits, pool.map(lambda fit: fit(earlier, later), fits.values()), strict=True)
@@ -196,7 +198,7 @@ def _chosen(
     contenders = {kind: Ranker(names, (kind,), (model,), (1.0,)) for kind, model in models.items()}
     raws = dict(zip(contenders, last.raw(list(contenders.values())), strict=True))
     per_user = {kind: last.quality(raw, K) for kind, raw in raws.items()}
-    trees = max((k for k in KINDS if k != "logistic"), key=lambda k: _mean(per_user[k]))
+    trees = max((k for k in models if k != "logistic"), key=lambda k: _mean(per_user[k]))
     kinds = ("logistic", trees)
     # In units of their own spread, the logistic one and the best trees have an equal say.
     weights = tuple(1 / (float(raws[k].std()) or 1.0) for k in kinds)
