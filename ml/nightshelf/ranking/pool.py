@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 
 from nightshelf.candidates import CandidateModel, Recommendations
 from nightshelf.candidates.base import Opinion, each_block
+from nightshelf.candidates.sparse import distinct
 
 PER_SOURCE = 60
 """Candidates a source may propose for a user. Three shelves deep: enough for rules to take some
@@ -81,11 +82,28 @@ class Pool:
         return table
 
     def best_rows(self, scores: np.ndarray, k: int) -> np.ndarray:
-        """Row numbers of each user's k best, by user, then best first; equal scores by item code."""
-        order = np.lexsort((self.item_codes, -scores, self.user_codes))
-        users = self.user_codes[order]
+        """Row numbers of each user's k best, by user, then best first; equal scores by item code. 60 ns a
+        row: only what reaches the user's k-th is sorted."""
+        reaching = self._reaching(scores, k)
+        users, items = self.user_codes[reaching], self.item_codes[reaching]
+        order = np.lexsort((items, -scores[reaching], users))
+        users = users[order]
         firsts = np.searchsorted(users, np.arange(len(self.users)))
-        return order[np.arange(len(users)) - firsts[users] < k]
+        return reaching[order[np.arange(len(users)) - firsts[users] < k]]
+
+    def _reaching(self, scores: np.ndarray, k: int) -> np.ndarray:
+        """Row numbers of what is no worse than its user's k-th, so of k rows a user and those that tie."""
+        counts = np.bincount(self.user_codes, minlength=len(self.users))
+        if counts.max(initial=0) <= k:
+            return np.arange(len(scores))
+        order = np.argsort(self.user_codes, kind="stable")
+        owners = self.user_codes[order]
+        place = np.arange(len(order)) - (np.cumsum(counts) - counts)[owners]
+        falling = np.full((len(counts), counts.max()), np.inf)
+        falling[owners, place] = -scores[order]
+        falling.partition(k - 1, axis=1)
+        # Nothing is worse than what is no number, which comes last.
+        return np.flatnonzero(~(-scores > falling[:, k - 1][self.user_codes]))
 
     def first_source(self) -> np.ndarray:
         """(n_rows,) object: the source that ranked the row highest; equal ranks by source order."""
@@ -275,8 +293,8 @@ def _of_block(
     n_items = bought.shape[1]
     answers = {name: opinion.best([None, bought], k) for name, opinion in opinions.items()}
     keys = {name: [_keys(a, n_items) for a in both] for name, both in answers.items()}
-    unions = [_distinct(np.concatenate([of[v] for of in keys.values()])) for v in range(len(VIEWS))]
-    rows = _distinct(np.concatenate(unions))
+    unions = [distinct(np.concatenate([of[v] for of in keys.values()])) for v in range(len(VIEWS))]
+    rows = distinct(np.concatenate(unions))
     users, codes = np.divmod(rows, max(n_items, 1))
     scores = {
         n: opinion.of(np.searchsorted(asked, users), codes) for n, opinion in opinions.items()
@@ -311,9 +329,3 @@ def _pool(users: np.ndarray, items: np.ndarray, parts: Sequence[_Part]) -> Pool:
         {name: np.concatenate([p.scores[name] for p in parts]) for name in parts[0].scores},
         {name: np.concatenate([p.ranks[name] for p in parts]) for name in parts[0].ranks},
     )
-
-
-def _distinct(keys: np.ndarray) -> np.ndarray:
-    """Sorted, without repeats; numpy's own `unique` hashes, which takes four times as long here."""
-    keys = np.sort(keys)
-    return keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
