@@ -169,7 +169,7 @@ def _materialised(inputs: Path, settings: dict):
             column
             for name in SOURCES
             for column in (
-                features._within_user(pool, pool.scores[name]),
+                pool.scores[name] / pool.best[name][pool.user_codes],
                 features.near_top(pool.ranks[name]),
             )
         ]

@@ -3,7 +3,7 @@
 import pytest
 
 from nightshelf.errors import SettingsError
-from nightshelf.warehouse import cores, lock_seconds, memory_limit
+from nightshelf.warehouse import connect, cores, lock_seconds, memory_limit
 
 OF = {
     "NIGHTSHELF_THREADS": cores,
@@ -48,3 +48,17 @@ def test_what_cannot_be_meant_is_refused_by_name(monkeypatch, name, told):
     monkeypatch.setenv(name, told)
     with pytest.raises(SettingsError, match=f"{name} is (.|\\n)*or unset it"):
         OF[name]()
+
+
+def test_a_file_is_opened_once_more_while_a_reader_spills(tmp_path, monkeypatch):
+    monkeypatch.setenv("NIGHTSHELF_MEMORY", "60MB")
+    path = tmp_path / "night.duckdb"
+    with connect(path, read_only=False):
+        pass
+    with connect(path) as db:
+        db.execute(
+            "create temp table t as select range, hash(range) as h from range(6000000) order by h"
+        )
+        assert list((tmp_path / "spill").iterdir())
+        with connect(path) as other:
+            assert other.execute("select 1").fetchall() == [(1,)]

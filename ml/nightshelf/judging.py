@@ -13,7 +13,12 @@ from nightshelf import audience, gate, quality, recording, trained
 from nightshelf.abandoned import alive, close_abandoned
 from nightshelf.errors import ModelError
 from nightshelf.evaluation import load_past
-from nightshelf.evaluation.curves import calibration, partial_dependence, precision_recall
+from nightshelf.evaluation.curves import (
+    calibration,
+    partial_dependence,
+    precision_recall,
+    spaced,
+)
 from nightshelf.learning import load_labels, load_ranker, load_rehearsal
 from nightshelf.night import WINDOW_DAYS, Night
 from nightshelf.paths import Attempt, Home
@@ -23,10 +28,10 @@ from nightshelf.progress import Progress
 from nightshelf.provenance import code_version
 from nightshelf.ranking import features
 from nightshelf.ranking.choice import Rehearsal
-from nightshelf.ranking.labelled import taken
+from nightshelf.ranking.labelled import read_features, taken
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.readiness import Placement, read_readiness
-from nightshelf.recipe import Recipe
+from nightshelf.recipe import RANKER, Recipe
 from nightshelf.registry import Registry
 from nightshelf.reigning import Reign, find_reign
 from nightshelf.scoring import keep_recipes
@@ -207,9 +212,8 @@ def read_examination(attempt: Attempt, night: Night, view: str) -> quality.Exami
         return None
     as_of = night.as_of("evaluate")
     with connect(attempt.database) as db:
-        matrix = features.attach(db, pool, as_of)
         past = load_past(db, as_of, pool.items, wanted.users)
-    return quality.Examination(pool, matrix, wanted, past)
+    return quality.Examination(pool, read_features(attempt, pool, as_of), wanted, past)
 
 
 def held_against(
@@ -221,7 +225,8 @@ def held_against(
 ) -> Examined:
     """Tonight's contenders and the champion on one window, and the gate's verdict."""
     view = held.wanted.view
-    found = quality.contenders(held, tonight, reign.recipe)
+    scores = held.scores(quality.rankers_among(tonight, reign.recipe))
+    found = quality.contenders(held, tonight, reign.recipe, scores)
     verdict = gate.judge(found, reign.stays, rehearsal)
     hits = taken(held.pool, held.wanted.relevant)
     return Examined(
@@ -234,7 +239,7 @@ def held_against(
         found[0].gate.n_users if found else 0,
         quality.cohorts_told(held),
         gate.limits(found, verdict.challenger),
-        curves=_curves(tonight.as_examined.ranker, held.matrix, hits) if tonight else {},
+        curves=_curves(tonight.as_examined.ranker, held, scores[RANKER], hits) if tonight else {},
         over_windows=_over_windows(found, rehearsal),
     )
 
@@ -277,9 +282,11 @@ def _unexamined(reign: Reign) -> gate.Verdict:
     return gate.Verdict(None, SERVES_ALL, f"{why}; no champion can serve, so {SERVES_ALL} does")
 
 
-def _curves(ranker: Ranker, matrix: np.ndarray, hits: np.ndarray) -> dict[str, dict]:
+def _curves(
+    ranker: Ranker, held: quality.Examination, scores: np.ndarray, hits: np.ndarray
+) -> dict[str, dict]:
     """How far tonight's ranker can be believed, and what it goes by."""
-    scores, importances = ranker.score(matrix), ranker.importances()
+    importances, matrix = ranker.importances(), held.features(spaced(len(held.pool)))
     most = [name for name in importances if name in ranker.needs][:EXPLAINED_FEATURES]
     columns = {name: ranker.needs.index(name) for name in most}
     return {

@@ -48,7 +48,7 @@ from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
 from nightshelf.ranking import choice, features
 from nightshelf.ranking.choice import Lesson, Rehearsal, Trained
-from nightshelf.ranking.labelled import labelled
+from nightshelf.ranking.labelled import labelled, read_features
 from nightshelf.ranking.pool import (
     PER_SOURCE,
     VIEWS,
@@ -241,8 +241,9 @@ def _lessons(
     with connect(attempt.database) as db, ThreadPoolExecutor(cores()) as threads:
 
         def lesson(view: str) -> Lesson:
-            as_of, wanted = night.as_of(cut.role), cut.labels[view]
-            found = labelled(db.cursor(), pools[view], as_of, wanted, cut.known, params.burst)
+            as_of, wanted, pool = night.as_of(cut.role), cut.labels[view], pools[view]
+            reads = read_features(attempt, pool, as_of)
+            found = labelled(db.cursor(), pool, as_of, wanted, cut.known, params.burst, reads)
             return choice.lesson(found, params, number, compared)
 
         return dict(zip(pools, threads.map(lesson, pools), strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -27,6 +27,7 @@ from nightshelf.evaluation import (
 from nightshelf.evaluation.curves import ndcg_by_k
 from nightshelf.evaluation.split import Labels
 from nightshelf.ranking.choice import Rehearsal
+from nightshelf.ranking.labelled import Features, blocks
 from nightshelf.ranking.pool import Pool
 from nightshelf.recipe import RANKER, Recipe
 
@@ -48,10 +49,20 @@ class Examination:
     """One view's window: who is asked, what the sources propose, and what users took."""
 
     pool: Pool
-    matrix: np.ndarray | None
-    """(n_rows, n_features) of the pool, for the ranker; None where there is none to score."""
+    features: Features
+    """Of the pool's rows, for rankers."""
     wanted: Labels
     past: Past
+
+    def scores(self, rankers: Mapping[str, Recipe]) -> dict[str, np.ndarray]:
+        """Recipe's name → (n_rows,) float64, as it is examined. Features are made for a block of rows at a
+        time, once for all recipes."""
+        found = {name: np.empty(len(self.pool)) for name in rankers}
+        for block in blocks(len(self.pool)) if rankers else ():
+            some, matrix = self.pool.rows(block), self.features(block)
+            for name, recipe in rankers.items():
+                found[name][block] = recipe.as_examined.score(some, matrix)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +108,9 @@ class Contender:
         return paired_difference_interval(mine, theirs, SEED, level=level, users=self.users)
 
 
-def examine(name: str, recipe: Recipe, held: Examination) -> Contender:
-    """Ranks the pool by the recipe and holds the lists against what users took."""
-    lists = ranked_lists(recipe, held, max(CUTOFFS))
+def examine(name: str, recipe: Recipe, held: Examination, scores: np.ndarray) -> Contender:
+    """Ranks the pool by the recipe's scores and holds the lists against what users took."""
+    lists = ranked_lists(held.pool, scores, max(CUTOFFS))
     pool, wanted, past = held.pool, held.wanted, held.past
     per_user = all_metrics(lists, wanted.relevant)
     per_user |= _by_users(per_user, past) | _by_items(lists, wanted, past)
@@ -116,10 +127,8 @@ def examine(name: str, recipe: Recipe, held: Examination) -> Contender:
     return Contender(name, recipe, per_user, of_lists, wanted.users, by_k)
 
 
-def ranked_lists(recipe: Recipe, held: Examination, k: int) -> np.ndarray:
-    """(n_users, k) int32 item codes; what the recipe does not rank at all is not on its list."""
-    pool = held.pool
-    scores = recipe.as_examined.score(pool, held.matrix)
+def ranked_lists(pool: Pool, scores: np.ndarray, k: int) -> np.ndarray:
+    """(n_users, k) int32 item codes; what has no score above 0 is not on the list."""
     lists = pool.lists_by(np.where(scores > 0, scores, -np.inf), k)
     ranked = np.bincount(pool.user_codes[scores > 0], minlength=len(lists))
     return np.where(np.arange(k) < ranked[:, None], lists, -1)
@@ -191,17 +200,30 @@ def rehearsed(found: Sequence[Contender], rehearsal: Rehearsal | None) -> dict[s
     return {name: joined([window, both[name]]) for name, window in before.items()}
 
 
+def rankers_among(ranker: Recipe | None, champion: Recipe | None) -> dict[str, Recipe]:
+    """Those of the two that rank by features, by contender."""
+    both = {RANKER: ranker, CHAMPION: champion}
+    return {name: r for name, r in both.items() if r is not None and r.source == RANKER}
+
+
 def contenders(
-    held: Examination, ranker: Recipe | None, champion: Recipe | None
+    held: Examination,
+    ranker: Recipe | None,
+    champion: Recipe | None,
+    scores: Mapping[str, np.ndarray],
 ) -> list[Contender]:
-    """Each source alone, tonight's ranker, and the reigning champion, on the same users."""
+    """Each source alone, tonight's ranker, and the reigning champion, on the same users. `scores` are those
+    of `rankers_among` them."""
     pool, view = held.pool, held.wanted.view
     # A source that proposes nothing in this view (own history, of what is new) is no contender.
     speaking = [s for s in pool.scores if pool.ranks[s].any()]
     asked = {s: Recipe(view, s) for s in speaking}
     asked |= {RANKER: ranker} if ranker is not None else {}
     asked |= {CHAMPION: champion} if champion is not None else {}
-    return [examine(name, recipe, held) for name, recipe in asked.items()]
+    return [
+        examine(name, r, held, scores[name] if name in scores else r.score(pool, None))
+        for name, r in asked.items()
+    ]
 
 
 def table(found: Sequence[Contender]) -> list[dict]:

@@ -61,7 +61,10 @@ def _configure(db: duckdb.DuckDBPyConnection, spill: Path) -> None:
     db.execute("set enable_progress_bar = false")
     db.execute(f"set threads = {cores()}")
     db.execute(f"set memory_limit = '{memory_limit()}'")
-    db.execute("set temp_directory = ?", [str(spill)])
+    # Connections to one file share it, and once something has spilled it cannot be set again, nor needs it.
+    (told,) = db.execute("select current_setting('temp_directory')").fetchall()[0]
+    if told != str(spill):
+        db.execute("set temp_directory = ?", [str(spill)])
 
 
 @contextmanager

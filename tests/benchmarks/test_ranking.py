@@ -1,5 +1,7 @@
 """Features joined by codes are those of the plain join, and ranking in blocks is ranking all at once."""
 
+from dataclasses import replace
+
 import duckdb
 import numpy as np
 import pytest
@@ -48,6 +50,25 @@ def test_features_equal_the_plain_join_s_to_the_last_bit(tmp_path_factory, seed,
         matrix = features.attach(db, pool, bench.NIGHT)
     expected = np.column_stack([np.ma.getdata(column) for column in plain.values()])
     assert matrix[:, : expected.shape[1]].tobytes() == expected.tobytes()
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(0, 300))
+def test_some_rows_features_are_those_that_they_have_among_all(folder, seed, n):
+    """Also the sources' scores, which are held against the user's best among all rows."""
+    generator = np.random.default_rng(seed)
+    pool = Pool.read(folder / "pool.parquet").rows(slice(0, 600))
+    scores = generator.normal(size=(2, len(pool))).astype(np.float32)
+    ranks = generator.integers(0, 60, (2, len(pool))).astype(np.int16)
+    pool = replace(
+        pool, scores=dict(zip("ab", scores, strict=True)), ranks=dict(zip("ab", ranks, strict=True))
+    )
+    some = np.sort(generator.permutation(len(pool))[:n])
+    with duckdb.connect(str(folder / "night.duckdb"), read_only=True) as db:
+        whole = features.attach(db, pool, bench.NIGHT)
+        assert features.attach(db, pool, bench.NIGHT, some).tobytes() == whole[some].tobytes()
+        block = slice(seed % 600, seed % 600 + n)
+        assert features.attach(db, pool, bench.NIGHT, block).tobytes() == whole[block].tobytes()
 
 
 def test_a_feature_table_that_repeats_a_key_is_found(folder):

@@ -1,5 +1,10 @@
+from collections import Counter
+from itertools import permutations
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nightshelf.candidates import BoughtTogetherParams, bought_together, companions, variants
 from nightshelf.errors import SettingsError
@@ -63,6 +68,29 @@ def test_the_number_of_rows_at_once_changes_nothing(monkeypatch):
     for column in ("items", "companions", "scores", "ranks", "baskets"):
         assert np.array_equal(getattr(whole, column), getattr(parts, column))
     assert len(whole.items) == 250
+
+
+small = st.lists(st.sets(st.integers(0, 7), max_size=6), max_size=12)
+
+
+@given(baskets=small, k=st.integers(1, 9), prior=st.sampled_from([0.0, 1.0, 10.0]))
+def test_companions_are_those_of_a_plain_count_and_sort(baskets, k, prior):
+    params = BoughtTogetherParams(min_baskets=1, prior=prior)
+    found = bought_together(*lines(*baskets), 8, k, params)
+    times = Counter(item for basket in baskets for item in basket)
+    both = Counter(pair for basket in baskets for pair in permutations(basket, 2))
+    full = max(sum(map(bool, baskets)), 1)
+    expected = []
+    for one in range(8):
+        scored = [
+            (np.float32((n + prior * times[b] / full) / (times[one] + prior)), b, n)
+            for (a, b), n in both.items()
+            if a == one
+        ]
+        best = sorted(scored, key=lambda each: (-each[0], each[1]))[:k]
+        expected += [(one, b, score, n) for score, b, n in best]
+    columns = (found.items, found.companions, found.scores, found.baskets)
+    assert list(zip(*(column.tolist() for column in columns), strict=True)) == expected
 
 
 def test_no_baskets_give_no_companions():

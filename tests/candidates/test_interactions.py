@@ -104,6 +104,8 @@ def test_packed_ids_come_back_whole(ids):
     array[:] = ids
     packed = pack_ids("x", array)
     assert unpack_ids("x", packed).tolist() == ids
+    ends = np.cumsum([0, *(len(each.encode("utf-8", "surrogatepass")) for each in ids)])
+    assert packed["x_offsets"].tolist() == ends.tolist()
     assert not any(part.dtype.hasobject for part in packed.values())
 
 

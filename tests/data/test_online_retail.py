@@ -105,8 +105,10 @@ def held(run):
 def less(run, held, view, source):
     """What serves less a source alone, on the examination's users and items."""
     placement = next(p for p, v in PLACEMENT_VIEWS.items() if v == view)
-    serving = examine("serving", read_recipes(run.attempt)[placement], held[view])
-    return serving.less(examine(source, Recipe(view, source), held[view]))
+    both = {"serving": read_recipes(run.attempt)[placement], source: Recipe(view, source)}
+    scores = held[view].scores(both)
+    serving, alone = (examine(name, r, held[view], scores[name]) for name, r in both.items())
+    return serving.less(alone)
 
 
 def test_over_all_items_what_serves_beats_popularity_and_is_not_worse_than_own_history(run, held):
@@ -129,5 +131,7 @@ def test_the_examination_is_of_many_users_and_its_figures_are_plausible(run):
 
 def test_rankers_were_trained_for_both_views(run, held):
     for view, examination in held.items():
-        scores = load_ranker(run.attempt, view).score(examination.pool, examination.matrix)
+        scores = load_ranker(run.attempt, view).score(
+            examination.pool, examination.features(slice(None))
+        )
         assert np.isfinite(scores).all() and len(np.unique(scores)) > 1_000

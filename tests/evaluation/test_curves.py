@@ -10,6 +10,7 @@ from nightshelf.evaluation.curves import (
     ndcg_by_k,
     partial_dependence,
     precision_recall,
+    spaced,
 )
 
 RNG = np.random.default_rng(3)
@@ -71,3 +72,12 @@ def test_partial_dependence_leaves_the_matrix_as_it_was():
     partial_dependence(lambda m: m[:, 0], matrix, {"a": 0})
     assert (matrix == before).all()
     assert partial_dependence(lambda m: m[:, 0], matrix[:0], {"a": 0}) == {}
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 499, 500, 501, 12_345])
+def test_a_sample_is_evenly_spaced_from_end_to_end_and_its_own_sample(n_rows):
+    rows = spaced(n_rows)
+    assert len(rows) == min(n_rows, 500)
+    assert rows[[0, -1]].tolist() == [0, n_rows - 1] if n_rows else not len(rows)
+    assert np.ptp(np.diff(rows)) <= 1 if n_rows > 1 else True
+    assert spaced(len(rows)).tolist() == list(range(len(rows)))

@@ -408,7 +408,7 @@ def test_a_catalogue_from_later_is_found(first, other, monkeypatch):
 
 def test_features_of_a_later_cut_are_found(first, other, monkeypatch):
     attach = features.attach
-    monkeypatch.setattr(features, "attach", lambda db, pool, as_of: attach(db, pool, NIGHT))
+    monkeypatch.setattr(features, "attach", lambda db, pool, *_: attach(db, pool, NIGHT))
     leaks = leaks_of_lessons(first, other)
     assert "training rows all.item_buyers_7d" in leaks
     assert {leak.partition(" ")[0] for leak in leaks} == {"training"}

@@ -10,6 +10,7 @@ from nightshelf.evaluation.split import Labels
 from nightshelf.ranking import choice
 from nightshelf.ranking.boosting import BoostingParams
 from nightshelf.ranking.choice import RankerParams, RankerSettings, Trained
+from nightshelf.ranking.features import ALL
 from nightshelf.ranking.labelled import LabelledCut
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.ranker import Ranker
@@ -38,7 +39,7 @@ def cut(seed: int, unproposed: int = 0, taken_at_all: bool = True) -> LabelledCu
     dense[:unproposed, N_ITEMS] = True
     labels = Labels(ids[0], csr_matrix(dense), csr_matrix((N_USERS, N_ITEMS), dtype=bool), "all")
     return LabelledCut(
-        Pool(*ids, users, items, {}, {}), matrix, taken, np.ones(n, dtype=bool), labels
+        Pool(*ids, users, items, {}, {}), matrix.__getitem__, taken, np.ones(n, dtype=bool), labels
     )
 
 
@@ -54,12 +55,13 @@ def test_what_no_source_proposed_is_counted_over_all_cuts():
     assert trained.unproposed == (10, n_taken + 10)
 
 
-def test_all_kinds_and_the_blend_are_compared_on_the_later_cut():
-    trained = train([cut(1), cut(2)], NAMES, SETTINGS)
-    assert {"logistic", "sklearn_gb", "lightgbm_binary", "lightgbm_lambdarank"} < set(
-        trained.compared
-    )
-    assert len(trained.compared) == 5
+@pytest.mark.parametrize("sklearn", [False, True])
+def test_all_kinds_and_the_blend_are_compared_on_the_later_cut(sklearn):
+    settings = replace(SETTINGS, boosting=replace(SETTINGS.boosting, sklearn=sklearn))
+    trained = train([cut(1), cut(2)], NAMES, settings)
+    kinds = {"logistic", "lightgbm_binary", "lightgbm_lambdarank", *["sklearn_gb"] * sklearn}
+    assert kinds < set(trained.compared)
+    assert len(trained.compared) == len(kinds) + 1
     assert trained.compared[trained.ranker.kind] > 0
 
 
@@ -68,7 +70,7 @@ def test_the_chosen_kind_is_rehearsed_on_the_later_cut_before_it_learns_from_it(
     rehearsal = trained.rehearsal
     assert rehearsal.users.tolist() == cut(2).labels.users.tolist()
     assert np.nanmean(rehearsal.ranker) == pytest.approx(trained.compared[trained.ranker.kind])
-    again = cut(2).quality(trained.ranker.score(cut(2).matrix), 10)
+    again = cut(2).quality(trained.ranker.score(cut(2).features(ALL)), 10)
     assert not np.array_equal(rehearsal.ranker, again, equal_nan=True)
 
 
@@ -123,7 +125,7 @@ def test_without_labels_there_is_no_ranker(cuts):
 def test_the_score_is_the_chance_that_the_item_is_taken():
     fresh = cut(3)
     for cuts in ([cut(1)], [cut(1), cut(2)]):
-        score = train(cuts, NAMES, SETTINGS).ranker.score(fresh.matrix)
+        score = train(cuts, NAMES, SETTINGS).ranker.score(fresh.features(ALL))
         for low, high in ((0, 0.1), (0.1, 0.3), (0.3, 1)):
             here = (score >= low) & (score < high)
             assert score[here].mean() == pytest.approx(fresh.taken[here].mean(), rel=0.3)
@@ -133,7 +135,7 @@ def test_thinner_negatives_leave_the_chance_where_it_was():
     thin = replace(SETTINGS, ranker=replace(SETTINGS.ranker, negatives_per_positive=1))
     fresh = cut(3)
     for cuts in ([cut(1)], [cut(1), cut(2)]):
-        score = train(cuts, NAMES, thin).ranker.score(fresh.matrix)
+        score = train(cuts, NAMES, thin).ranker.score(fresh.features(ALL))
         assert score.mean() == pytest.approx(fresh.taken.mean(), rel=0.15)
 
 
@@ -143,7 +145,7 @@ def test_training_twice_gives_the_same_arrays_and_arrays_the_same_ranker():
         k: v.tobytes() for k, v in other.arrays().items()
     }
     again = Ranker.from_arrays(one.arrays())
-    assert again.score(cut(3).matrix).tobytes() == one.score(cut(3).matrix).tobytes()
+    assert again.score(cut(3).features(ALL)).tobytes() == one.score(cut(3).features(ALL)).tobytes()
 
 
 def test_the_blend_ships_unless_another_is_surely_better():

@@ -1,5 +1,6 @@
 """What is taken is told, and what a burst brought teaches nothing."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 from nightshelf.dataset import Interactions
 from nightshelf.dataset.interactions import day_number
 from nightshelf.evaluation.split import labels
-from nightshelf.ranking import features, shown
+from nightshelf.ranking import shown
 from nightshelf.ranking.labelled import labelled
 from nightshelf.ranking.pool import Pool
+from tests.support.rankers import logistic_ranker
 
 CUT = date(2017, 11, 17)
 FIRST = day_number(CUT)
@@ -28,9 +30,6 @@ def log(crowd: int) -> Interactions:
 
 
 def cut_of(known: Interactions, monkeypatch, burst: float = 2.0):
-    monkeypatch.setattr(
-        features, "attach", lambda db, pool, as_of: np.zeros((len(pool), 1), np.float32)
-    )
     monkeypatch.setattr(shown, "attach", lambda db, pool, cut: None)
     seen = known.before(FIRST)
     wanted = labels(seen, known.window(FIRST, END), "all")
@@ -38,7 +37,7 @@ def cut_of(known: Interactions, monkeypatch, burst: float = 2.0):
     users = np.repeat(np.arange(n, dtype=np.int32), 2)
     items = np.tile(np.arange(2, dtype=np.int32), n)
     pool = Pool(wanted.users, seen.items, users, items, {}, {})
-    return labelled(None, pool, CUT, wanted, known, burst)
+    return labelled(None, pool, CUT, wanted, known, burst, None)
 
 
 def test_the_window_begins_at_the_cut():
@@ -49,6 +48,21 @@ def test_who_took_what_in_the_window_is_told(monkeypatch):
     cut = cut_of(log(crowd=5), monkeypatch)
     assert cut.taken.sum() == 5
     assert cut.teaches.all()
+
+
+def test_all_rows_are_ranked_by_blocks_as_at_once(monkeypatch):
+    matrix = np.random.default_rng(1).normal(size=(10, 2)).astype(np.float32)
+    cut = replace(cut_of(log(crowd=5), monkeypatch), pool=pool_of(10), features=matrix.__getitem__)
+    rankers = [logistic_ranker(slope, ("a", "b")) for slope in (0.5, 2.0)]
+    monkeypatch.setattr("nightshelf.ranking.labelled.BLOCK_ROWS", 3)
+    for found, ranker in zip(cut.raw(rankers), rankers, strict=True):
+        assert found.tobytes() == ranker.raw(matrix).tobytes()
+
+
+def pool_of(n_rows: int) -> Pool:
+    ids = np.array(["x"], dtype=object)
+    codes = np.zeros(n_rows, dtype=np.int32)
+    return Pool(ids, ids, codes, codes, {}, {})
 
 
 @pytest.mark.parametrize(("burst", "taught"), [(2.0, 0), (0.0, 60)])

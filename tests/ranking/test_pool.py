@@ -4,6 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nightshelf.candidates import MODELS
 from nightshelf.ranking.pool import VIEWS, Pool, PoolWriter, propose, propose_parts
@@ -130,6 +132,33 @@ def test_an_empty_pool_has_no_blocks(models, shop, tmp_path):
         for part in propose_parts(models, [], shop.bought()[:0], K):
             file.add(part["all"])
     assert list(Pool.blocks(tmp_path / "pool.parquet", 10)) == []
+
+
+def plain_best_rows(pool: Pool, scores: np.ndarray, k: int) -> list[int]:
+    best = []
+    for user in range(len(pool.users)):
+        rows = np.flatnonzero(pool.user_codes == user).tolist()
+        best += sorted(rows, key=lambda row: (-scores[row], pool.item_codes[row]))[:k]
+    return best
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(0, 80), k=st.integers(1, 9))
+def test_the_best_rows_are_those_of_a_plain_sort_whatever_ties(seed, n, k):
+    """In a pool of any order; some users have no row, and some scores rank nothing at all."""
+    generator = np.random.default_rng(seed)
+    keys = generator.permutation(8 * 30)[:n]
+    users, items = (codes.astype(np.int32) for codes in np.divmod(keys, 30))
+    scores = generator.choice([-np.inf, -1.0, 0.0, 0.5, 0.5 + 1e-12, 2.0], n)
+    ids = [np.array([str(i) for i in range(m)], dtype=object) for m in (9, 30)]
+    pool = Pool(*ids, users, items, {}, {})
+    assert pool.best_rows(scores, k).tolist() == plain_best_rows(pool, scores, k)
+
+
+def test_a_score_that_is_no_number_ranks_last():
+    codes = np.arange(3, dtype=np.int32)
+    pool = Pool(np.array(["u"]), np.array(["a", "b", "c"]), 0 * codes, codes, {}, {})
+    for k in (1, 2, 3):
+        assert pool.best_rows(np.array([np.nan, 1.0, np.nan]), k).tolist() == [1, 0, 2][:k]
 
 
 def test_nobody_asked_is_an_empty_pool(models, shop):

@@ -24,7 +24,7 @@ def one_in(n: int) -> np.ndarray:
 def rows_of(taken, negatives=2, max_rows=10_000, seed=1, teaches=True):
     numbered = np.arange(len(taken), dtype=np.float32)[:, None]
     teaches = np.broadcast_to(teaches, len(taken))
-    return sampled(pool(), numbered, taken, teaches, negatives, max_rows, seed)
+    return sampled(pool(), numbered.__getitem__, taken, teaches, negatives, max_rows, seed)
 
 
 def test_every_label_is_kept_and_two_others_for_each():
@@ -32,6 +32,19 @@ def test_every_label_is_kept_and_two_others_for_each():
     assert found.n_positives == 200
     assert len(found) == 600
     assert found.kept_share == pytest.approx(400 / 1800)
+
+
+def test_features_are_asked_of_what_is_kept_and_of_nothing_else():
+    asked = []
+
+    def features(rows):
+        asked.append(rows)
+        return rows[:, None].astype(np.float32)
+
+    taken = one_in(10)
+    found = sampled(pool(), features, taken, np.ones(len(taken), bool), 2, 10_000, 1)
+    assert [len(rows) for rows in asked] == [len(found)] == [600]
+    assert (taken[asked[0]] == found.taken).all()
 
 
 def test_what_does_not_teach_is_no_label_and_no_other():

@@ -16,6 +16,7 @@ from nightshelf.night import TRAIN_ROLES
 from nightshelf.ranking import choice, shown
 from nightshelf.ranking.boosting import BoostingParams
 from nightshelf.ranking.choice import RankerParams, RankerSettings
+from nightshelf.ranking.features import ALL
 from nightshelf.ranking.labelled import LabelledCut
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.ranker import Ranker
@@ -154,7 +155,7 @@ def fortnight(seed: int) -> tuple[LabelledCut, np.ndarray]:
     labels = Labels(of.users, relevant, csr_matrix(relevant.shape, dtype=bool), "all")
     matrix, teaches = np.column_stack([taste, pushed]), np.ones(n, dtype=bool)
     visible = shown.near_top(places)
-    return LabelledCut(of, matrix, taken, teaches, labels, visible), wanted
+    return LabelledCut(of, matrix.__getitem__, taken, teaches, labels, visible), wanted
 
 
 def blind(cut: LabelledCut) -> LabelledCut:
@@ -170,7 +171,7 @@ def quality(ranker: Ranker, cut: LabelledCut, wanted: np.ndarray) -> float:
     """nDCG@10 over what a user would take of everything, were it all looked at: the five they want most."""
     each = wanted.reshape(N_USERS, N_ITEMS)
     relevant = csr_matrix(each >= np.sort(each, axis=1)[:, -5:-4])
-    lists = cut.pool.lists_by(ranker.score(cut.matrix), 10)
+    lists = cut.pool.lists_by(ranker.score(cut.features(ALL)), 10)
     return float(np.nanmean(METRICS["ndcg"](lists, relevant, 10)))
 
 
@@ -193,7 +194,7 @@ def test_contenders_are_compared_as_if_everything_were_shown_at_the_top():
         lessons[0].rows, lessons[1].rows, cuts[1], (*NAMES, SHOWN), SETTINGS
     )
     alone = choice.train(lessons[:1], NAMES, SETTINGS).ranker
-    expected = cuts[1].quality(alone.score(cuts[1].matrix), 10)
+    expected = cuts[1].quality(alone.score(cuts[1].features(ALL)), 10)
     np.testing.assert_array_equal(per_user["logistic"], expected)
 
 
@@ -201,4 +202,6 @@ def test_contenders_are_compared_as_if_everything_were_shown_at_the_top():
 def test_the_chance_stays_that_of_the_shop_as_it_is(n_cuts):
     """Of one in thirty items that a user is proposed, and not of one in three at the top."""
     cuts, fresh = [fortnight(seed)[0] for seed in range(n_cuts)], fortnight(9)[0]
-    assert ranker_of(*cuts).score(fresh.matrix).mean() == pytest.approx(fresh.taken.mean(), rel=0.1)
+    assert ranker_of(*cuts).score(fresh.features(ALL)).mean() == pytest.approx(
+        fresh.taken.mean(), rel=0.1
+    )

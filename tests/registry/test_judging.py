@@ -127,7 +127,8 @@ def test_a_model_that_is_worse_than_a_baseline_leaves_the_shelf_to_the_champion(
     bench.night(ranker=GOOD)
     decision = bench.night(WEAK)
     assert (decision.serves, decision.version) == ("champion", "1")
-    assert decision.recipe.ranker.raw(WEAK.matrix).tolist() == GOOD.raw(WEAK.matrix).tolist()
+    rows = WEAK.features(slice(None))
+    assert decision.recipe.ranker.raw(rows).tolist() == GOOD.raw(rows).tolist()
     assert bench.aliases() == {"challenger": 2, "champion": 1}
 
 

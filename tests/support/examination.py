@@ -40,7 +40,7 @@ def examination(item_knn: float = 0.5, view: str = "all", anybody: bool = True) 
     matrix = np.stack([truth.ravel() + 0.2 * noise[0].ravel(), noise[3].ravel()], axis=1)
     past = Past(N_USERS, np.full(N_ITEMS, 36), np.full(N_ITEMS, 90), np.arange(N_USERS) % 9)
     wanted = Labels(users, csr_matrix(truth), seen, view)
-    return Examination(pool, matrix.astype(np.float32), wanted, past)
+    return Examination(pool, matrix.astype(np.float32).__getitem__, wanted, past)
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

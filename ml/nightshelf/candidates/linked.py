@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from nightshelf.candidates.base import NO, CandidateModel
+from nightshelf.candidates.sparse import columns_of
 
 
 class LinkedItems(CandidateModel):
@@ -17,7 +18,7 @@ class LinkedItems(CandidateModel):
         Who has no links to it is never a candidate.
         """
         self.profile = profile
-        self._candidates = np.unique(links.indices).astype(np.int32)
+        self._candidates = columns_of(links).astype(np.int32)
         self._votes = links[:, self._candidates]
 
     def _columns(self) -> np.ndarray:

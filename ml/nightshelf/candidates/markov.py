@@ -19,7 +19,7 @@ from nightshelf.candidates.base import NO, CandidateModel
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
 from nightshelf.candidates.similarity import nearest
-from nightshelf.candidates.sparse import csr_arrays, csr_of, strongest
+from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, strongest
 from nightshelf.candidates.visits import SPAN, Steps
 from nightshelf.dataset.interactions import Interactions
 
@@ -93,8 +93,8 @@ class Markov(CandidateModel):
 
     def _count_columns(self) -> None:
         """What never follows and is not popular is never a candidate."""
-        found = (self.by_item.indices, self.by_category.indices, np.flatnonzero(self.popular))
-        self._candidates = np.unique(np.concatenate(found)).astype(np.int32)
+        found = (self.by_item, self.by_category, csr_matrix(self.popular))
+        self._candidates = columns_of(*found).astype(np.int32)
         self._narrow = tuple(m[:, self._candidates] for m in (self.by_item, self.by_category))
 
     def _columns(self) -> np.ndarray:

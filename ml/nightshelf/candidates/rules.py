@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix
 from nightshelf.candidates.base import NO, CandidateModel
 from nightshelf.candidates.companions import baskets_of, counted_pairs, wilson_lower
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
-from nightshelf.candidates.sparse import csr_arrays, csr_of, strongest
+from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, strongest
 from nightshelf.candidates.variants import Variants
 from nightshelf.candidates.visits import Steps
 from nightshelf.dataset.interactions import Interactions
@@ -110,7 +110,7 @@ class Rules(CandidateModel):
 
     def _count_columns(self) -> None:
         """The shown items of the products that a rule leads to, by item code."""
-        led_to = np.unique(self.rules.indices)
+        led_to = columns_of(self.rules)
         led_to = led_to[np.argsort(self.shown[led_to])]
         self._candidates = self.shown[led_to].astype(np.int32)
         self._narrow = self.rules[:, led_to]

@@ -81,14 +81,21 @@ def partial_dependence(
     """
     if not len(matrix):
         return {}
-    spaced = np.linspace(0, len(matrix) - 1, ROWS_FOR_DEPENDENCE).astype(int)
-    sample = matrix[np.unique(spaced)]
+    sample = matrix[spaced(len(matrix))]
     found = {}
     for name, column in columns.items():
         grid = np.unique(np.quantile(sample[:, column], np.linspace(0, 1, GRID)))
         means = [float(np.mean(score(_with(sample, column, value)))) for value in grid]
         found[name] = {"grid": grid.tolist(), "mean": means}
     return found
+
+
+def spaced(n_rows: int) -> np.ndarray:
+    """(at most ROWS_FOR_DEPENDENCE,) row numbers, evenly spaced; all where there are no more, so that a sample
+    of a sample is itself."""
+    if not n_rows:
+        return np.zeros(0, dtype=int)
+    return np.unique(np.linspace(0, n_rows - 1, ROWS_FOR_DEPENDENCE).astype(int))
 
 
 def _with(matrix: np.ndarray, column: int, value: float) -> np.ndarray:

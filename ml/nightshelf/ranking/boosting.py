@@ -39,6 +39,9 @@ class BoostingParams:
     bins: int = 31
     """Values of a feature that trees can tell apart: with many, a leaf can be the one item that
     sold best."""
+    sklearn: bool = False
+    """Do scikit-learn's trees compete, too? Same loss, same trees, and as good; they look at all features
+    and all rows for each tree, in three times LightGBM's time (docs/decisions/0049)."""
 
     def __post_init__(self) -> None:
         for key in ("rounds", "patience", "min_rows_in_leaf"):

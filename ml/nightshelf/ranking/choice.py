@@ -20,7 +20,7 @@ from nightshelf.ranking import boosting, logistic
 from nightshelf.ranking.boosting import Boosted, BoostingParams
 from nightshelf.ranking.labelled import LabelledCut
 from nightshelf.ranking.logistic import Logistic, LogisticParams
-from nightshelf.ranking.ranker import KINDS, Ranker
+from nightshelf.ranking.ranker import Ranker
 from nightshelf.ranking.rows import TrainingRows, joined, sampled
 from nightshelf.ranking.shown import SHOWN
 from nightshelf.warehouse import cores
@@ -105,8 +105,8 @@ class Lesson:
     unproposed: tuple[int, int]
     """Taken items that no source proposed, taken items."""
     cut: LabelledCut | None
-    """All its rows, to compare contenders on: a gigabyte for a million rows and a hundred features, so
-    none where that is not wanted."""
+    """All its rows, to compare contenders on: a hundred megabytes a million, so none where that is not
+    wanted."""
     has_shown: bool = False
     """Do its rows say where items were shown? Those of training all do, or none; the newest may not."""
 
@@ -115,7 +115,7 @@ def lesson(cut: LabelledCut, params: RankerParams, number: int, compared: bool =
     """`number` of a night's cuts, from 0: each is thinned out by chances of its own."""
     rows = sampled(
         cut.pool,
-        cut.matrix,
+        cut.features,
         cut.taken,
         cut.teaches,
         params.negatives_per_positive,
@@ -189,14 +189,16 @@ def _chosen(
 ) -> tuple[Ranker, dict[str, np.ndarray]]:
     """The best contender, as it was compared, and nDCG@10 per user of each."""
     fits = _fits(settings)
+    if not settings.boosting.sklearn:
+        del fits["sklearn_gb"]
     with ThreadPoolExecutor(cores()) as pool:
         models = dict(
             zip(fits, pool.map(lambda fit: fit(earlier, later), fits.values()), strict=True)
         )
     contenders = {kind: Ranker(names, (kind,), (model,), (1.0,)) for kind, model in models.items()}
-    raws = {kind: contender.raw(last.matrix) for kind, contender in contenders.items()}
+    raws = dict(zip(contenders, last.raw(list(contenders.values())), strict=True))
     per_user = {kind: last.quality(raw, K) for kind, raw in raws.items()}
-    trees = max((k for k in KINDS if k != "logistic"), key=lambda k: _mean(per_user[k]))
+    trees = max((k for k in models if k != "logistic"), key=lambda k: _mean(per_user[k]))
     kinds = ("logistic", trees)
     # In units of their own spread, the logistic one and the best trees have an equal say.
     weights = tuple(1 / (float(raws[k].std()) or 1.0) for k in kinds)
@@ -252,7 +254,7 @@ def _levelled(ranker: Ranker, cut: LabelledCut) -> Ranker:
     were at the top, where few were learnt from: how much is taken there differs from fit to fit."""
     from scipy.optimize import brentq
 
-    odds = ranker.slope * ranker.raw(cut.matrix)
+    odds = ranker.slope * cut.raw([ranker])[0]
     share, far = float(cut.taken.mean()), 50 + float(np.abs(odds).max())
 
     def too_much(offset: float) -> float:

@@ -17,6 +17,7 @@ from nightshelf.ranking.pool import Pool
 
 BATCH_ROWS = 200_000
 """Rows of features in memory at a time as Arrow: some 50 MB."""
+ALL = slice(None)
 
 FAMILIES: dict[str, dict[str, str]] = {
     "item windows": {
@@ -75,19 +76,23 @@ def names(sources: Sequence[str]) -> list[str]:
     return of_tables + [f"{kind}_{s}" for s in sources for kind in ("score", "near_top")]
 
 
-def attach(db: duckdb.DuckDBPyConnection, pool: Pool, as_of: date) -> np.ndarray:
-    """(n_rows, n_features) float32, in the pool's row order. Reads features as of `as_of` only.
+def attach(
+    db: duckdb.DuckDBPyConnection, pool: Pool, as_of: date, rows: np.ndarray | slice = ALL
+) -> np.ndarray:
+    """(n_rows, n_features) float32, in the order of `rows`. Reads features as of `as_of` only.
 
-    Columns lie in one piece each (Fortran's order), as rankers read them. About 1 core-second a million
-    rows. A missing value is 0 after its expression's own default.
+    A row's features are the same whichever others are asked for: what they are held against, each source's
+    best for the user, is of the whole pool. Columns lie in one piece each (Fortran's order), as rankers
+    read them. About 1 core-second a million rows. A missing value is 0 after its expression's own default.
     """
-    sources = list(pool.scores)
-    matrix = np.empty((len(pool), len(names(sources))), dtype=np.float32, order="F")
-    _attach_tables(db, pool, as_of, matrix)
+    some, sources = pool.rows(rows), list(pool.scores)
+    matrix = np.empty((len(some), len(names(sources))), dtype=np.float32, order="F")
+    _attach_tables(db, some, as_of, matrix)
     first = matrix.shape[1] - 2 * len(sources)
     for position, source in enumerate(sources):
-        matrix[:, first + 2 * position] = _within_user(pool, pool.scores[source])
-        matrix[:, first + 2 * position + 1] = near_top(pool.ranks[source])
+        # Sources speak in units of their own.
+        matrix[:, first + 2 * position] = some.scores[source] / pool.best[source][some.user_codes]
+        matrix[:, first + 2 * position + 1] = near_top(some.ranks[source])
     return matrix
 
 
@@ -199,11 +204,3 @@ def _present(ids: np.ndarray, codes: np.ndarray) -> pa.Table:
     """code, id of those that have rows."""
     found = np.flatnonzero(np.bincount(codes, minlength=len(ids))).astype(np.int32)
     return pa.table({"code": found, "id": pa.array(ids[found].tolist(), pa.string())})
-
-
-def _within_user(pool: Pool, scores: np.ndarray) -> np.ndarray:
-    """Scores over the user's own maximum: sources speak in units of their own."""
-    top = np.zeros(len(pool.users), dtype=np.float32)
-    np.maximum.at(top, pool.user_codes, np.abs(scores))
-    top[top == 0] = 1
-    return scores / top[pool.user_codes]

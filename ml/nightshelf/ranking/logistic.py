@@ -87,11 +87,14 @@ def fit(rows: TrainingRows, params: LogisticParams) -> Logistic:
     matrix = rows.matrix.astype(np.float64)
     mean, scale = matrix.mean(axis=0), matrix.std(axis=0)
     scale[scale == 0] = 1
+    # In place: one copy of all rows is enough.
+    matrix -= mean
+    matrix /= scale
     # One BLAS thread: sums in another order would give other last bits on another machine.
     with threadpool_limits(1):
         # Newton's steps: some dozens of features make a small Hessian, and ten steps are enough.
         model = LogisticRegression(C=params.c, solver="newton-cholesky", tol=1e-6)
-        model.fit((matrix - mean) / scale, rows.taken)
+        model.fit(matrix, rows.taken)
     intercept = float(model.intercept_[0]) + float(np.log(rows.kept_share))
     low, high = rows.matrix.min(axis=0), rows.matrix.max(axis=0)
     return Logistic(low, high, mean, scale, model.coef_[0].copy(), intercept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +15,7 @@ from scipy.sparse import csr_matrix
 
 from nightshelf.candidates import CandidateModel, Recommendations
 from nightshelf.candidates.base import Opinion, each_block
+from nightshelf.candidates.sparse import distinct
 
 PER_SOURCE = 60
 """Candidates a source may propose for a user. Three shelves deep: enough for rules to take some
@@ -51,6 +53,16 @@ class Pool:
     def __len__(self) -> int:
         return len(self.user_codes)
 
+    @cached_property
+    def best(self) -> dict[str, np.ndarray]:
+        """source → (n_users,) float32 > 0: the greatest size of its scores among the user's rows; 1 where it
+        has nothing to say."""
+        found = {name: np.zeros(len(self.users), dtype=np.float32) for name in self.scores}
+        for name, scores in self.scores.items():
+            np.maximum.at(found[name], self.user_codes, np.abs(scores))
+            found[name][found[name] == 0] = 1
+        return found
+
     def source_lists(self, source: str, k: int) -> np.ndarray:
         """(n_users, k) int32 item codes by the source's own rank, -1 where its list is shorter."""
         ranks = self.ranks[source]
@@ -69,11 +81,28 @@ class Pool:
         return table
 
     def best_rows(self, scores: np.ndarray, k: int) -> np.ndarray:
-        """Row numbers of each user's k best, by user, then best first; equal scores by item code."""
-        order = np.lexsort((self.item_codes, -scores, self.user_codes))
-        users = self.user_codes[order]
+        """Row numbers of each user's k best, by user, then best first; equal scores by item code. 60 ns a
+        row: only what reaches the user's k-th is sorted."""
+        reaching = self._reaching(scores, k)
+        users, items = self.user_codes[reaching], self.item_codes[reaching]
+        order = np.lexsort((items, -scores[reaching], users))
+        users = users[order]
         firsts = np.searchsorted(users, np.arange(len(self.users)))
-        return order[np.arange(len(users)) - firsts[users] < k]
+        return reaching[order[np.arange(len(users)) - firsts[users] < k]]
+
+    def _reaching(self, scores: np.ndarray, k: int) -> np.ndarray:
+        """Row numbers of what is no worse than its user's k-th, so of k rows a user and those that tie."""
+        counts = np.bincount(self.user_codes, minlength=len(self.users))
+        if counts.max(initial=0) <= k:
+            return np.arange(len(scores))
+        order = np.argsort(self.user_codes, kind="stable")
+        owners = self.user_codes[order]
+        place = np.arange(len(order)) - (np.cumsum(counts) - counts)[owners]
+        falling = np.full((len(counts), counts.max()), np.inf)
+        falling[owners, place] = -scores[order]
+        falling.partition(k - 1, axis=1)
+        # Nothing is worse than what is no number, which comes last.
+        return np.flatnonzero(~(-scores > falling[:, k - 1][self.user_codes]))
 
     def first_source(self) -> np.ndarray:
         """(n_rows,) object: the source that ranked the row highest; equal ranks by source order."""
@@ -81,8 +110,8 @@ class Pool:
         ranks = np.stack([np.where(self.ranks[n] > 0, self.ranks[n], 32_767) for n in names])
         return np.array(names, dtype=object)[ranks.argmin(axis=0)]
 
-    def rows(self, at: np.ndarray) -> Pool:
-        """Some rows, in the order of `at`; all of the ids."""
+    def rows(self, at: np.ndarray | slice) -> Pool:
+        """Some rows, in the order of `at`; all of the ids. A slice copies nothing."""
         scores, ranks = (
             {name: values[at] for name, values in of.items()} for of in (self.scores, self.ranks)
         )
@@ -263,8 +292,8 @@ def _of_block(
     n_items = bought.shape[1]
     answers = {name: opinion.best([None, bought], k) for name, opinion in opinions.items()}
     keys = {name: [_keys(a, n_items) for a in both] for name, both in answers.items()}
-    unions = [_distinct(np.concatenate([of[v] for of in keys.values()])) for v in range(len(VIEWS))]
-    rows = _distinct(np.concatenate(unions))
+    unions = [distinct(np.concatenate([of[v] for of in keys.values()])) for v in range(len(VIEWS))]
+    rows = distinct(np.concatenate(unions))
     users, codes = np.divmod(rows, max(n_items, 1))
     scores = {
         n: opinion.of(np.searchsorted(asked, users), codes) for n, opinion in opinions.items()
@@ -299,9 +328,3 @@ def _pool(users: np.ndarray, items: np.ndarray, parts: Sequence[_Part]) -> Pool:
         {name: np.concatenate([p.scores[name] for p in parts]) for name in parts[0].scores},
         {name: np.concatenate([p.ranks[name] for p in parts]) for name in parts[0].ranks},
     )
-
-
-def _distinct(keys: np.ndarray) -> np.ndarray:
-    """Sorted, without repeats; numpy's own `unique` hashes, which takes four times as long here."""
-    keys = np.sort(keys)
-    return keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys

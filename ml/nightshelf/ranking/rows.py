@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +41,7 @@ FEWEST_NEGATIVES = 5
 
 def sampled(
     pool: Pool,
-    matrix: np.ndarray,
+    features: Callable[[np.ndarray], np.ndarray],
     taken: np.ndarray,
     teaches: np.ndarray,
     negatives_per_positive: int,
@@ -50,7 +50,7 @@ def sampled(
     shown: np.ndarray | None = None,
 ) -> TrainingRows:
     """All rows that teach and have a label, and for each of them so many of the others, `max_rows`
-    together.
+    together. `features` of (n_kept,) row numbers are asked for those alone.
 
     A shop with more labels than that is learnt from a share of its users. What was shown and not taken
     is thinned out like the rest: kept more often it would look less wanted than it is.
@@ -65,7 +65,8 @@ def sampled(
     kept = np.sort(np.concatenate([positives, chosen]))
     groups = np.bincount(pool.user_codes[kept], minlength=len(pool.users))
     share = wanted / len(negatives) if len(negatives) else 1.0
-    learnt = matrix[kept] if shown is None else np.column_stack([matrix[kept], shown[kept]])
+    matrix = features(kept)
+    learnt = matrix if shown is None else np.column_stack([matrix, shown[kept]])
     return TrainingRows(learnt, taken[kept], groups[groups > 0].astype(np.int32), share)
 
 

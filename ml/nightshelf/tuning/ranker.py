@@ -65,8 +65,16 @@ def _lesson(
     for view, pool in propose(models, everything.users, everything.seen, deep).items():
         in_time()
         with connect(attempt.database) as db:
+            # Each trial ranks all rows: their features are made once.
+            matrix = features.attach(db, pool, fold.as_of)
             found[view] = labelled(
-                db, pool, fold.as_of, fold.labels[view], fold.known, params.burst
+                db,
+                pool,
+                fold.as_of,
+                fold.labels[view],
+                fold.known,
+                params.burst,
+                matrix.__getitem__,
             )
     return found
 

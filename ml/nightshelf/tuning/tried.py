@@ -69,7 +69,7 @@ class Tried:
         for view, lesson in examined.items():
             now, then, cut = trained[view].ranker, others[view].ranker, lesson.cut
             if now is not None and then is not None:
-                found = (cut.quality(ranker.raw(cut.matrix), K) for ranker in (now, then))
+                found = (cut.quality(raw, K) for raw in cut.raw([now, then]))
                 self._keep(RANKER, view, *found)
 
     def _keep(self, name: str, view: str, now: np.ndarray, then: np.ndarray) -> None:
