@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from filelock import FileLock, Timeout
 from nightshelf.errors import SettingsError, WarehouseLocked
 from nightshelf.paths import Attempt, ShopHome
 
+OPENING = threading.Lock()
+"""Threads that open one file share DuckDB's instance of it: the second must not get it half set up."""
 MEMORY = re.compile(r"\d+(\.\d+)? ?([KMGT]i?B|%)", re.IGNORECASE)
 
 
@@ -81,7 +84,9 @@ def in_memory(home: ShopHome, threads: int | None = None) -> Iterator[duckdb.Duc
 def connect(database: Path, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to an attempt's file. Raises WarehouseLocked, naming the holder, when it is held."""
     try:
-        db = duckdb.connect(str(database), read_only=read_only)
+        with OPENING:
+            db = duckdb.connect(str(database), read_only=read_only)
+            _configure(db, database.parent / "spill")
     except duckdb.IOException as error:
         if "lock" not in str(error).lower():
             raise
@@ -90,7 +95,6 @@ def connect(database: Path, read_only: bool = True) -> Iterator[duckdb.DuckDBPyC
             "Let that process finish, or end it, then rerun this step.",
         ) from None
     try:
-        _configure(db, database.parent / "spill")
         yield db
     finally:
         db.close()
