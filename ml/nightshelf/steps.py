@@ -18,7 +18,7 @@ from nightshelf.columns import SHELVES
 from nightshelf.errors import InputError, NightshelfError, SettingsError
 from nightshelf.machine import in_words
 from nightshelf.night import Night
-from nightshelf.paths import Attempt, Home
+from nightshelf.paths import Attempt, Home, ShopHome
 from nightshelf.progress import Progress, console, counted, progress
 from nightshelf.publishing.nights import PublishedNight, damage
 from nightshelf.settings import Shop, load_shop
@@ -94,11 +94,24 @@ def next_night(home: Home, shop_file: Path) -> date:
         take(shop, shop.landing_in(home, shop_file), where, shown)
     newest = newest_night(where, shop.zone)
     if newest is None:
+        refuse_all_quarantined(where, shop_file)
         raise InputError(
             f"Shop '{shop.name}' has no events, so there is no newest night.",
             "Put exports into its landing folder, or name a night.",
         )
     return newest
+
+
+def refuse_all_quarantined(where: ShopHome, shop_file: Path) -> None:
+    """Raises InputError where there were rows of events, and every one of them was refused."""
+    from nightshelf.ingest.ledger import Ledger
+
+    refused = sum(f.quarantined for f in Ledger(where.ledger).files() if f.kind == "events")
+    if refused:
+        raise InputError(
+            f"All {refused:,} rows of events are in quarantine, so there is no newest night.",
+            f"`nightshelf quarantine --shop {shop_file}` says why, and where each is mended.",
+        )
 
 
 def refuse_pins(shop: Shop, shop_file: Path, night: date) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,7 @@ def _variables(shop: Shop, night: Night, settings: ModelSettings) -> dict:
         **shop.placements.model_dump(),
         "rules": shop.rules.for_sql(night.date),
         "exploring": list(shop.exploration.budgets),
+        "duckdb": version("duckdb"),
     }
 
 

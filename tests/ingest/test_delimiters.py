@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -65,6 +66,19 @@ def test_a_replay_parts_the_kept_text_as_its_file_was_parted(tmp_path, delimiter
     assert landing.events("item_id") == [("tea",), ("tea, green",)]
 
 
+def test_a_replay_goes_by_what_parted_the_file_whatever_the_shop_file_says_by_now(tmp_path):
+    items = {"name": "items", "adapter": "column_map", "kind": "items", "path": "orders/*.csv",
+             "columns": {"item_id": "sku", "price": "price"}}  # fmt: skip
+    landing = Landing(tmp_path, [items | {"delimiter": ";"}])
+    path = landing.put("a.csv", "sku;price\ni1;4,20\n")
+    landing.ingest()
+    assert landing.quarantine() == [(1, "bad_number")]
+    path.unlink()
+    landing = Landing(tmp_path, [items | {"decimal": ","}])
+    replay(landing.shop, landing.folder, landing.home, Progress("replay"))
+    assert landing.events("item_id, price", "items") == [("i1", Decimal("4.20"))]
+
+
 @EVERY_OTHER
 def test_a_file_that_something_else_parts_is_refused_with_the_key_that_says_so(tmp_path, delimiter):
     landing = Landing(tmp_path, [MAP])
@@ -73,3 +87,8 @@ def test_a_file_that_something_else_parts_is_refused_with_the_key_that_says_so(t
         landing.ingest()
     assert "say `delimiter = " in told.value.next_step
     assert taken(tmp_path, [GOOD], delimiter).events("item_id") == [("tea",)]
+    landing = Landing(tmp_path / "other", [MAP | {"delimiter": delimiter}])
+    landing.put("a.csv", written([GOOD], ","))
+    with pytest.raises(InputError) as told:
+        landing.ingest()
+    assert 'say `delimiter = ","`' in told.value.next_step

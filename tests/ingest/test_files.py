@@ -216,13 +216,29 @@ def test_a_file_that_is_gone_is_told_and_its_rows_are_kept(landing, capsys):
     assert len(landing.events()) == 5
 
 
+def test_files_that_its_path_matches_no_more_are_no_gone_files(tmp_path, capsys):
+    landing = Landing(tmp_path)
+    for name in ("a.csv", "b.csv", "c.csv"):
+        landing.put(name, [GOOD])
+    landing.ingest()
+    (landing.folder / "orders" / "c.csv").unlink()
+    narrower = Landing(tmp_path, [MAP | {"path": "orders/a*.csv"}])
+    capsys.readouterr()
+    narrower.ingest()
+    told = " ".join(capsys.readouterr().out.split())
+    assert "1 files are gone from landing/ since they were taken (orders/c.csv)" in told
+    assert "its path does not match 1 files any more that were taken (orders/b.csv)" in told
+    assert "Give the source another name" in told
+    assert len(narrower.events("1")) == 3
+
+
 def test_files_that_no_source_asks_for_are_told(landing, capsys):
     landing.put("a.csv", [GOOD])
     (landing.folder / "catalogue.xml").write_text("<xml/>")
     landing.ingest()
     assert (
         "Warning: 1 files in landing/ match no source of the shop file (catalogue.xml); nothing of"
-        " them was taken." in capsys.readouterr().out
+        " them is taken." in capsys.readouterr().out
     )
 
 

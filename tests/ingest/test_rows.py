@@ -83,6 +83,7 @@ def test_a_catalogue_s_price_below_nothing_is_set_aside(tmp_path):
 COMMAS = {
     "12,50": 12.5, "1.234,50": 1234.5, "1234,5": 1234.5, "-3,": -3, " 7 ": 7, "1.234.567": 1234567,
     "4.20": None, "1,234.50": None, "12.34,5": None, "1234.567,8": None, "€9,00": None, ",5": None,
+    "0.482": None, "0,482": 0.482,
 }  # fmt: skip
 
 
@@ -98,6 +99,13 @@ def test_a_decimal_comma_is_read_where_the_shop_file_says_so_and_nothing_else_is
         assert landing.quarantine() == [(1, "bad_number")]
     else:
         assert landing.events("price, coupon") == [(Decimal(str(read)), "1,5")]
+
+
+def test_of_decimal_commas_a_blank_is_no_number_and_no_fault(tmp_path):
+    landing = Landing(tmp_path, [MAP | {"decimal": ","}])
+    landing.put("a.csv", ["2015-05-01 10:00:00,tea,ann, ,  ,sale"])
+    landing.ingest()
+    assert landing.events("quantity, price") == [(None, None)]
 
 
 def test_of_bad_numbers_each_is_named_with_its_column(tmp_path):

@@ -82,6 +82,23 @@ def test_an_attempt_that_another_night_works_on_stays_and_goes_once_it_has_faile
     assert not backfill.root.exists()
 
 
+def test_attempts_whose_nights_are_removed_with_them_go_too(shop, put_out):
+    for day in range(6):
+        night = put_out(f"{FIRST + timedelta(days=day)}/1")
+        (shop.attempt(night.night, 1).stages / "publish.json").write_text("{}")
+        prune(shop, Keep(nights=2, attempts=1), night.night, night.name)
+    assert left(shop) == [5, 6]
+    assert attempts(shop) == [5, 6]
+
+
+def test_the_night_that_publishes_stays_though_it_is_older_than_all_that_are_kept(shop, put_out):
+    nights_put_out(put_out, shop, 3)
+    put_out("2017-11-20/1")
+    put_out("2017-12-04/1")
+    prune(shop, Keep(nights=2, attempts=5), date(2017, 12, 4), working="2017-11-20/1")
+    assert left(shop) == [20, 3, 4]
+
+
 def test_an_attempt_that_lay_idle_for_a_day_goes(shop, put_out):
     today = nights_put_out(put_out, shop, 3)
     killed = at_work(shop, date(2017, 10, 1))

@@ -1,6 +1,7 @@
 """Back to an older night: checked first, moved together, and not undone by a retry."""
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -195,14 +196,24 @@ def test_sinks_that_fail_leave_a_roll_back_to_end(shop, three):
     assert roll_back(shop, None, models).target.name == "2017-12-01/1"
 
 
+def test_a_note_whose_night_is_gone_is_told_with_the_way_out(shop, three):
+    killed_before(shop, "point_at", "2017-11-30")
+    shutil.rmtree(three[0].path)
+    with pytest.raises(StorageError, match="'2017-11-30/1' was cut short") as told:
+        roll_back(shop, None, models)
+    assert "--to" in told.value.next_step
+    assert roll_back(shop, "2017-12-01/1", models).target.name == "2017-12-01/1"
+
+
+@pytest.mark.parametrize("content", ["[", '{"nights": 5}', "null", "[" * 100_000])
+def test_a_list_of_any_damage_is_told(shop, three, content):
+    (shop.nights / "withdrawn.json").write_text(content)
+    with pytest.raises(StorageError, match="withdrawn.json cannot be read"):
+        roll_back(shop, None, models)
+
+
 def test_a_note_that_cannot_be_read_is_told_and_a_named_night_writes_it_anew(shop, three):
     (shop.nights / "roll_back.json").write_text("[]")
     with pytest.raises(StorageError, match="roll_back.json cannot be read"):
         roll_back(shop, None, models)
     assert roll_back(shop, "2017-11-30", models).target.name == "2017-11-30/1"
-
-
-def test_a_list_that_cannot_be_read_is_told(shop, three):
-    (shop.nights / "withdrawn.json").write_text("[")
-    with pytest.raises(StorageError, match="withdrawn.json cannot be read"):
-        roll_back(shop, None, models)

@@ -17,6 +17,7 @@ from nightshelf.candidates.inner_products import TILE, Items, best_products, pro
 from nightshelf.candidates.params import need
 from nightshelf.candidates.top_k import LEAST, NO
 from nightshelf.dataset.interactions import Interactions
+from nightshelf.errors import ModelError
 
 
 class FactorModel(CandidateModel):
@@ -44,6 +45,11 @@ class FactorModel(CandidateModel):
         self._keep(users, items)
 
     def _keep(self, users: np.ndarray, items: np.ndarray) -> None:
+        if not (np.isfinite(users).all() and np.isfinite(items).all()):
+            raise ModelError(
+                f"The factors of {self.name} are not all numbers.",
+                "Run the night again; if it stays so, mend the model's settings in ml/config/models.toml.",
+            )
         self.user_factors, self.item_factors = users, items
         self._ordered = Items(items, self.active)
 

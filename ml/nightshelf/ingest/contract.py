@@ -41,7 +41,8 @@ SET_ASIDE = "not_for_shelves"
 MENDED = {
     **dict.fromkeys(OF_THE_FILE, "where the file is made"),
     **dict.fromkeys(OF_THE_MAPPING, "in the shop file; replay"),
-    "bad_number": "in the file, or by `decimal`",
+    "bad_number": "in the file, or by `decimal` or `values`",
+    "bad_time": "in the file, or by `time_unit`",
     SET_ASIDE: "no fault",
 }
 """Where each reason is mended, in words."""

@@ -6,6 +6,7 @@ ledger does not name does not exist: whatever a killed ingest left behind is swe
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ create table if not exists files (
     rows_read integer not null, accepted integer not null, quarantined integer not null,
     set_aside integer not null,     -- of the quarantined: no fault, of no use to shelves
     mapping text not null,          -- hash of how its refused rows were last read
-    header text,                    -- column names as JSON; null for JSON Lines
+    header text,                    -- `header_text`; null for JSON Lines
     chunk text not null,
     replaced_by text,               -- the file of the same name that restated this one, or '-'
                                     -- while the shop file does not name its source
@@ -80,6 +81,18 @@ class Part:
     occurred_on: str | None
     chunk: str
     rows: int
+
+
+def header_text(columns: Sequence[str], delimiter: str) -> str:
+    """The column names as JSON, and what parts them where that is no comma."""
+    told = {"delimiter": delimiter, "columns": list(columns)} if delimiter != "," else list(columns)
+    return json.dumps(told, ensure_ascii=False)
+
+
+def header_of(text: str | None) -> tuple[list[str], str]:
+    """(column names, delimiter) of a `header_text`; no names for JSON Lines."""
+    told = json.loads(text or "[]")
+    return (told["columns"], told["delimiter"]) if isinstance(told, dict) else (told, ",")
 
 
 Days = Mapping[str, Mapping[str, int]]

@@ -92,10 +92,13 @@ def check_columns(adapter: Adapter, file: LandingFile) -> None:
 def _way_out(header: Sequence[str]) -> str:
     if header[0].startswith(("{", "[")):
         return "It looks like JSON Lines: name it .jsonl, then rerun."
-    parts = next((d for d in DELIMITERS if len(header) == 1 and d != "," and d in header[0]), None)
+    parts = next((d for d in DELIMITERS if len(header) == 1 and d in header[0]), None)
     if parts:
         return f"Its values look parted by {parts!r}: say `delimiter = {json.dumps(parts)}` in its source."
-    return "Put the right file there, or mend this source's adapter or columns in the shop file."
+    return (
+        "Put the right file there, or mend this source's adapter or columns in the shop file. Where only"
+        " some files have other columns, they need a source of their own: docs/inputs/column_map.md, Traps."
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -19,8 +19,8 @@ import duckdb
 from nightshelf.columns import PROVENANCE
 from nightshelf.ingest.adapters.base import Adapter, literal, quoted
 from nightshelf.ingest.contract import OF_THE_MAPPING
-from nightshelf.ingest.files import DELIMITERS, format_of
-from nightshelf.ingest.ledger import Ledger, LedgerFile
+from nightshelf.ingest.files import format_of
+from nightshelf.ingest.ledger import Ledger, LedgerFile, header_of
 from nightshelf.ingest.readers import Slice, as_arrow, is_flat
 from nightshelf.ingest.run import Reading, reading_of
 from nightshelf.ingest.taking import Taking, Written
@@ -79,7 +79,7 @@ def _replay_file(reading: Reading, before: LedgerFile) -> tuple[int, int] | None
         if not again:
             return None
         taking = Taking(db, reading.adapter, reading.sql, reading.home, chunk)
-        taking.add(_slice(db, reading.adapter, before, file_id, reading.source.delimiter))
+        taking.add(_slice(db, reading.adapter, before, file_id))
         taking.find_raw_text("select distinct row_number, line, raw from again")
         taking.carry_over(_accepted(reading, before, file_id), _misfits(reading, before, file_id))
         written = taking.finish([])
@@ -104,17 +104,13 @@ def _find_again(db: duckdb.DuckDBPyConnection, home: ShopHome, before: LedgerFil
 
 
 def _slice(
-    db: duckdb.DuckDBPyConnection,
-    adapter: Adapter,
-    before: LedgerFile,
-    file_id: str,
-    delimiter: str,
+    db: duckdb.DuckDBPyConnection, adapter: Adapter, before: LedgerFile, file_id: str
 ) -> Slice:
     """Raw text under its old row numbers: JSON as it is, CSV by the header that the ledger kept, and
     flat Parquet by its columns' names."""
     rows = db.execute("select distinct row_number, raw from again order by row_number").fetchall()
     kind = format_of(Path(before.name), before.name)[0]
-    header = json.loads(before.header or "[]")
+    header, delimiter = header_of(before.header)
     if not is_flat(adapter, kind, header):
         return Slice(as_arrow(["line"], [(file_id, n, raw) for n, raw in rows]))
     names = list(adapter.columns)
@@ -127,12 +123,7 @@ def _slice(
 
 
 def _by_name(header: list[str], delimiter: str, raw: str) -> dict[str, str]:
-    """The row had as many values as the header when it was taken; a shop file may say another delimiter
-    by now."""
-    for parts in (delimiter, *DELIMITERS):
-        (values,) = csv.reader([raw], skipinitialspace=True, delimiter=parts)
-        if len(values) == len(header):
-            break
+    (values,) = csv.reader([raw], skipinitialspace=True, delimiter=delimiter)
     return dict(zip(header, values, strict=True))
 
 

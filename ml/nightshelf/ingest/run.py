@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from nightshelf.ingest.adapters import adapter_for
 from nightshelf.ingest.adapters.base import Adapter
 from nightshelf.ingest.contract import typed
 from nightshelf.ingest.files import LandingFile, inspect, is_on_the_way
-from nightshelf.ingest.ledger import Ledger, LedgerFile
+from nightshelf.ingest.ledger import Ledger, LedgerFile, header_text
 from nightshelf.ingest.readers import (
     Identified,
     Unreadable,
@@ -187,13 +186,9 @@ def _look_at(landing: Path, path: Path, delimiter: str) -> LandingFile | InputEr
 def _found(reading: Reading, landing: Path) -> list[Path]:
     """The source's files. None at all is an error, unless they were taken and then cleared away."""
     paths = sorted(p for p in landing.glob(reading.source.path) if p.is_file())
-    gone = sorted(set(reading.known) - {p.relative_to(landing).as_posix() for p in paths})
-    if gone:
-        reading.progress.say(
-            f"Source '{reading.source.name}': {len(gone):,} files are gone from landing/ since they"
-            f" were taken ({_some(gone)}); their rows are kept."
-        )
-    if not paths and not gone:
+    missed = sorted(set(reading.known) - {p.relative_to(landing).as_posix() for p in paths})
+    _tell_missed(reading, landing, missed)
+    if not paths and not missed:
         reading.refused.append(
             InputError(
                 f"Source '{reading.source.name}': no file matches {landing / reading.source.path}.",
@@ -202,6 +197,23 @@ def _found(reading: Reading, landing: Path) -> list[Path]:
             )
         )
     return paths
+
+
+def _tell_missed(reading: Reading, landing: Path, missed: list[str]) -> None:
+    """Files that were taken, and that the source's path does not find any more: their rows count on."""
+    outside = [name for name in missed if (landing / name).exists()]
+    gone = [name for name in missed if name not in outside]
+    if gone:
+        reading.progress.say(
+            f"Source '{reading.source.name}': {len(gone):,} files are gone from landing/ since they"
+            f" were taken ({_some(gone)}); their rows are kept."
+        )
+    if outside:
+        reading.progress.say(
+            f"Warning: source '{reading.source.name}': its path does not match {len(outside):,} files any"
+            f" more that were taken ({_some(outside)}); their rows are kept, and count twice where"
+            " another source takes them. Give the source another name, and they are left out."
+        )
 
 
 def _leave(reading: Reading, name: str) -> None:
@@ -222,7 +234,7 @@ def _tell_strangers(shop: Shop, landing: Path, progress: Progress) -> None:
     if strangers:
         progress.say(
             f"Warning: {len(strangers):,} files in landing/ match no source of the shop file"
-            f" ({_some(strangers)}); nothing of them was taken."
+            f" ({_some(strangers)}); nothing of them is taken."
         )
 
 
@@ -348,7 +360,7 @@ def ledger_row(
         file_id, reading.source.name, reading.source.adapter, reading.adapter.kind, file.name,
         file.sha256, file.size, n["records"], n["accepted"] + n["quarantined"], n["accepted"],
         n["quarantined"], n["set_aside"], reading.mapping,
-        None if file.header is None else json.dumps(file.header, ensure_ascii=False), chunk,
+        None if file.header is None else header_text(file.header, file.delimiter), chunk,
     )  # fmt: skip
 
 

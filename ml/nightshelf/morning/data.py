@@ -31,7 +31,10 @@ def _files(of: Opened) -> list[LedgerFile]:
     files = Ledger(ledger).files(current=inputs is None)
     if inputs is None:
         return files
-    return [f for f in files if inputs.get(f"{f.source}:{f.name}") == f.sha256]
+    read = [f for f in files if inputs.get(f"{f.source}:{f.name}") == f.sha256]
+    # Of one content taken under several mappings the last taking counts, as in the ledger.
+    last = {(f.source, f.name): f for f in sorted(read, key=lambda f: f.replaced_by is None)}
+    return list(last.values())
 
 
 def _refused(of: Opened, files: list[LedgerFile]) -> list[dict[str, Any]]:

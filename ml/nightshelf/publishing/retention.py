@@ -1,7 +1,7 @@
 """What is kept: published nights by number and age, attempts by number. A home does not grow for ever.
 
 Never removed: the night that readers see, the one that a roll-back leads to, the attempts that made them,
-and an attempt that a night may be working on. A folder is renamed before its files go, so that a removal cut short leaves no half night; the next
+and what a night may be working on. A folder is renamed before its files go, so that a removal cut short leaves no half night; the next
 publish sweeps the rest.
 """
 
@@ -31,7 +31,8 @@ def prune(shop: ShopHome, keep: Keep, today: date, working: str = "") -> list[st
     if seen is None:
         return []
     dear = [seen, *before(shop, seen)]
-    gone = [n for n in _superfluous(published(shop), keep, today) if n not in dear]
+    old = _superfluous(published(shop), keep, today)
+    gone = [n for n in old if n not in dear and n.name != working]
     for night in gone:
         _remove(night.path)
     attempts = _old_attempts(shop, keep.attempts, {working, *(n.name for n in dear)})
@@ -66,7 +67,10 @@ def _old_attempts(shop: ShopHome, n: int, dear: set[str]) -> list[Attempt]:
 
 def _may_be_at_work(attempt: Attempt) -> bool:
     """A killed one looks the same for a day."""
-    has_ended = attempt.published.exists() or any(attempt.stages.glob("*.failed.json"))
+    ends = ("publish.json", "*.failed.json")
+    has_ended = attempt.published.exists() or any(
+        found for end in ends for found in attempt.stages.glob(end)
+    )
     return not has_ended and time.time() - _touched(attempt) < AT_WORK_SECONDS
 
 

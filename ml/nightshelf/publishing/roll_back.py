@@ -98,9 +98,10 @@ def _seen(shop: ShopHome) -> PublishedNight | None:
 
 
 def _target(shop: ShopHome, to: str | None, now: PublishedNight | None) -> PublishedNight:
-    to = to or unfinished(shop, now)
     if to is not None:
         return _named(shop, to)
+    if pending := unfinished(shop, now):
+        return _noted(shop, pending)
     if now is None:
         raise SettingsError(
             "Readers see no night, so there is none before it.", f"Name one with --to; {LIST}"
@@ -110,6 +111,17 @@ def _target(shop: ShopHome, to: str | None, now: PublishedNight | None) -> Publi
         raise SettingsError(
             f"No night was published before {now.name}, which readers see.",
             f"Run an older night, then go back to it; {LIST}",
+        )
+    return found[0]
+
+
+def _noted(shop: ShopHome, pending: str) -> PublishedNight:
+    """Where a roll-back that was cut short was to lead."""
+    found = [n for n in published(shop) if n.name == pending]
+    if not found:
+        raise StorageError(
+            f"A roll-back to {pending!r} was cut short, and no such night is published any more.",
+            f"Name the night that readers shall see with --to; {LIST}",
         )
     return found[0]
 

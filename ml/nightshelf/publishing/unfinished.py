@@ -41,7 +41,7 @@ def _read(shop: ShopHome) -> dict | None:
         return {"from": told["from"], "to": str(told["to"])}
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise StorageError(
             f"{path} cannot be read: {error!r}.",
             "Remove it, then run `nightshelf roll-back --to NIGHT` with the night that readers shall see.",

@@ -20,15 +20,14 @@ def withdrawn(shop: ShopHome) -> set[str]:
     """Their folders below nights/, such as 2017-12-01/2. Raises StorageError where the list is damaged."""
     path = shop.nights / FILE
     try:
-        found = read_json(path)["nights"]
+        return {str(name) for name in [*read_json(path)["nights"]]}
     except FileNotFoundError:
         return set()
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise StorageError(
             f"{path} cannot be read: {error!r}.",
             "Remove it, then run `nightshelf roll-back` again if a bad night shows.",
         ) from None
-    return {str(name) for name in found}
 
 
 def is_withdrawn(shop: ShopHome, night: PublishedNight) -> bool:

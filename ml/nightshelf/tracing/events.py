@@ -6,7 +6,6 @@ folder is gone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import duckdb
 
-from nightshelf.ingest.files import DELIMITERS, LandingFile, inspect
-from nightshelf.ingest.ledger import Ledger, LedgerFile
+from nightshelf.ingest.files import LandingFile, inspect
+from nightshelf.ingest.ledger import Ledger, LedgerFile, header_of
 from nightshelf.ingest.raw_text import add_raw_text
 from nightshelf.ingest.readers import line_scan
 from nightshelf.ingest.taking import SCHEMA
@@ -123,18 +122,11 @@ def with_lines(shop: ShopHome, events: Sequence[Event], landing: Path) -> list[E
 
 def _landed(file: LedgerFile, landing: Path) -> LandingFile | None:
     """The file as it was taken; None where it is gone or holds something else by now."""
-    for delimiter in DELIMITERS:
-        try:
-            found = inspect(landing / file.name, file.name, delimiter)
-        except (
-            Exception
-        ):  # gone, cut, or no longer what its ending says: any way, not what was taken
-            return None
-        if found.sha256 != file.sha256:
-            return None
-        if found.header is None or list(found.header) == json.loads(file.header or "[]"):
-            return found
-    return None
+    try:
+        found = inspect(landing / file.name, file.name, header_of(file.header)[1])
+    except Exception:  # gone, cut, or no longer what its ending says: any way, not what was taken
+        return None
+    return found if found.sha256 == file.sha256 else None
 
 
 def _texts(

@@ -6,8 +6,9 @@ from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, one_of, q
 from nightshelf.settings import Source
 
 NUMBERS = {"quantity", "price", "list_price", "cost", "stock_qty"}
-COMMA_NUMBER = r"\s*[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?\s*"
-"""Dots only between thousands: `4.20` is somebody else's number, and must not be read as 420."""
+COMMA_NUMBER = r"\s*([+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)(,\d*)?)?\s*"
+"""Dots only between thousands: `4.20` and `0.482` are somebody else's numbers, and must not be read as 420
+or 482. Blanks are no number, and no fault."""
 
 
 def column_map(source: Source) -> Adapter:
