@@ -20,7 +20,7 @@ from nightshelf.candidates.sparse import distinct
 PER_SOURCE = 30
 """Candidates a source may propose for a user; all sources together propose some two hundred and fifty.
 Sixty are twice the work, and no better: nDCG@10 over two windows on Online Retail .3652 with 60, .3654
-with 30, .3636 with 20; of new items .1588, .1603, .1548."""
+with 30, .3636 with 20; of new items .1588, .1603, .1602."""
 
 USERS_AT_ONCE = 128
 """Users whose scores by every source a core holds at once: 50 MB a source, were it to score all of a
