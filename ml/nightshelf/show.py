@@ -508,7 +508,7 @@ def show_quarantine(home: Home, shop_file: Path, asked: Refused) -> None:
     for name in ("means", "mended", "values at fault"):
         table.add_column(name, overflow="fold")
     for name, n_rows, n_files, values in counts:
-        shown = " · ".join(f"{_clean(v, 30)} ({n:,})" for v, n in values)
+        shown = " · ".join(f"{_clean(v, 45)} ({n:,})" for v, n in values)
         table.add_row(name, f"{n_rows:,}", f"{n_files:,}", REASONS[name], MENDED[name], shown)
     console.print(table)
     shown = Table(title="Samples", title_justify="left", title_style="bold", pad_edge=False)

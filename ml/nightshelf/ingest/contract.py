@@ -40,6 +40,7 @@ SET_ASIDE = "not_for_shelves"
 
 MENDED = {
     **dict.fromkeys(OF_THE_FILE, "where the file is made"),
+    "not_utf8": "where the file is made: `iconv -f latin1 -t utf8`",
     **dict.fromkeys(OF_THE_MAPPING, "in the shop file; replay"),
     "bad_number": "in the file, or by `decimal` or `values`",
     "bad_time": "in the file, or by `time_unit`",
