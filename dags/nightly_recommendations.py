@@ -32,7 +32,7 @@ from functools import partial
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, TaskGroup, chain
 
 from nightshelf import scheduling
-from nightshelf.columns import AUDIENCE, SHELVES
+from nightshelf.columns import AUDIENCE, REPORTS, SHELVES
 from nightshelf.scheduling import (
     LATE,
     TRIES,
@@ -168,6 +168,7 @@ with DAG(
             outlets=[
                 *(Asset(name=name, uri=f"nightshelf://shelves/{name}") for name in SHELVES),
                 *(Asset(name=name, uri=f"nightshelf://audience/{name}") for name in AUDIENCE),
+                *(Asset(name=name, uri=f"nightshelf://reports/{name}") for name in REPORTS),
             ],
             doc="Writes the night's files and manifest, then moves `nights/current`. Announces one"
             " asset a table, so that other DAGs can be scheduled on it.",

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from nightshelf import errors
-from nightshelf.columns import AUDIENCE, SHELVES
+from nightshelf.columns import TABLES
 from nightshelf.paths import PROJECT
 from nightshelf.settings import load_shop
 from nightshelf.steps import STEPS
@@ -149,9 +149,9 @@ def test_the_page_says_how_to_rerun(dag):
         assert f"### {heading}" in dag.doc_md
 
 
-def test_publishing_announces_every_shelf_and_every_table_about_users(dag):
+def test_publishing_announces_every_published_table(dag):
     announced = [asset.name for asset in dag.get_task("publish.publish").outlets]
-    assert announced == [*SHELVES, *AUDIENCE]
+    assert announced == [*TABLES]
 
 
 def test_history_is_written_in_a_pool(dag, module):
