@@ -1,8 +1,8 @@
 """What is kept: published nights by number and age, attempts by number. A home does not grow for ever.
 
 Never removed: the night that readers see, the one that a roll-back leads to, the attempts that made them,
-and what a night may be working on. A folder is renamed before its files go, so that a removal cut short leaves no half night; the next
-publish sweeps the rest.
+and what a night may be working on. A folder is renamed before its files go, so that a removal cut short
+leaves no half night; the next publish sweeps the rest.
 """
 
 from __future__ import annotations
