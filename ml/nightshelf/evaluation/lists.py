@@ -7,15 +7,13 @@ each list the first k count. A user whose list is empty has nothing to say: NaN.
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix
 
 from nightshelf.evaluation.metrics import marked
 
 LISTS_FOR_DIVERSITY = 500
 """Lists whose diversity is measured, evenly spaced among the users. Where lists differ by .1, their
 mean is then known to .005; each list of ten has 45 pairs to compare."""
-BUYERS_AT_ONCE = 5_000_000
-"""Buyers of the pairs of items compared at a time: bounds memory at some 200 MB."""
 
 
 def coverage(recommended: np.ndarray, n_items: int, k: int) -> float:
@@ -75,38 +73,18 @@ def diversity(recommended: np.ndarray, seen: csr_matrix, k: int) -> np.ndarray:
 
 
 def _diversity_of(shown: np.ndarray, seen: csr_matrix) -> np.ndarray:
-    width, n_items = shown.shape[1], seen.shape[1]
-    first, second = (shown[:, places].astype(np.int64) for places in np.triu_indices(width, 1))
-    both = (first >= 0) & (second >= 0)
-    keys = np.minimum(first, second) * n_items + np.maximum(first, second)
-    pairs, place = np.unique(keys[both], return_inverse=True)
-    cosines = _cosines(_unit_rows(seen), *np.divmod(pairs, max(n_items, 1)))
-    n_pairs = both.sum(axis=1)
-    owners = np.repeat(np.arange(len(shown)), n_pairs)
-    total = np.bincount(owners, weights=cosines[place], minlength=len(shown))
-    # Rounding may take a cosine a hair out of 0..1.
-    return 1.0 - np.clip(_over(total, n_pairs), 0.0, 1.0)
-
-
-def _cosines(unit: csr_matrix, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(n_pairs,) float64: row a of `unit` times row b, so many at a time that memory is bounded."""
-    if not len(a):
-        return np.zeros(0)
-    sizes = np.diff(unit.indptr)
-    part = np.cumsum(sizes[a] + sizes[b]) // BUYERS_AT_ONCE
-    cuts = np.flatnonzero(np.diff(part)) + 1
-    found = [
-        np.asarray(unit[x].multiply(unit[y]).sum(axis=1)).ravel()
-        for x, y in zip(np.split(a, cuts), np.split(b, cuts), strict=True)
-    ]
-    return np.concatenate(found)
-
-
-def _unit_rows(seen: csr_matrix) -> csr_matrix:
-    """Items × users with rows of length 1, or of zeros where nobody took the item."""
-    by_item = seen.T.tocsr().astype(np.float64)
-    counts = np.diff(by_item.indptr)
-    return (diags(1.0 / np.sqrt(np.maximum(counts, 1))) @ by_item).tocsr()
+    """The square of a sum of vectors of length 1 is their number and twice the cosines of their pairs."""
+    owners, places = np.nonzero(shown >= 0)
+    items = shown[owners, places]
+    buyers = np.bincount(seen.indices, minlength=seen.shape[1])[items]
+    lengths = 1.0 / np.sqrt(np.maximum(buyers, 1))
+    lists = csr_matrix((lengths, (owners, items)), shape=(len(shown), seen.shape[1]))
+    sums = (lists @ seen.T.astype(np.float64)).tocsr()
+    squares = np.asarray(sums.power(2).sum(axis=1)).ravel()
+    cosines = (squares - np.bincount(owners, weights=buyers > 0, minlength=len(shown))) / 2
+    n_shown = (shown >= 0).sum(axis=1)
+    # Rounding may take a mean a hair out of 0..1.
+    return 1.0 - np.clip(_over(cosines, n_shown * (n_shown - 1) // 2), 0.0, 1.0)
 
 
 def _mean_of_shown(shown: np.ndarray, of_item: np.ndarray) -> np.ndarray:
