@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import chain, combinations
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TextIO
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -185,7 +185,7 @@ def _read(path: Path, name: str) -> list[Line]:
     known = [key for key in Line.model_fields if key != "origin"]
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, strict=True)
+            rows = csv.DictReader(file, strict=True, delimiter=_delimiter(file))
             header = list(rows.fieldnames or ["no header"])
             strange = sorted({*header} - {*known})
             if strange:
@@ -195,6 +195,13 @@ def _read(path: Path, name: str) -> list[Line]:
             return [_line(row, path, f"{name}, line {rows.line_num}") for row in rows]
     except (OSError, ValueError, csv.Error) as error:  # a path with a NUL is a ValueError
         raise _unusable(path, str(error)) from None
+
+
+def _delimiter(file: TextIO) -> str:
+    """A spreadsheet writes semicolons where numbers have decimal commas."""
+    header = file.readline()
+    file.seek(0)
+    return ";" if ";" in header and "," not in header else ","
 
 
 def _line(row: dict[str | None, Any], path: Path, origin: str) -> Line:

@@ -53,6 +53,12 @@ def test_lines_of_the_shop_file_and_of_a_csv_file_come_together_and_say_where_th
     assert rules.lines[2].until == date(2017, 12, 24)
 
 
+def test_a_csv_file_of_a_spreadsheet_that_writes_semicolons_is_read(tmp_path):
+    lines = "rule;value;factor\nblock;Bolt, large;\nboost;x;1.5\n"
+    rules = shop_with(tmp_path, '[rules]\nfiles = ["rules.csv"]\n', lines).rules
+    assert [(line.value, line.factor) for line in rules.lines] == [("Bolt, large", None), ("x", 1.5)]
+
+
 @pytest.mark.parametrize(
     ("night", "holds"),
     [("2017-11-19", 2), ("2017-11-20", 3), ("2017-12-24", 3), ("2017-12-25", 1)],
@@ -99,6 +105,7 @@ WRONG_FILES = {
     "a value too many": ("rule,value\nblock,x,y\n", "rules.csv, line 2: more values than the header"),
     "a date that is none": ("rule,value,since\nblock,x,2017-02-30\n", "rules.csv, line 2: since: Input should be"),
     "a rank that is none": ("rule,value,placement,rank\nblock,x,,\npin,x,popular,first\n", "rules.csv, line 3: rank: Input should be a valid integer"),
+    "a factor with a decimal comma": ("rule;value;factor\nboost;x;1,5\n", "rules.csv, line 2: factor: Input should be a valid number"),
     "an unknown rule": ("rule,value\nhide,x\n", "rules.csv, line 2: rule: Input should be 'block', 'boost' or 'pin'"),
     "a block with a factor": ("rule,value,factor\nblock,x,2\n", "rules.csv, line 2: a block takes no `factor`"),
     "two at one rank": (
