@@ -15,7 +15,7 @@ from nightshelf.progress import progress
 from nightshelf.scoring import offer_to_dbt
 from nightshelf.settings_rules import Line, Ruled, Rules
 from nightshelf.steps import due_shelves
-from nightshelf.tracing.ruled import fates, withheld_by
+from nightshelf.tracing.ruled import boosts, fates, withheld_by
 from nightshelf.transform import build
 from tests.support.trap_shop import HOSTILE, NIGHT, OUT_OF_STOCK
 
@@ -156,3 +156,16 @@ def test_what_is_withheld_everywhere_is_told_with_the_line_that_says_so(ruled):
     assert "it is blocked by rules.lines[1] (category 'Shelf 0 > Box 3')" in told
     assert withheld_by(ruled, OUT_OF_STOCK)[0] == "it is out of stock"
     assert withheld_by(ruled, PINNED) == []
+
+
+def test_the_lines_that_boost_an_item_are_told_for_the_shelves_that_they_name(ruled):
+    ((item,),) = rows(
+        ruled,
+        """select item_id from marts.dim_items
+        where brand = 'maker 2' and category like 'Shelf 1%' order by 1 limit 1""",
+    )
+    of_brand = "rules.lines[2] (brand 'maker 2') boosts it by 3"
+    of_category = "rules.lines[3] (category 'Shelf 1') boosts it by 0.5"
+    assert boosts(ruled, "for_you", item) == [of_brand]
+    assert boosts(ruled, "popular", item) == [of_brand, of_category]
+    assert boosts(ruled, "for_you", PINNED) == []

@@ -217,3 +217,9 @@ def test_a_note_that_cannot_be_read_is_told_and_a_named_night_writes_it_anew(sho
     with pytest.raises(StorageError, match="roll_back.json cannot be read"):
         roll_back(shop, None, models)
     assert roll_back(shop, "2017-11-30", models).target.name == "2017-11-30/1"
+
+
+def test_a_folder_in_the_place_of_the_note_is_told(shop, three):
+    (shop.nights / "roll_back.json").mkdir()
+    with pytest.raises(StorageError, match="roll_back.json is a folder"):
+        roll_back(shop, "2017-11-30", models)

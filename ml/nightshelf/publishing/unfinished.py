@@ -15,7 +15,11 @@ FILE = "roll_back.json"
 
 
 def begin(shop: ShopHome, now: PublishedNight | None, target: PublishedNight) -> None:
-    write_json(shop.nights / FILE, {"from": now.name if now else None, "to": target.name})
+    path = shop.nights / FILE
+    try:
+        write_json(path, {"from": now.name if now else None, "to": target.name})
+    except IsADirectoryError:
+        raise StorageError(f"{path} is a folder.", "Remove it, then roll back again.") from None
 
 
 def end(shop: ShopHome, target: PublishedNight) -> None:

@@ -19,7 +19,7 @@ from nightshelf.terminal import clean, reason_told
 from nightshelf.tracing.events import Event, events_of, ids_of, with_lines
 from nightshelf.tracing.published import Row, checked, of_user, titles, whole_night
 from nightshelf.tracing.ranked import Ranked, ranked
-from nightshelf.tracing.ruled import withheld_by
+from nightshelf.tracing.ruled import boosts, withheld_by
 from nightshelf.tracing.standing import why_not
 
 TOP_FEATURES = 8
@@ -90,6 +90,8 @@ def _explain(
         _plain(f"rec_{placement} does not hold it: {reason}.")
     if found.row is not None:
         _show_score(found, item)
+        for boost in boosts(attempt, placement, item):
+            console.print(clean(boost, 200))
         _show_sources(found)
 
 

@@ -86,19 +86,35 @@ def withheld_by(attempt: Attempt, item: str) -> list[str]:
         told = [words[name] for name in names if name in words]
         return told + [
             f"it is blocked by {origin} ({subject} '{value}')"
-            for origin, subject, value in db.execute(_BLOCKS, [item]).fetchall()
+            for origin, subject, value, _ in _lines_of(db, "block", item, None)
         ]
 
 
-_BLOCKS = """
-    select origin, subject, value
-    from raw.rules as lines
-    join marts.dim_items as items on case subject
-        when 'item' then item_id = value when 'brand' then brand = value
-        else starts_with(category || ' > ', value || ' > ') end
-    where rule = 'block' and item_id = ?
-    order by line
-"""
+def boosts(attempt: Attempt, placement: str, item: str) -> list[str]:
+    """The lines that lift or lower the item on that shelf, in words."""
+    with connect(attempt.database) as db:
+        return [
+            f"{origin} ({subject} '{value}') boosts it by {factor:g}"
+            for origin, subject, value, factor in _lines_of(db, "boost", item, placement)
+        ]
+
+
+def _lines_of(
+    db: duckdb.DuckDBPyConnection, rule: str, item: str, placement: str | None
+) -> list[tuple[str, str, str, float | None]]:
+    """(origin, subject, value, factor) of the night's lines that bear on the item, in their order."""
+    return db.execute(
+        """select origin, subject, value, factor
+        from raw.rules as lines
+        join marts.dim_items as items on case subject
+            when 'item' then item_id = value when 'brand' then brand = value
+            else starts_with(category || ' > ', value || ' > ') end
+        where rule = $rule
+            and item_id = $item
+            and (placement is null or placement = $placement)
+        order by line""",
+        {"rule": rule, "item": item, "placement": placement},
+    ).fetchall()
 
 
 def _awaited(
