@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightshelf import audience, placement_scores, trained
+from nightshelf.ahead import in_order
 from nightshelf.candidates import NewArrivals
 from nightshelf.errors import ModelError
 from nightshelf.night import Night
@@ -28,8 +30,8 @@ NEW_SHARE = 0.5
 """Where the shelf explores, so many arrivals per slot are kept, too: hardly one of them is among the
 best by score (1 in 600 of the demo's rows), and exploration is how the shop gets to know them."""
 NEW_ARRIVALS = NewArrivals.name
-BLOCK_ROWS = 1_000_000
-"""Candidates that are ranked at a time: a gigabyte of features and of what they are joined from."""
+BLOCK_ROWS = 500_000
+"""Candidates that a core ranks at a time: half a gigabyte of features and of what they are joined from."""
 SCORED = pa.schema(
     {"user_id": pa.string(), "item_id": pa.string(), "score": pa.float64(), "source": pa.string()}
 )
@@ -40,25 +42,41 @@ VIEWS_OF_ML = (
 
 def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:
     """Writes scores/for_you.parquet and scores/discover.parquet; returns their rows. Memory: a block's
-    candidates and their features, however many users there are."""
+    candidates and their features for each core, however many users there are."""
     recipes = read_recipes(attempt)
     attempt.scores.mkdir(parents=True, exist_ok=True)
     with connect(attempt.database) as db:
+        return sum(
+            _score_shelf(db, recipes[placement], placement, shop, night, attempt, progress)
+            for placement in PLACEMENT_VIEWS
+        )
 
-        def matrix(pool: Pool, recipe: Recipe) -> np.ndarray | None:
+
+def _score_shelf(
+    db: duckdb.DuckDBPyConnection,
+    recipe: Recipe,
+    placement: str,
+    shop: Shop,
+    night: Night,
+    attempt: Attempt,
+    progress: Progress,
+) -> int:
+    """Writes the shelf's scores; returns their rows."""
+
+    def scored(pool: Pool) -> tuple[int, pa.Table]:
+        with db.cursor() as own:
             asks = recipe.source == RANKER
-            return features.attach(db, pool, night.as_of("serve")) if asks else None
+            matrix = features.attach(own, pool, night.as_of("serve")) if asks else None
+        return len(pool.users), _scored(pool, matrix, recipe, shop, placement)
 
-        rows = 0
-        for placement, view in PLACEMENT_VIEWS.items():
-            recipe, users = recipes[placement], 0
-            path = attempt.scores / f"{placement}.parquet"
-            with pq.ParquetWriter(path, SCORED, compression="zstd") as writer:
-                for pool in trained.pool_blocks(attempt, "serve", view, BLOCK_ROWS):
-                    scored = _scored(pool, matrix(pool, recipe), recipe, shop, placement)
-                    writer.write_table(scored)
-                    rows, users = rows + len(scored), users + len(pool.users)
-                    progress.advance(f"rec_{placement}: {users:,} users")
+    rows = users = 0
+    blocks = trained.pool_blocks(attempt, "serve", PLACEMENT_VIEWS[placement], BLOCK_ROWS)
+    path = attempt.scores / f"{placement}.parquet"
+    with pq.ParquetWriter(path, SCORED, compression="zstd") as writer:
+        for n_users, table in in_order(scored, blocks):
+            writer.write_table(table)
+            rows, users = rows + len(table), users + n_users
+            progress.advance(f"rec_{placement}: {users:,} users")
     return rows
 
 
