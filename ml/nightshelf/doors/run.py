@@ -2,7 +2,7 @@
 
 The Great Expectations import comes with the first door of a process: about 5 s, or 12 s where
 Python may not keep bytecode (`PYTHONDONTWRITEBYTECODE`). A rule then takes 10 to 40 ms plus its
-SQL, which a SQL rule runs two or three times (count, samples, figures).
+SQL, which a SQL rule runs once to count, and again for figures or for samples of what it refuses.
 """
 
 from __future__ import annotations
@@ -164,6 +164,11 @@ class _Batches:
         """The row that the rule measures; the same SQL that it judges."""
         return self._rows(rule, rule.figures)[0]
 
+    def refused(self, rule: Rule) -> tuple[dict[str, Any], ...]:
+        """The first rows that a SQL rule refuses."""
+        query = rule.expectation.unexpected_rows_query
+        return self._rows(rule, f"SELECT * FROM ({query}) LIMIT {SAMPLES}")
+
     def listed(self, rule: Rule) -> tuple[dict[str, Any], ...]:
         return self._rows(rule, rule.listed) if rule.listed else ()
 
@@ -238,13 +243,11 @@ def _result(rule: Rule, outcome: str, **rest: Any) -> RuleResult:
 
 
 def _validate(rule: Rule, batch: Any) -> Any:
-    """COMPLETE returns a SQL rule's rows (at most 200); for a column rule it would fetch every
-    refused value, so those take SUMMARY."""
+    """For a column rule COMPLETE would fetch every refused value."""
     rule.expectation.notes = [rule.reason]
     rule.expectation.meta = {"rule": rule.name, "reason": rule.reason, "next": rule.next_step}
-    in_sql = hasattr(rule.expectation, "unexpected_rows_query")
     shape = {
-        "result_format": "COMPLETE" if in_sql else "SUMMARY",
+        "result_format": "SUMMARY",
         "unexpected_index_column_names": list(rule.shown),
         "partial_unexpected_count": SAMPLES,
     }
@@ -260,7 +263,7 @@ def _read(rule: Rule, validation: Any, batches: _Batches) -> dict[str, Any]:
     counted = {"unexpected": _unexpected(rule, result), "listed": batches.listed(rule)}
     if validation.success:
         return {"outcome": PASSED, "observed": _observed(rule, result, batches), **counted}
-    samples = _samples(result)
+    samples = batches.refused(rule) if _in_sql(rule) else _samples(result)
     observed = samples[0] if rule.figures else _observed(rule, result, batches)
     return {"outcome": FAILED, "observed": observed, "samples": samples, **counted}
 
@@ -286,8 +289,8 @@ def _first_lines(error: object) -> str:
 def _observed(rule: Rule, result: dict[str, Any], batches: _Batches) -> dict[str, Any]:
     if rule.figures:
         return batches.figures(rule)
-    if "details" in result:
-        return {}  # a SQL rule without figures counts refused rows, nothing else
+    if _in_sql(rule):
+        return {}  # without figures it counts refused rows, nothing else
     names = {"element_count": "rows", "missing_count": "missing", "unexpected_percent": "percent"}
     counts = {shown: result[name] for name, shown in names.items() if result.get(name) is not None}
     return counts or {"observed": result.get("observed_value")}
@@ -297,13 +300,15 @@ def _unexpected(rule: Rule, result: dict[str, Any]) -> int | None:
     """How many rows were refused; None where the verdict is about the table as a whole."""
     if rule.figures:
         return None
-    if "details" in result:
+    if _in_sql(rule):
         return result["observed_value"]
     return result.get("unexpected_count")
 
 
+def _in_sql(rule: Rule) -> bool:
+    return hasattr(rule.expectation, "unexpected_rows_query")
+
+
 def _samples(result: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    rows = (result.get("details") or {}).get("unexpected_rows")
-    if rows is None:
-        rows = result.get("partial_unexpected_index_list") or []
+    rows = result.get("partial_unexpected_index_list") or []
     return tuple(dict(row) for row in rows[:SAMPLES])
