@@ -56,7 +56,10 @@ def test_lines_of_the_shop_file_and_of_a_csv_file_come_together_and_say_where_th
 def test_a_csv_file_of_a_spreadsheet_that_writes_semicolons_is_read(tmp_path):
     lines = "rule;value;factor\nblock;Bolt, large;\nboost;x;1.5\n"
     rules = shop_with(tmp_path, '[rules]\nfiles = ["rules.csv"]\n', lines).rules
-    assert [(line.value, line.factor) for line in rules.lines] == [("Bolt, large", None), ("x", 1.5)]
+    assert [(line.value, line.factor) for line in rules.lines] == [
+        ("Bolt, large", None),
+        ("x", 1.5),
+    ]
 
 
 @pytest.mark.parametrize(
