@@ -19,9 +19,31 @@ with likely as (
 
 -- Twice as many as are shown: a category may have nothing to offer.
 likeliest as (
-    select *
+    select *, row_number() over (partition by user_id order by score desc, category) as likely_place
     from likely
-    qualify row_number() over (partition by user_id order by score desc, category) <= 2 * {{ var('next_categories') }}
+    qualify likely_place <= 2 * {{ var('next_categories') }}
+),
+
+-- A user has some hundred candidates, which are sorted three times: by numbers, as texts sort slowly.
+users as materialized (
+    select user_id, row_number() over (order by user_id) as user_number
+    from likeliest
+    group by user_id
+),
+
+items as materialized (
+    select
+        item_id,
+        category,
+        row_number() over (order by item_id) as item_number,
+        {% if rule('fold_variants') -%}
+        dense_rank() over (order by product_id) as product_number
+        {%- else -%}
+        item_number as product_number
+        {%- endif %}
+    from {{ ref('dim_items') }}
+    where is_offerable
+        and category is not null
 ),
 
 sold as (
@@ -29,25 +51,46 @@ sold as (
 ),
 
 bestsellers as (
-    select category, item_id, product_id, n_buyers
+    select items.*, sold.n_buyers
     from sold
-    where is_offerable
-        and category is not null
+    join items using (item_id)
     -- Twice the slots: some of them are on the user's own list already.
-    qualify row_number() over (partition by category order by n_buyers desc, item_id) <= 2 * {{ per_category }}
+    qualify row_number() over (partition by items.category order by n_buyers desc, item_id) <= 2 * {{ per_category }}
+),
+
+wanted as materialized (
+    select users.user_number, likeliest.*
+    from likeliest
+    join users using (user_id)
+),
+
+-- Written out, as `wanted`, or the planner may join users' categories with all of their items first.
+scored as materialized (
+    select users.user_number, items.item_number, items.product_number, items.category, for_you.score
+    from {{ source('ml', 'for_you') }} as for_you
+    join users using (user_id)
+    join items using (item_id)
 ),
 
 fitting as (
-    select likeliest.*, scored.item_id, items.product_id, 1 as tier, scored.score as fit
-    from likeliest
-    join {{ source('ml', 'for_you') }} as scored using (user_id)
-    join {{ ref('dim_items') }} as items
-        on items.item_id = scored.item_id
-        and items.category = likeliest.category
-    where items.is_offerable
+    select
+        scored.user_number,
+        wanted.likely_place,
+        scored.item_number,
+        scored.product_number,
+        1 as tier,
+        scored.score as fit
+    from scored
+    join wanted using (user_number, category)
     union all
-    select likeliest.*, bestsellers.item_id, bestsellers.product_id, 2, bestsellers.n_buyers
-    from likeliest
+    select
+        wanted.user_number,
+        wanted.likely_place,
+        bestsellers.item_number,
+        bestsellers.product_number,
+        2,
+        bestsellers.n_buyers
+    from wanted
     join bestsellers using (category)
 ),
 
@@ -56,37 +99,39 @@ once as (
     select *
     from fitting
     qualify row_number() over (
-        partition by user_id, {{ 'product_id' if rule('fold_variants') else 'item_id' }}
-        order by score desc, category, tier, fit desc, item_id
+        partition by user_number, product_number
+        order by likely_place, tier, fit desc, item_number
     ) = 1
 ),
 
 of_category as (
     select
         *,
-        row_number() over (partition by user_id, category order by tier, fit desc, item_id) as place
+        row_number() over (
+            partition by user_number, likely_place order by tier, fit desc, item_number
+        ) as place
     from once
     qualify place <= {{ per_category }}
 ),
 
 of_user as (
-    select
-        *,
-        dense_rank() over (partition by user_id order by score desc, category) as category_place
+    select *, dense_rank() over (partition by user_number order by likely_place) as category_place
     from of_category
     qualify category_place <= {{ var('next_categories') }}
 ),
 
 ranked as (
     select
-        user_id as context_id,
-        row_number() over (partition by user_id order by category_place, place) as rank,
-        item_id,
-        score,
-        source,
+        wanted.user_id as context_id,
+        row_number() over (partition by user_number order by likely_place, of_user.place) as rank,
+        items.item_id,
+        wanted.score,
+        wanted.source,
         'next_category' as reason_code,
-        [category] as evidence
+        [wanted.category] as evidence
     from of_user
+    join wanted using (user_number, likely_place)
+    join items using (item_number)
     qualify rank <= {{ var('k_next') }}
 )
 
