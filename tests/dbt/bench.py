@@ -159,13 +159,13 @@ class Bench:
             f" from read_parquet('{folder}/*/*.parquet', hive_partitioning = true)"
         )
 
-    def files_planned(self, model: str) -> set[str]:
-        """Of the laid log, which part of its files each scan would read, as "1/6": said by the plan alone,
-        before anything is read."""
+    def files_planned(self, model: str) -> set[int]:
+        """Of the laid log, how many files each scan would read: said by the plan alone, before anything is.
+        Where no file is left aside, it says nothing: that is -1."""
         self.db.execute(self._hook(model))
         ((_, plan),) = self.db.execute(f"explain (format json) {self._sql(model)}").fetchall()
         return {
-            scan["extra_info"].get("Scanning Files", "all")
+            int(scan["extra_info"].get("Scanning Files", "-1").partition("/")[0])
             for scan in _nodes(json.loads(plan))
             if scan["extra_info"].get("Function") == "READ_PARQUET"
         }
