@@ -10,6 +10,12 @@
     ['night', 'morning', 'afternoon', 'evening'][extract('hour' from {{ local_time(instant) }}) // 6 + 1]
 {%- endmacro %}
 
+{# The cuts at which interests are learnt, judged and told, by role: 28 days are four whole weeks. #}
+{% macro interest_cuts() -%}
+    {%- set night = "date '" ~ var('night') ~ "'" -%}
+    {{ return({'interest_train': night ~ ' - 56', 'interest_evaluate': night ~ ' - 28', 'serve': night}) }}
+{%- endmacro %}
+
 {# 52 whole weeks: habits of an earlier year are history, and every weekday counts as often. #}
 {% macro a_year_before(as_of) -%}
     {{ as_of }} - 364

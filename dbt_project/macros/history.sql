@@ -15,34 +15,22 @@
     {% endif %}
 {%- endmacro %}
 
-{# Before a build: away with the days that will be built anew, and those that are no more. #}
-{% macro forget_other_days(made_of) -%}
+{# Before a build: away with the days that will be built anew, and those that are no more. What is left
+   to build is kept for on_days_to_build. #}
+{% macro prepare_days(made_of) -%}
     {% if is_incremental() %}
     delete from {{ this }} where (occurred_on, day_fingerprint) not in
-        (select occurred_on, {{ day_fingerprint(made_of) }} from {{ source('raw', 'days') }})
+        (select occurred_on, {{ day_fingerprint(made_of) }} from {{ source('raw', 'days') }});
+    set variable days_to_build = (select list(occurred_on) from ({{ days_to_build(made_of) }}))
     {% endif %}
 {%- endmacro %}
 
-{# Of `events`, those that the days to build can hold at all. The join with the days decides; this lets
-   the reader leave files aside by their smallest and largest instant. #}
-{% macro on_days_to_build(events) -%}
-    {{ events }}.occurred_at >= (select min(occurred_on) from days_to_build)
-{%- endmacro %}
-
-{# The same by date of the shop's. A date's fingerprint is that of its UTC days, of `made_of`, and of each
-   CTE in `touched`: (event_date, fingerprint) of what comes to the date from other dates. #}
-{% macro dates_to_build(made_of, touched=[]) -%}
+{# The same by date of the shop's. `dates`: (event_date, days, fingerprint), all that a date hangs on. #}
+{% macro dates_to_build(dates, made_of) -%}
     select *
     from (
-        select
-            dates.event_date,
-            dates.first_day,
-            concat_ws('/', dates.fingerprint, '{{ made_of }}'
-                {%- for cte in touched %}, coalesce({{ cte }}.fingerprint::varchar, '-'){% endfor %}) as date_fingerprint
-        from {{ ref('int_dates') }} as dates
-        {%- for cte in touched %}
-        left join {{ cte }} on {{ cte }}.event_date = dates.event_date
-        {%- endfor %}
+        select event_date, days, fingerprint || '/{{ made_of }}' as date_fingerprint
+        from {{ dates }}
     )
     {% if is_incremental() %}
     where (event_date, date_fingerprint) not in (select distinct event_date, date_fingerprint from {{ this }})
@@ -50,15 +38,23 @@
 {%- endmacro %}
 
 {# Before a build: away with the dates that are no more, and with those that the night does not see. #}
-{% macro forget_other_dates() -%}
+{% macro prepare_dates(dates, made_of) -%}
     {% if is_incremental() %}
-    delete from {{ this }} where event_date not in (select event_date from {{ ref('int_dates') }})
+    delete from {{ this }} where event_date not in (select event_date from {{ dates }});
+    set variable days_to_build = (
+        select list(distinct day) from (select unnest(days) as day from ({{ dates_to_build(dates, made_of) }}))
+    )
     {% endif %}
 {%- endmacro %}
 
-{# As on_days_to_build, of a table that knows its UTC day. #}
-{% macro on_dates_to_build(instant) -%}
-    {{ instant }} >= (select min(first_day) from dates_to_build)
+{# `day`, a UTC day, has a part in what is to be built. The join with the days or dates decides; this
+   lets the reader leave aside the files of all others. A variable of the connection is a constant when
+   a query is planned: what is found only while it runs reaches the reader, or does not, as the planner
+   lays its joins. #}
+{% macro on_days_to_build(day) -%}
+    {% if is_incremental() -%}
+    {{ day }} in getvariable('days_to_build')
+    {%- else -%} true {%- endif %}
 {%- endmacro %}
 
 {# What a table by date hangs on beside its rows: the version of its own columns and the values of

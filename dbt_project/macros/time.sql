@@ -22,6 +22,12 @@
     {{ local_date('(' ~ day ~ ' + interval 1 day - interval 1 microsecond)') }}
 {%- endmacro %}
 
+{# Events on the shop's date `since` or later. The UTC day says it once more, to the reader: it leaves the files
+   of earlier days aside. #}
+{% macro happened_since(since, of='events') -%}
+    {{ of }}.event_date >= {{ since }} and {{ of }}.occurred_on >= {{ since }} - 1
+{%- endmacro %}
+
 {# What a feature as of `as_of` may see of fct_interactions: strictly earlier dates, only what had not
    been cancelled by then, and each event under the one id that was known for it by then. The one
    rule of time; Python's twin is dataset/interactions.py. #}

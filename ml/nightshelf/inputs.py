@@ -34,7 +34,7 @@ def pin(attempt: Attempt, night: Night) -> None:
         db.execute("create schema if not exists raw")
         for kind, contract in CONTRACTS.items():
             of_kind = [p for p in parts if p.kind == kind]
-            _view(db, kind, contract, of_kind, attempt.shop, ledger.replaced_ids())
+            _view(db, kind, contract | PROVENANCE, of_kind, attempt.shop, ledger.replaced_ids())
         _pin_files(db, ledger)
         _pin_days(db, ledger, night, _pin_facts(db, night))
         pin_published(db, attempt.shop, night)
@@ -63,27 +63,37 @@ def _refuse_inconsistent(ledger: Ledger) -> None:
 def _view(
     db: duckdb.DuckDBPyConnection,
     name: str,
-    contract: dict[str, str],
+    columns: dict[str, str],
     parts: list[Part],
     shop: ShopHome,
     replaced: set[str],
 ) -> None:
-    columns = contract | PROVENANCE
-    if not parts:
-        empty = ", ".join(f"null::{kind} as {quoted(c)}" for c, kind in columns.items())
-        db.execute(f"create or replace view raw.{name} as select {empty} where false")
-        return
-    paths = ", ".join(literal(str(shop.raw / p.path)) for p in parts)
-    files = ", ".join(map(literal, sorted(replaced)))
-    where = f" where file_id not in ({files})" if replaced else ""
+    """raw.<name>; of the log also raw.events_by_day, with the UTC day that a part's folder is named after:
+    of days that a query names, no other's files are opened."""
     names = ", ".join(map(quoted, columns))
+    read = f"select {_read(name, columns, parts, shop)}"
+    if replaced and parts:
+        read += f" where file_id not in ({', '.join(map(literal, sorted(replaced)))})"
+    if name == "events":
+        db.execute(f"create or replace view raw.events_by_day as {read}")
+        read = f"select {names} from raw.events_by_day"
+    db.execute(f"create or replace view raw.{name} as {read}")
+
+
+def _read(name: str, columns: dict[str, str], parts: list[Part], shop: ShopHome) -> str:
+    names = ", ".join(map(quoted, columns))
+    empty = ", ".join(f"null::{kind} as {quoted(c)}" for c, kind in columns.items())
+    paths = ", ".join(literal(str(shop.raw / p.path)) for p in parts)
+    if name == "events":
+        if not parts:
+            return f"{empty}, null::date as occurred_on where false"
+        by_day = "hive_partitioning = true, hive_types = {'day': date}"
+        return f"{names}, day as occurred_on from read_parquet([{paths}], {by_day})"
+    if not parts:
+        return f"{empty} where false"
     # Parts of before a column came into the contract lack it; a catalogue has few parts to look into.
-    by_name = "union_by_name = true, " if name != "events" else ""
-    read = f"read_parquet([{paths}], {by_name}hive_partitioning = false)"
-    if by_name:
-        empty = ", ".join(f"null::{kind} as {quoted(c)}" for c, kind in columns.items())
-        read = f"(from {read} union all by name select {empty} where false)"
-    db.execute(f"create or replace view raw.{name} as select {names} from {read}{where}")
+    read = f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false)"
+    return f"{names} from (from {read} union all by name select {empty} where false)"
 
 
 FILES = {

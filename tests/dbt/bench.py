@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -20,8 +21,8 @@ BY_DATE = ("int_robots_found", "int_sessions_by_date", "int_interactions_by_date
 """Kept by date."""
 NIGHTLY = (
     "int_dates", "int_robots_found", "int_events_cleaned", "int_purchases_cancelled", "int_sessions_over_midnight",
-    "int_session_parts_stitched", "int_sessions_by_date", "fct_sessions", "int_visitors_joined",
-    "int_sessions_joined", "int_interactions_by_date", "fct_interactions",
+    "int_session_parts_stitched", "int_dates_of_sessions", "int_sessions_by_date", "fct_sessions", "int_visitors_joined",
+    "int_sessions_joined", "int_dates_of_interactions", "int_interactions_by_date", "fct_interactions",
 )  # fmt: skip
 """In the order of their needs."""
 NIGHT = "date '2017-12-01'"
@@ -52,6 +53,10 @@ class Bench:
         for kind, contract in CONTRACTS.items():
             columns = ", ".join(f'"{c}" {t}' for c, t in (contract | PROVENANCE).items())
             self.db.execute(f"create table night.raw.{kind} ({columns})")
+        self.db.execute(
+            "create view night.raw.events_by_day as"
+            " select *, occurred_at::date as occurred_on from night.raw.events"
+        )
         files = ", ".join(f"{c} {t}" for c, t in FILES.items())
         self.db.execute(f"create table night.raw.files ({files})")
         self.db.execute("create table night.raw.facts as select false as sessions_are_visitors")
@@ -102,7 +107,7 @@ class Bench:
 
     def build_history(self) -> dict[str, set[date]]:
         """One night's dbt on the history by day; returns the days that each table built."""
-        return {model: self._build_new(model) for model in HISTORY}
+        return {model: self.build(model) for model in HISTORY}
 
     def build_night(self, night: date | None = None, until: str = "") -> dict[str, set[date]]:
         """What follows; returns the dates that each table by date built. `night`: another than the
@@ -114,11 +119,17 @@ class Bench:
             if model == until:
                 self._forget(model)
                 break
+            days = self.build(model)
             if model in BY_DATE:
-                done[model] = self._build_new(model)
-            else:
-                self._build(model)
+                done[model] = days
         return done
+
+    def build(self, model: str) -> set[date]:
+        """One model, its needs built; returns the days or dates of history that it built."""
+        if model in (*HISTORY, *BY_DATE):
+            return self._build_new(model)
+        self._build(model)
+        return set()
 
     def _build_new(self, model: str) -> set[date]:
         """As dbt's delete+insert does: the hook, the new rows, their days away, the new rows in."""
@@ -136,6 +147,28 @@ class Bench:
         days = self.db.execute(f"select distinct {key} from fresh").fetchall()
         self.db.execute(f"delete from {table} where {key} in (select {key} from fresh)")
         return {day for (day,) in days}
+
+    def lay(self, folder: Path) -> None:
+        """The log as ingest lays it: Parquet, a folder for each UTC day."""
+        self.db.execute(
+            f"copy (select *, occurred_at::date as day from night.raw.events) to '{folder}'"
+            " (format parquet, partition_by (day))"
+        )
+        self.db.execute(
+            "create or replace view night.raw.events_by_day as select * rename (day as occurred_on)"
+            f" from read_parquet('{folder}/*/*.parquet', hive_partitioning = true)"
+        )
+
+    def files_planned(self, model: str) -> set[int]:
+        """Of the laid log, how many files each scan would read: said by the plan alone, before anything is.
+        Where no file is left aside, it says nothing: that is -1."""
+        self.db.execute(self._hook(model))
+        ((_, plan),) = self.db.execute(f"explain (format json) {self._sql(model)}").fetchall()
+        return {
+            int(scan["extra_info"].get("Scanning Files", "-1").partition("/")[0])
+            for scan in _nodes(json.loads(plan))
+            if scan["extra_info"].get("Function") == "READ_PARQUET"
+        }
 
     def _hook(self, model: str) -> str:
         (hook,) = self.nodes[model]["config"]["pre-hook"]
@@ -169,6 +202,12 @@ class Bench:
         )
         self.db.execute(f"copy ordered to '{path}' (format parquet)")
         return path.read_bytes()
+
+
+def _nodes(plan: list[dict]) -> Iterator[dict]:
+    for node in plan:
+        yield node
+        yield from _nodes(node["children"])
 
 
 def built(project, log: Log) -> Bench:

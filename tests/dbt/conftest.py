@@ -15,6 +15,9 @@ from nightshelf.inputs import FILES
 from nightshelf.rules import LINES
 from nightshelf.transform import DBT_PROJECT
 
+EVENTS_BY_DAY = (
+    "create view raw.events_by_day as select *, occurred_at::date as occurred_on from raw.events"
+)
 ML = """
 create schema ml;
 create table ml.fingerprints (shelf varchar, fingerprint varchar);
@@ -61,6 +64,7 @@ def _raw(path) -> None:
         for name, contract in CONTRACTS.items():
             columns = ", ".join(f'"{c}" {kind}' for c, kind in (contract | PROVENANCE).items())
             db.execute(f"create table raw.{name} ({columns})")
+        db.execute(EVENTS_BY_DAY)
         files = ", ".join(f"{name} {kind}" for name, kind in FILES.items())
         db.execute(f"create table raw.files ({files})")
         db.execute("create table raw.facts (sessions_are_visitors boolean)")

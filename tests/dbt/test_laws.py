@@ -189,6 +189,29 @@ def test_what_comes_late_builds_the_dates_that_it_reaches_and_no_others(project,
         assert found == at_once.parquet(model, tmp_path / "at_once"), model
 
 
+def test_no_plan_reads_a_file_of_a_day_that_is_not_built(project, tmp_path):
+    log = {"f": [at(day, "10:00", "purchase", user_id="u", item_id=f"i{day}") for day in range(5)]}
+    bench = bench_in(project, "UTC")
+    bench.land(log)
+    bench.build_history()
+    bench.build_night()
+    # The refund's own day, and of the interactions that of what it takes back.
+    bench.land(log | {"late": [at(5, "10:00", "refund", user_id="u", item_id="i1")]})
+    bench.lay(tmp_path)
+    planned = {}
+    for model in (*HISTORY, *NIGHTLY):
+        if model in (*HISTORY, *BY_DATE):
+            planned[model] = bench.files_planned(model)
+        bench.build(model)
+    assert planned == {
+        "int_copies_found": {1},
+        "int_session_parts": {1},
+        "int_robots_found": {1},
+        "int_sessions_by_date": set(),
+        "int_interactions_by_date": {2},
+    }
+
+
 @law
 @given(log=events, cuts=st.lists(st.integers(0, 2), min_size=15, max_size=15))
 def test_how_the_log_is_cut_into_files_and_what_is_repeated_change_no_event(

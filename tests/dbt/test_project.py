@@ -29,7 +29,8 @@ COUNTING = (
     "rec_cart", "rec_next_category", "rec_trending", "rec_new_arrivals", "rec_on_sale", "rec_cold_start",
     "user_churn_risk", "audiences", "int_list_events", "int_exposures", "fct_impressions", "int_shelves_replayed",
     "rpt_online_quality", "rpt_impressions", "ruled_candidates", "item_responses", "int_users_described",
-    "feat_first_takings_by_region",
+    "feat_first_takings_by_region", "int_dates_of_sessions", "int_dates_of_interactions",
+    "feat_user_category",
 )  # fmt: skip
 """Models that count days, windows or ties, and cleaning rules: each has a unit test."""
 LOOKING_BACK = ("user_profiles", "user_interest_history", "label_returned", "label_interest")

@@ -6,16 +6,13 @@ with cuts as (
     select * from {{ ref('feat_audience_cuts') }}
 ),
 
+-- A user has dozens of categories before a cut and after it: joined as they are, they would be thousands.
 interested as (
-    select cuts.role, count(distinct seen.user_id) as n_users
+    select cuts.role, count(*) as n_users
     from cuts
-    join {{ ref('feat_user_interest') }} as seen
-        on seen.as_of = cuts.as_of
-        and seen.kind = 'category'
-    join {{ ref('label_interest') }} as taken
-        on taken.as_of = cuts.as_of
-        and taken.user_id = seen.user_id
-        and taken.kind = 'category'
+    join (select distinct as_of, user_id from {{ ref('feat_user_interest') }} where kind = 'category') as seen using (as_of)
+    join (select distinct as_of, user_id from {{ ref('label_interest') }} where kind = 'category') as taken
+        using (as_of, user_id)
     where cuts.role like 'interest%'
     group by cuts.role
 ),

@@ -4,25 +4,33 @@
 -- no change of taste. All months under the categories of the night, or a renamed shelf would look
 -- like one.
 {% set night -%} date '{{ var("night") }}' {%- endset %}
-with lines as (
-    select
-        i.user_id,
-        date_trunc('month', i.interaction_date)::date as month,
-        items.category,
-        i.interaction_date
+-- Numbers for the long texts, in their order: lines are grouped by them several times.
+with items_numbered as (
+    select item_id, category, dense_rank() over (order by category) as place
+    from {{ ref('dim_items') }}
+    where category is not null
+),
+
+dates as (
+    select i.user_id, items.place, i.interaction_date, count(*) as n_lines
     from {{ ref('fct_interactions') }} as i
-    join {{ ref('dim_items') }} as items using (item_id)
+    join items_numbered as items using (item_id)
     where i.event_type = '{{ var("target_event") }}'
         -- The running month and the twelve before it: one may be held against the same a year ago.
         and i.interaction_date >= date_trunc('month', {{ night }}) - interval 12 month
-        and items.category is not null
         and {{ seen_before(night) }}
+    group by i.user_id, items.place, i.interaction_date
 ),
 
 counted as (
-    select user_id, month, category, count(*) as n_lines, count(distinct interaction_date) as n_dates
-    from lines
-    group by user_id, month, category
+    select
+        user_id,
+        date_trunc('month', interaction_date)::date as month,
+        place,
+        sum(n_lines)::bigint as n_lines,
+        count(*) as n_dates
+    from dates
+    group by all
 ),
 
 months as (
@@ -42,28 +50,28 @@ compared as (
     select
         user_id,
         month,
-        category,
+        place,
         sum(n_lines) filter (not is_before) as n_lines,
         sum(n_dates) filter (not is_before) as n_dates,
         sum(n_lines) filter (is_before) as n_lines_before,
         sum(n_dates) filter (is_before) as n_dates_before
     from (
-        select user_id, month, category, n_lines, n_dates, false as is_before
+        select user_id, month, place, n_lines, n_dates, false as is_before
         from counted
         union all
-        select counted.user_id, months.month, category, n_lines, n_dates, true
+        select counted.user_id, months.month, place, n_lines, n_dates, true
         from counted
         join months
             on months.user_id = counted.user_id
             and months.month_before = counted.month
     )
-    group by user_id, month, category
+    group by user_id, month, place
 ),
 
 shares as (
     select
         months.*,
-        category,
+        place,
         coalesce(n_lines, 0) as n_lines,
         coalesce(n_dates, 0) as n_dates,
         coalesce(n_lines_before, 0) as n_lines_before,
@@ -109,13 +117,13 @@ select
     {{ night }} as night,
     user_id,
     month,
-    category,
+    category_names.category,
     -- numerics
     n_lines::integer as n_lines,
     share,
     case
         when n_lines > 0 then row_number() over (
-            partition by user_id, month order by n_lines desc, category
+            partition by user_id, month order by n_lines desc, place
         )
     end::integer as rank,
     share_before,
@@ -127,6 +135,7 @@ select
     month + interval 1 month <= {{ night }} as is_whole_month
 from judged
 left join drifts using (user_id, month)
+join (select distinct place, category from items_numbered) as category_names using (place)
 -- What is gone has a row in the month that misses it, where there is evidence.
 where n_lines > 0 or trend = 'fading'
-order by user_id, month, rank nulls last, category
+order by user_id, month, rank nulls last, place

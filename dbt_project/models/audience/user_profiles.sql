@@ -6,17 +6,28 @@ with rhythms as (
     select * from {{ ref('feat_user_rhythm') }} where as_of = {{ night }}
 ),
 
+-- Numbers for the long texts: lines are grouped by them many times.
+items_numbered as (
+    select
+        item_id,
+        category,
+        brand,
+        case when category is not null then dense_rank() over (order by category) end as category_place,
+        case when brand is not null then dense_rank() over (order by brand) end as brand_place
+    from {{ ref('dim_items') }}
+),
+
 lines as (
     select
         i.user_id,
         i.item_id,
         i.interaction_date,
         i.revenue,
-        items.category,
-        items.brand,
+        items.category_place,
+        items.brand_place,
         i.revenue / i.quantity as price
     from {{ ref('fct_interactions') }} as i
-    join {{ ref('dim_items') }} as items using (item_id)
+    join items_numbered as items using (item_id)
     where i.event_type = '{{ var("target_event") }}'
         and i.interaction_date >= {{ a_year_before(night) }}
         and {{ seen_before(night) }}
@@ -61,21 +72,31 @@ money as (
 
 -- How dear within the category: the share of its lines that cost less, and half of those that cost
 -- the same. 0.5 is the middle, whatever the category.
+prices as (
+    select category_place, price, count(*) as n_lines
+    from lines
+    where category_place is not null
+        and price is not null
+    group by category_place, price
+),
+
+-- A category has some hundreds of prices, and tens of thousands of lines.
 priced as (
     select
-        user_id,
+        category_place,
+        price,
         (
-            (rank() over cheaper - 1) / count(*) over (partition by category) + cume_dist() over cheaper
+            (sum(n_lines) over cheaper - n_lines) / sum(n_lines) over (partition by category_place)
+            + sum(n_lines) over cheaper / sum(n_lines) over (partition by category_place)
         )::decimal(18, 9) as twice_the_level
-    from lines
-    where category is not null
-        and price is not null
-    window cheaper as (partition by category order by price)
+    from prices
+    window cheaper as (partition by category_place order by price)
 ),
 
 levels as (
     select user_id, (sum(twice_the_level) / (2 * count(*)))::double as price_level
-    from priced
+    from lines
+    join priced using (category_place, price)
     group by user_id
 ),
 
@@ -83,13 +104,13 @@ categories as (
     select
         user_id,
         count(*)::integer as n_categories,
-        arg_max(category, row(n_lines, -place)) as top_category,
+        arg_max(category_place, row(n_lines, -category_place)) as category_place,
         max(n_lines) / sum(n_lines) as top_category_share
     from (
-        select user_id, category, count(*) as n_lines, dense_rank() over (order by category) as place
+        select user_id, category_place, count(*) as n_lines
         from lines
-        where category is not null
-        group by user_id, category
+        where category_place is not null
+        group by user_id, category_place
     )
     group by user_id
 ),
@@ -98,13 +119,13 @@ brands as (
     select
         user_id,
         count(*)::integer as n_brands,
-        arg_max(brand, row(n_lines, -place)) as top_brand,
+        arg_max(brand_place, row(n_lines, -brand_place)) as brand_place,
         max(n_lines) / sum(n_lines) as top_brand_share
     from (
-        select user_id, brand, count(*) as n_lines, dense_rank() over (order by brand) as place
+        select user_id, brand_place, count(*) as n_lines
         from lines
-        where brand is not null
-        group by user_id, brand
+        where brand_place is not null
+        group by user_id, brand_place
     )
     group by user_id
 ),
@@ -130,11 +151,11 @@ moments as (
         event_date,
         {{ day_part('occurred_at') }} as day_part,
         ({{ local_time('occurred_at') }})::time as clock
-    from {{ ref('int_events_cleaned') }}
+    from {{ ref('int_events_cleaned') }} as events
     where dropped_by is null
         and event_type = '{{ var("target_event") }}'
         and user_id is not null
-        and event_date >= {{ a_year_before(night) }}
+        and {{ happened_since(a_year_before(night)) }}
 ),
 
 visits as (
@@ -185,10 +206,10 @@ select
     price_level,
     -- tastes
     n_categories,
-    top_category,
+    category_names.category as top_category,
     top_category_share,
     n_brands,
-    top_brand,
+    brand_names.brand as top_brand,
     top_brand_share,
     -- hours
     top_weekday,
@@ -203,7 +224,9 @@ left join items using (user_id)
 left join money using (user_id)
 left join levels using (user_id)
 left join categories using (user_id)
+left join (select distinct category_place, category from items_numbered) as category_names using (category_place)
 left join brands using (user_id)
+left join (select distinct brand_place, brand from items_numbered) as brand_names using (brand_place)
 left join weekdays using (user_id)
 left join day_parts using (user_id)
 order by user_id

@@ -44,12 +44,10 @@ cuts as (
     select 'churn_choose', {{ night }} - 2 * days, days from windows
     union all
     select 'churn_evaluate', {{ night }} - days, days from windows
+    {%- for role, cut in interest_cuts().items() %}
     union all
-    select 'interest_train', {{ night }} - 56, 28
-    union all
-    select 'interest_evaluate', {{ night }} - 28, 28
-    union all
-    select 'serve', {{ night }}, null
+    select '{{ role }}', {{ cut }}, {{ 'null' if role == 'serve' else 28 }}
+    {%- endfor %}
 )
 
 select role, as_of, window_days

@@ -1,11 +1,17 @@
 -- How long a purchase lasts, by category: the median gap between two dates on which one user bought of it,
 -- within a year, drawn towards the shop's by twenty gaps of the shop's length. The rule withhold_bought
 -- asks it.
-with purchases as (
-    select distinct as_ofs.as_of, i.user_id, items.category, i.interaction_date
+with items_numbered as (
+    select item_id, category, dense_rank() over (order by category) as place
+    from {{ ref('dim_items') }}
+),
+
+-- By number, since the categories are long texts, and sorted by.
+purchases as (
+    select distinct as_ofs.as_of, i.user_id, items.place, i.interaction_date
     from {{ ref('fct_interactions') }} as i
     join {{ ref('int_as_ofs') }} as as_ofs on {{ seen_before('as_ofs.as_of') }}
-    join {{ ref('dim_items') }} as items using (item_id)
+    join items_numbered as items using (item_id)
     where as_ofs.role = 'serve'
         and i.event_type = 'purchase'
         and i.interaction_date >= as_ofs.as_of - 365
@@ -15,7 +21,7 @@ gaps as (
     select
         *,
         interaction_date - lag(interaction_date) over (
-            partition by as_of, user_id, category order by interaction_date
+            partition by as_of, user_id, place order by interaction_date
         ) as gap_days
     from purchases
 ),
@@ -23,12 +29,12 @@ gaps as (
 counted as (
     select
         as_of,
-        category,
+        place,
         count(distinct user_id) as n_buyers,
         count(gap_days) as n_gaps,
         median(gap_days) as median_gap_days
     from gaps
-    group by as_of, category
+    group by as_of, place
 ),
 
 shop as (
@@ -41,14 +47,15 @@ shop as (
 select
     -- ids
     counted.as_of,
-    counted.category,
+    named.category,
     -- numerics
     counted.n_buyers::integer as n_buyers,
     counted.n_gaps::integer as n_gaps,
     (counted.n_gaps * coalesce(counted.median_gap_days, 0) + 20 * shop.median_gap_days) / (counted.n_gaps + 20)
         as replenished_after_days,
     -- booleans: below twenty buyers nobody's second purchase may be chance.
-    counted.category is not null and counted.n_buyers >= 20 and counted.n_gaps = 0 as is_once_only
+    named.category is not null and counted.n_buyers >= 20 and counted.n_gaps = 0 as is_once_only
 from counted
 join shop using (as_of)
-order by counted.as_of, counted.category
+join (select distinct place, category from items_numbered) as named using (place)
+order by counted.as_of, named.category

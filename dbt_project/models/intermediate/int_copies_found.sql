@@ -6,7 +6,7 @@
         unique_key='occurred_on',
         on_schema_change='append_new_columns',
         database='history',
-        pre_hook="{{ forget_other_days('" ~ made_of ~ "') }}"
+        pre_hook="{{ prepare_days('" ~ made_of ~ "') }}"
     )
 }}
 
@@ -22,7 +22,7 @@ events as not materialized (
     select stg_events.*, hash(stg_events.source, stg_events.event_id) as id_hash
     from {{ ref('stg_events') }} as stg_events
     join days_to_build using (occurred_on)
-    where {{ on_days_to_build('stg_events') }}
+    where {{ on_days_to_build('stg_events.occurred_on') }}
 ),
 
 -- Few ids repeat: finding those first, by one sort of numbers, is cheaper than ranking every event

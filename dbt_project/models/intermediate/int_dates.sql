@@ -9,7 +9,7 @@ with days as (
 
 select
     event_date,
-    min(occurred_on) as first_day,
+    list(occurred_on order by occurred_on) as days,
     string_agg(fingerprint, '+' order by occurred_on) as fingerprint
 from days
 where event_date < date '{{ var("night") }}'

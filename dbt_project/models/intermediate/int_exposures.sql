@@ -14,7 +14,7 @@ events as (
         on windows.cut <= cleaned.event_date
         and windows.next_as_of > cleaned.event_date
     where cleaned.dropped_by is null
-        and cleaned.event_date >= date '{{ var("as_ofs").values() | min }}'
+        and {{ happened_since("date '" ~ var("as_ofs").values() | min ~ "'", 'cleaned') }}
         and cleaned.event_type in ('impression', 'list_view', '{{ var("target_event") }}')
 ),
 

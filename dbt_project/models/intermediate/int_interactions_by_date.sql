@@ -8,27 +8,13 @@
         unique_key='event_date',
         on_schema_change='append_new_columns',
         database='history',
-        pre_hook="{{ forget_other_dates() }}"
+        pre_hook="{{ prepare_dates(ref('int_dates_of_interactions'), '" ~ made_of ~ "') }}"
     )
 }}
 
--- History, a date at a time: fct_interactions by the date on which they happened. What comes to a date from
--- others is a refund of its purchases and whom logins show its anonymous events to be of: both are part of
--- its fingerprint, so that a late refund or login has the dates built anew that it reaches, and no others.
-with refunds as (
-    select event_date, sum(hash(source, occurred_on, event_id, cancelled_on)) as fingerprint
-    from {{ ref('int_purchases_cancelled') }}
-    group by event_date
-),
-
-logins as (
-    select event_date, sum(hash(visitor_id, session_id, session_started_at, user_id, joined_on, left_on)) as fingerprint
-    from {{ ref('int_sessions_joined') }}
-    group by event_date
-),
-
-dates_to_build as (
-    {{ dates_to_build(made_of, ['refunds', 'logins']) }}
+-- History, a date at a time: fct_interactions by the date on which they happened.
+with dates_to_build as (
+    {{ dates_to_build(ref('int_dates_of_interactions'), made_of) }}
 ),
 
 -- An event of a known user, or of a visitor of whom no login tells, has one holder for ever. One of a
@@ -40,7 +26,7 @@ kept as (
     from {{ ref('int_events_cleaned') }} as cleaned
     join dates_to_build using (event_date)
     left join {{ ref('int_purchases_cancelled') }} as cancelled using (occurred_on, source, event_id)
-    where {{ on_dates_to_build('cleaned.occurred_at') }}
+    where {{ on_days_to_build('cleaned.occurred_on') }}
         and cleaned.dropped_by is null
         and cleaned.event_type in (
             {%- for type in var('event_weights') %}'{{ type }}'{{ ', ' if not loop.last }}{% endfor -%}

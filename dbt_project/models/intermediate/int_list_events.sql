@@ -1,10 +1,10 @@
 -- What the list_id says is what somebody's web page says: it names a shelf, and proves nothing.
 with events as (
     select *
-    from {{ ref('int_events_cleaned') }}
+    from {{ ref('int_events_cleaned') }} as events
     where dropped_by is null
         and event_type in ('impression', 'list_view', 'click')
-        and event_date >= date '{{ var("night") }}' - {{ var('followed_days') }}
+        and {{ happened_since("date '" ~ var("night") ~ "' - " ~ var('followed_days')) }}
 ),
 
 named as (

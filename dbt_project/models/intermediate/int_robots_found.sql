@@ -6,21 +6,21 @@
         unique_key='event_date',
         on_schema_change='append_new_columns',
         database='history',
-        pre_hook="{{ forget_other_dates() }}"
+        pre_hook="{{ prepare_dates(ref('int_dates'), '" ~ made_of ~ "') }}"
     )
 }}
 
 -- Who looks faster than a shopper can. Counted by the shop's date, not the UTC day: a night sees
 -- whole dates only, so that a verdict never changes with what comes after it. History, a date at a time.
 with dates_to_build as (
-    {{ dates_to_build(made_of) }}
+    {{ dates_to_build(ref('int_dates'), made_of) }}
 ),
 
 days as (
     select parts.visitor_id, parts.event_date, sum(parts.n_looks)::bigint as n_looks
     from {{ ref('int_session_parts') }} as parts
     join dates_to_build using (event_date)
-    where {{ on_dates_to_build('parts.occurred_on') }}
+    where {{ on_days_to_build('parts.occurred_on') }}
     group by parts.visitor_id, parts.event_date
     -- Fewer in a whole day than a minute allows: no need to look at the minutes.
     having sum(parts.n_looks) > least({{ var('max_views_per_day') }}, {{ var('max_views_per_minute') }})
@@ -32,7 +32,7 @@ looks as (
     join dates_to_build using (event_date)
     where events.traffic is null
         and {{ is_look('events.event_type') }}
-        and {{ on_dates_to_build('events.occurred_at') }}
+        and {{ on_days_to_build('events.occurred_on') }}
         -- A join in place of this is laid before the dates, and reads all of the log.
         and ({{ visitor_id() }}, events.event_date) in (select (visitor_id, event_date) from days)
 ),

@@ -8,7 +8,7 @@
         unique_key='occurred_on',
         on_schema_change='append_new_columns',
         database='history',
-        pre_hook="{{ forget_other_days('" ~ made_of ~ "') }}"
+        pre_hook="{{ prepare_days('" ~ made_of ~ "') }}"
     )
 }}
 
@@ -34,7 +34,7 @@ events as (
     join days_to_build using (occurred_on)
     -- Events that the source itself says no shopper made are no part of a visit.
     where events.traffic is null
-        and {{ on_days_to_build('events') }}
+        and {{ on_days_to_build('events.occurred_on') }}
 ),
 
 -- Events of one visitor, session and date within one slot of the clock, as long as the gap, are never

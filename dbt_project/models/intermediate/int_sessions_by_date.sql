@@ -6,37 +6,24 @@
         unique_key='event_date',
         on_schema_change='append_new_columns',
         database='history',
-        pre_hook="{{ forget_other_dates() }}"
+        pre_hook="{{ prepare_dates(ref('int_dates_of_sessions'), '" ~ made_of ~ "') }}"
     )
 }}
 
--- History, a date at a time: sessions by the date on which they began. A session that goes on after midnight
--- comes to its first date from others, so that it is part of the fingerprint of each date that it touches:
--- when it grows or loses a part, those dates are built anew.
+-- History, a date at a time: sessions by the date on which they began.
 with continued as (
     select
         parts.*,
-        min(event_date) over session as session_date,
-        sum(hash(
-            visitor_id, session_id, session_started_at, started_at, ended_at, event_date,
-            n_events, n_looks, n_purchases, items
-        )) over session as fingerprint
+        min(event_date) over (partition by visitor_id, session_id, session_started_at) as session_date
     from {{ ref('int_session_parts_stitched') }} as parts
     where touches_midnight
         and (visitor_id, session_id, session_started_at) in (
             select (visitor_id, session_id, session_started_at) from {{ ref('int_sessions_over_midnight') }}
         )
-    window session as (partition by visitor_id, session_id, session_started_at)
-),
-
-touching as (
-    select event_date, sum(fingerprint) as fingerprint
-    from continued
-    group by event_date
 ),
 
 dates_to_build as (
-    {{ dates_to_build(made_of, ['touching']) }}
+    {{ dates_to_build(ref('int_dates_of_sessions'), made_of) }}
 ),
 
 of_one_part as (
@@ -47,7 +34,7 @@ of_one_part as (
         on continued.visitor_id = parts.visitor_id
         and continued.session_id = parts.session_id
         and continued.started_at = parts.started_at
-    where {{ on_dates_to_build('parts.occurred_on') }}
+    where {{ on_days_to_build('parts.occurred_on') }}
 ),
 
 -- Different items do not add up over midnight.

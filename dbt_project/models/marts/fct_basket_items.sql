@@ -11,15 +11,17 @@ with kept as (
         and cancelled_on is null
 ),
 
+-- The first that is found is enough: of a log with purchases little is read.
 meant as (
     select
         case
-            when bool_or(event_type = 'purchase') then 'purchase'
-            when bool_or(event_type = 'cart_add') then 'cart_add'
+            {%- for type in ('purchase', 'cart_add') %}
+            when exists (
+                from {{ ref('int_events_cleaned') }} where dropped_by is null and event_type = '{{ type }}'
+            ) then '{{ type }}'
+            {%- endfor %}
             else 'view'
         end as event_type
-    from {{ ref('int_events_cleaned') }}
-    where dropped_by is null
 ),
 
 lines as (

@@ -107,11 +107,11 @@ purchases as (
     select
         occurred_on, source, event_id, user_id, item_id, occurred_at, null as placement, 0 as n_clicks,
         coalesce(quantity * unit_price, 0)::decimal(18, 4) as revenue
-    from {{ ref('int_events_cleaned') }}
+    from {{ ref('int_events_cleaned') }} as events
     anti join {{ ref('int_purchases_cancelled') }} using (occurred_on, source, event_id)
     where dropped_by is null
         and event_type = 'purchase'
-        and event_date >= date '{{ var("night") }}' - {{ var('followed_days') }}
+        and {{ happened_since("date '" ~ var("night") ~ "' - " ~ var('followed_days')) }}
 ),
 
 answers as (

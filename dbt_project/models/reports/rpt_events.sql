@@ -1,16 +1,21 @@
 {{ config(tags=['prepare']) }}
 
--- Where every accepted event went.
+-- Where every accepted event went. Each count is made by itself, or its columns would add up whatever is lost.
 with raw as (
     select source, count(*) as n_raw from {{ ref('stg_events') }} group by source
 ),
 
-unique_events as (
-    select
-        source,
-        count(*) as n_unique,
-        count(*) filter (event_date >= date '{{ var("night") }}') as n_after_night
-    from {{ ref('int_events_deduplicated') }}
+copies as (
+    select files.source, count(*) as n_copies
+    from {{ ref('int_copies_found') }}
+    join {{ source('raw', 'files') }} as files using (file_id)
+    group by files.source
+),
+
+after_night as (
+    select source, count(*) as n_after_night
+    from {{ ref('int_events_deduplicated') }} as events
+    where {{ happened_since("date '" ~ var("night") ~ "'") }}
     group by source
 ),
 
@@ -32,8 +37,8 @@ judged as (
 select
     raw.source,
     n_raw,
-    n_raw - n_unique as n_copies,
-    n_after_night,
+    coalesce(n_copies, 0) as n_copies,
+    coalesce(n_after_night, 0) as n_after_night,
     coalesce(n_robots, 0) as n_robots,
     coalesce(n_internal, 0) as n_internal,
     coalesce(n_no_item, 0) as n_no_item,
@@ -43,6 +48,7 @@ select
     coalesce(n_kept, 0) as n_kept,
     coalesce(n_without_user, 0) as n_without_user
 from raw
-join unique_events using (source)
+left join copies using (source)
+left join after_night using (source)
 left join judged using (source)
 order by raw.source

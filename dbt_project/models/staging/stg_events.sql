@@ -33,12 +33,12 @@ select
     events.traffic,
     -- when
     events.occurred_at,
-    events.occurred_at::date as occurred_on,
+    events.occurred_on,
     case when events.occurred_at >= days.last_date_begins_at then days.last_date else days.first_date end as event_date,
     -- where it came from
     events.source,
     events.file_id,
     events.row_number as source_row,
     events.element
-from {{ source('raw', 'events') }} as events
-left join days on days.occurred_on = events.occurred_at::date
+from {{ source('raw', 'events_by_day') }} as events
+left join days on days.occurred_on = events.occurred_on
