@@ -54,9 +54,3 @@ def test_a_dense_product_is_the_sparse_one_to_the_bit(factors, terms_at_once):
     with patch.object(sparse, "TERMS_AT_ONCE", terms_at_once):
         found = dense_product(left, right)
     assert found.tobytes() == (left @ right).toarray().tobytes()
-
-
-def test_a_dense_product_adds_a_row_s_terms_in_its_own_order():
-    left = csr_matrix((np.float32([1e8, 1, -1e8]), [2, 0, 1], [0, 3]), (1, 3))
-    right = csr_matrix(np.ones((3, 1), dtype=np.float32))
-    assert dense_product(left, right) == (left @ right).toarray()
