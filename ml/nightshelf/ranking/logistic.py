@@ -11,7 +11,7 @@ from nightshelf.candidates.params import need
 from nightshelf.ranking.rows import TrainingRows
 
 FEWER = 10
-"""Every so many rows tell nearly where the coefficients lie: from there all rows need three steps, not ten."""
+"""Every so many rows tell nearly where the coefficients lie: from there all rows need few steps more."""
 
 
 @dataclass(frozen=True)
