@@ -1,10 +1,13 @@
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.sparse import columns_of, distinct, strongest
+from nightshelf.candidates import sparse
+from nightshelf.candidates.sparse import columns_of, dense_product, distinct, strongest
 
 few = st.integers(0, 3).map(np.float32)
 """Ties are many, and nothing is stored for 0."""
@@ -32,3 +35,22 @@ def test_distinct_is_numpy_s_unique(keys):
 def test_columns_are_those_that_hold_anything_in_either(one, other):
     found = columns_of(csr_matrix(one), csr_matrix(other))
     assert found.tolist() == np.flatnonzero(np.vstack([one, other]).any(axis=0)).tolist()
+
+
+any_size = st.floats(-8, 8, width=32).filter(lambda x: x == 0 or abs(x) > 0.01)
+"""Sums of these round by the order in which they are added."""
+
+
+@st.composite
+def factors_of_a_product(draw):
+    n, middle, columns = (draw(st.integers(0, 6)) for _ in range(3))
+    tables = (arrays(np.float32, s, elements=any_size) for s in ((n, middle), (middle, columns)))
+    return tuple(csr_matrix(draw(table)) for table in tables)
+
+
+@given(factors_of_a_product(), st.integers(1, 12))
+def test_a_dense_product_is_the_sparse_one_to_the_bit(factors, terms_at_once):
+    left, right = factors
+    with patch.object(sparse, "TERMS_AT_ONCE", terms_at_once):
+        found = dense_product(left, right)
+    assert found.tobytes() == (left @ right).toarray().tobytes()

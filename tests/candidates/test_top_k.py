@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_matrix
 
 from nightshelf.candidates import inner_products
+from nightshelf.candidates.base import best_among
 from nightshelf.candidates.inner_products import Items, best_products, products_at
 from nightshelf.candidates.top_k import LEAST, NO, NOTHING, best_keys, packed, scores_in, top_k
 
@@ -155,3 +156,41 @@ def test_items_too_short_to_be_among_the_best_are_not_multiplied():
             block[:] = 1000  # would come first, had it been looked at
         found = best_products(np.ones((3, 2), np.float32), items, [None], 5, LEAST)[0]
     assert found[1].tolist() == [0, 1, 2, 3, 4] * 3
+
+
+@st.composite
+def scored_columns(draw):
+    """Scores of some of the items, exclusions that each hold the one before, k, floor."""
+    n_rows, n_items = draw(st.integers(0, 5)), draw(st.integers(0, 12))
+    columns = np.flatnonzero(draw(arrays(np.bool_, n_items, elements=st.booleans())))
+    scores = draw(arrays(np.float32, (n_rows, len(columns)), elements=whole | st.just(NO)))
+    some, more, most = (
+        draw(arrays(np.bool_, (n_rows, n_items), elements=st.booleans())) for _ in range(3)
+    )
+    nested = [None, csr_matrix(some), csr_matrix(some | more), csr_matrix(some | more | most)]
+    excludes = draw(st.sampled_from([nested, nested[1:], nested[:1], nested[::3]]))
+    return columns, scores, excludes, draw(st.integers(0, 5)), draw(st.sampled_from([LEAST, 1.0]))
+
+
+@given(scored_columns())
+def test_the_best_under_nested_exclusions_are_those_that_sorting_each_puts_first(question):
+    columns, scores, excludes, k, floor = question
+    before, asked = scores.copy(), np.arange(len(scores)) * 10
+    answers = best_among(columns, scores, excludes, k, asked, np.float32(floor))
+    assert np.array_equal(scores, before)
+    for exclude, found in zip(excludes, answers, strict=True):
+        hidden = np.zeros(scores.shape, bool) if exclude is None else exclude.toarray()[:, columns]
+        expected = [
+            (10 * row, columns[place], scores[row, place], rank)
+            for row in range(len(scores))
+            for rank, place in enumerate(
+                [
+                    place
+                    for place in np.lexsort((columns, -scores[row]))
+                    if scores[row, place] >= floor and not hidden[row, place]
+                ][:k],
+                1,
+            )
+        ]
+        table = zip(found.users, found.item_codes, found.scores, found.ranks, strict=True)
+        assert list(table) == expected

@@ -18,7 +18,7 @@ from nightshelf.ranking.boosting import (
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.ranking.rows import TrainingRows
 
-PARAMS = BoostingParams(rounds=30, min_rows_in_leaf=20, feature_share=1.0)
+PARAMS = BoostingParams(rounds=30, learning_rate=0.1, min_rows_in_leaf=20, feature_share=1.0)
 SEED = 5
 
 

@@ -20,7 +20,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.top_k import NO, top_k
+from nightshelf.candidates.top_k import (
+    ABOVE_ZERO,
+    LEAST,
+    NO,
+    best_keys,
+    packed,
+    top_keys,
+    unpacked,
+)
 from nightshelf.dataset.interactions import Interactions, pack_ids, positions, unpack_ids
 from nightshelf.errors import ModelError
 from nightshelf.warehouse import cores
@@ -146,8 +154,8 @@ class CandidateModel(ABC):
         raise NotImplementedError
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
-        """(len(rows), n_columns) float32, NO for what cannot be offered. Each row depends on its
-        user alone, to the last bit."""
+        """(len(rows), n_columns) float32; what is not above 0 cannot be offered. Each row depends on
+        its user alone, to the last bit."""
         raise NotImplementedError
 
     # A model that needs no scores of all columns to answer has three methods of its own instead.
@@ -157,7 +165,7 @@ class CandidateModel(ABC):
         return self._score(rows)
 
     def _best(self, scored, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
-        return best_among(self._columns(), scored, excludes, k, asked)
+        return best_among(self._columns(), scored, excludes, k, asked, ABOVE_ZERO)
 
     def _of(self, scored, at: np.ndarray, item_codes: np.ndarray) -> np.ndarray:
         """(len(at),) float32: the scores of the block's users `at`; NO where there is none."""
@@ -168,7 +176,8 @@ class CandidateModel(ABC):
         return found
 
     def _at(self, scored, at: np.ndarray, places: np.ndarray) -> np.ndarray:
-        return scored[at, places]
+        scores = scored[at, places]
+        return np.where(scores > 0, scores, NO)
 
     def checked_exclude(self, exclude: csr_matrix | None, n_users: int) -> csr_matrix | None:
         if exclude is None:
@@ -220,21 +229,48 @@ def each_block(work: Callable[[np.ndarray], Any], asked: np.ndarray, block: int)
         return list(pool.map(work, blocks))
 
 
-def best_among(columns, scores, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
+def best_among(
+    columns: np.ndarray,
+    scores: np.ndarray,
+    excludes: Sequence[csr_matrix | None],
+    k: int,
+    asked: np.ndarray,
+    floor: np.float32 = LEAST,
+) -> list[Recommendations]:
     """Top k of each row of `scores` (n_rows × len(columns)) under each of `excludes`, each of which
-    holds those before it; rows are the users `asked`. Leaves `scores` as they were."""
-    found, hidden = [], []
-    for exclude in excludes:
-        if exclude is not None:
-            places = _places(exclude, columns)
-            hidden.append((places, scores[places]))
-            scores[places] = NO
-        at, places, values, ranks = top_k(scores, k)
-        codes = columns[places].astype(np.int32, copy=False)
-        found.append(Recommendations(asked[at].astype(np.int32), codes, values, ranks))
-    for places, values in reversed(hidden):
-        scores[places] = values
-    return found
+    holds those before it; rows are the users `asked`. Nothing below `floor`. Leaves `scores` as they were.
+
+    All scores are looked at once, less all that is excluded. With what one exclusion hides and the one
+    before it does not, the k best of all are among the k best and what was hidden.
+    """
+    hidden = [_hide(exclude, columns, scores) for exclude in excludes]
+    table, found = top_keys(scores, k, floor), []
+    for (rows, places), values in reversed(hidden):
+        found.append(_answer(table, columns, asked))
+        scores[rows, places] = values
+        shown = values >= floor
+        keys = packed(values[shown], places[shown])
+        table = np.hstack([table, best_keys(rows[shown], keys, len(scores), k)])
+        table = np.sort(table, axis=1)[:, : min(k, len(columns))]
+    return found[::-1]
+
+
+def _answer(table: np.ndarray, columns: np.ndarray, asked: np.ndarray) -> Recommendations:
+    at, places, values, ranks = unpacked(table)
+    codes = columns[places].astype(np.int32, copy=False)
+    return Recommendations(asked[at].astype(np.int32), codes, values, ranks)
+
+
+def _hide(exclude: csr_matrix | None, columns: np.ndarray, scores: np.ndarray):
+    """Rows and places in `scores` of what `exclude` (n_rows × n_items) holds, and the scores that stood
+    there; NO stands there now."""
+    if exclude is None:
+        nowhere = np.zeros(0, dtype=np.int64)
+        return (nowhere, nowhere), scores[nowhere, nowhere]
+    places = _places(exclude, columns)
+    values = scores[places]
+    scores[places] = NO
+    return places, values
 
 
 def _places(exclude: csr_matrix, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,12 +13,13 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import NO, CandidateModel, Recommendations, cores, cut, top_k
+from nightshelf.candidates.base import CandidateModel, Recommendations, cores, cut
 from nightshelf.candidates.lately import taken_lately, takers
 from nightshelf.candidates.one_list import offerable
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.sparse import csr_arrays, csr_of
 from nightshelf.candidates.terms import ANALYZERS, item_terms, row_lengths
+from nightshelf.candidates.top_k import ABOVE_ZERO, top_keys, unpacked
 from nightshelf.dataset.interactions import Interactions
 
 AT_ONCE = 64
@@ -136,7 +137,6 @@ class Content(CandidateModel):
         np.minimum(shared, 1, out=shared)
         scores = np.take(shared, self.faces[self.columns], axis=1)
         scores *= self.appeal
-        scores[scores <= 0] = NO
         return scores
 
     def similar_items(self, k: int, codes: np.ndarray | None = None) -> Recommendations:
@@ -164,7 +164,8 @@ class Content(CandidateModel):
 
     def _lists(self, faces: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Each face's list: its length, then the items and scores of all, one after the other."""
-        rows, places, values, _ = top_k(self._alike(self.vectors[faces].toarray()), k)
+        scores = self._alike(self.vectors[faces].toarray())
+        rows, places, values, _ = unpacked(top_keys(scores, k, ABOVE_ZERO))
         return np.bincount(rows, minlength=len(faces)), self.columns[places], values
 
     def _arrays(self) -> dict[str, np.ndarray]:

@@ -14,10 +14,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix, hstack, vstack
 
-from nightshelf.candidates.base import NO, CandidateModel, enough_buyers
+from nightshelf.candidates.base import CandidateModel, enough_buyers
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.similarity import nearest
-from nightshelf.candidates.sparse import csr_arrays, csr_of, ranges, strongest
+from nightshelf.candidates.sparse import csr_arrays, csr_of, dense_product, ranges, strongest
 from nightshelf.candidates.visits import Steps, Visits
 from nightshelf.dataset.interactions import Interactions
 
@@ -140,9 +140,7 @@ class Covisitation(CandidateModel):
         return self._candidates
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
-        scores = (self.profile[rows] @ self._narrow).toarray()
-        scores[scores <= 0] = NO
-        return scores
+        return dense_product(self.profile[rows], self._narrow)
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {**csr_arrays("profile", self.profile), **csr_arrays("votes", self.votes)}

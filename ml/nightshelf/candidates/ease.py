@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import NO, CandidateModel, cores, enough_buyers, one_blas_thread
+from nightshelf.candidates.base import CandidateModel, cores, enough_buyers, one_blas_thread
 from nightshelf.candidates.params import MOST_REGULARIZATION, need
 from nightshelf.candidates.sparse import csr_arrays, csr_of, without_traces
 from nightshelf.dataset.interactions import Interactions
@@ -74,9 +74,7 @@ class Ease(CandidateModel):
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
         # Row by row, one multiple of a row of B after the other: no kernel is chosen by shape.
-        scores = self.profile[rows] @ self.weights
-        scores[scores <= 0] = NO
-        return scores
+        return self.profile[rows] @ self.weights
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {

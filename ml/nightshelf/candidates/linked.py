@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import NO, CandidateModel
-from nightshelf.candidates.sparse import columns_of
+from nightshelf.candidates.base import CandidateModel
+from nightshelf.candidates.sparse import columns_of, dense_product
 
 
 class LinkedItems(CandidateModel):
@@ -25,6 +25,4 @@ class LinkedItems(CandidateModel):
         return self._candidates
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
-        scores = (self.profile[rows] @ self._votes).toarray()
-        scores[scores <= 0] = NO
-        return scores
+        return dense_product(self.profile[rows], self._votes)

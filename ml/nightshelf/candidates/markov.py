@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags, identity
+from scipy.sparse import csr_matrix, diags, hstack, identity, vstack
 
-from nightshelf.candidates.base import NO, CandidateModel
+from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
 from nightshelf.candidates.similarity import nearest
-from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, strongest
+from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, dense_product, strongest
 from nightshelf.candidates.visits import SPAN, Steps
 from nightshelf.dataset.interactions import Interactions
 
@@ -95,17 +95,18 @@ class Markov(CandidateModel):
         """What never follows and is not popular is never a candidate."""
         found = (self.by_item, self.by_category, csr_matrix(self.popular))
         self._candidates = columns_of(*found).astype(np.int32)
-        self._narrow = tuple(m[:, self._candidates] for m in (self.by_item, self.by_category))
+        self._leads = hstack([self.of_items, self.of_categories], "csr")
+        self._led_to = vstack([self.by_item, self.by_category], "csr")[:, self._candidates]
+        self._popular = self.popular[self._candidates]
 
     def _columns(self) -> np.ndarray:
         return self._candidates
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
-        by_item, by_category = self._narrow
-        scores = (self.of_items[rows] @ by_item).toarray()
-        scores += (self.of_categories[rows] @ by_category).toarray()
-        scores += self.of_popular[rows, None] * self.popular[self._candidates]
-        scores[scores <= 0] = NO
+        scores = dense_product(self._leads[rows], self._led_to)
+        # A row at a time: what is added to it stays in a core's cache.
+        for row, share in zip(scores, self.of_popular[rows], strict=True):
+            row += share * self._popular
         return scores
 
     def group_chances(self, groups: csr_matrix) -> tuple[csr_matrix, csr_matrix, np.ndarray]:

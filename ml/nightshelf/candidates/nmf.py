@@ -17,7 +17,7 @@ from nightshelf.candidates.params import need
 @dataclass(frozen=True)
 class NmfParams:
     factors: int = 64
-    iterations: int = 20
+    iterations: int = 15
     min_buyers: int = 5
     """Items with fewer get no factors and are nobody's."""
     half_life_days: float = 90.0

@@ -16,10 +16,10 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import NO, CandidateModel
+from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.companions import baskets_of, counted_pairs, wilson_lower
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
-from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, strongest
+from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, dense_product, strongest
 from nightshelf.candidates.variants import Variants
 from nightshelf.candidates.visits import Steps
 from nightshelf.dataset.interactions import Interactions
@@ -119,9 +119,7 @@ class Rules(CandidateModel):
         return self._candidates
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
-        scores = (self.profile[rows] @ self._narrow).toarray()
-        scores[scores <= 0] = NO
-        return scores
+        return dense_product(self.profile[rows], self._narrow)
 
     def _arrays(self) -> dict[str, np.ndarray]:
         matrices = {**csr_arrays("rules", self.rules), **csr_arrays("profile", self.profile)}

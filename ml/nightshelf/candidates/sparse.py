@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csc_matrix, csr_matrix
 
 LEAST_WEIGHT = 1e-12
 """The product of two such is still a normal number of float32."""
+TERMS_AT_ONCE = 1 << 17
+"""Of a product, about: 1 MB, which stays in a core's cache."""
 
 
 def csr_arrays(name: str, matrix: csr_matrix) -> dict[str, np.ndarray]:
@@ -26,6 +29,27 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """starts[0], starts[0] + 1, … (lengths[0] of them), then starts[1], …"""
     before = np.cumsum(lengths) - lengths
     return np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
+
+
+def dense_product(left: csr_matrix, right: csr_matrix) -> np.ndarray:
+    """`(left @ right).toarray()`, to the bit, in a half to a third of the time where rows have many terms.
+
+    A sparse product goes through its terms twice, and keeps a list of the places that it has been to. Here
+    some rows of it are one long vector, and each of their terms is added where it belongs, in the same order.
+    """
+    n_columns = right.shape[1]
+    terms = np.append(0, np.cumsum(np.diff(right.indptr)[left.indices]))[left.indptr]
+    found = np.empty((left.shape[0], n_columns), np.result_type(left.data, right.data))
+    edges = np.flatnonzero(np.diff(terms[:-1] // TERMS_AT_ONCE)) + 1
+    for first, end in pairwise([0, *edges.tolist(), left.shape[0]]):
+        entries = slice(left.indptr[first], left.indptr[end])
+        lists, size = right[left.indices[entries]], (end - first) * n_columns
+        starts = np.arange(end - first, dtype=np.int32 if size < 2**31 else np.int64) * n_columns
+        places = np.repeat(starts, np.diff(terms[first : end + 1]))
+        places += lists.indices
+        whole = csc_matrix((lists.data, places, lists.indptr), (size, lists.shape[0]))
+        found[first:end] = (whole @ left.data[entries]).reshape(end - first, n_columns)
+    return found
 
 
 def distinct(keys: np.ndarray) -> np.ndarray:

@@ -45,6 +45,9 @@ class Svd(FactorModel):
         from sklearn.utils.extmath import randomized_svd
 
         weighted = values @ diags(self._item_weights(values))
+        if weighted.shape[0] < weighted.shape[1]:
+            # By columns a product jumps about in the users' factors, which are the fewer: half the time.
+            weighted = weighted.tocsc()
         with one_blas_thread():
             _, _, right = randomized_svd(
                 weighted.astype(np.float32),

@@ -42,10 +42,12 @@ class Tastes:
         lifts = np.ones((len(rows), own.shape[1] + 1), dtype=np.float32)
         above, shop_above = own.sum(axis=1, keepdims=True), self._total.sum(keepdims=True)
         parents = np.zeros(own.shape[1], dtype=np.int64)
-        for level in self.levels:
-            within = _membership(level)
-            here, shop = own @ within, self._total @ within
-            up = np.zeros(within.shape[1], dtype=np.int64)
+        for level, within in zip(self.levels, self._within, strict=True):
+            # A level of which each node is one group needs no adding up.
+            here, shop = (
+                (own, self._total) if within is None else (own @ within, self._total @ within)
+            )
+            up = np.zeros(here.shape[1], dtype=np.int64)
             up[level] = parents
             # own / (shop / shop_above), 0 where the shop took none: nobody's share is known there.
             expected = np.zeros_like(here)
@@ -58,6 +60,12 @@ class Tastes:
     def _total(self) -> np.ndarray:
         data = self.taken.data.astype(np.float64)
         return np.bincount(self.taken.indices, data, minlength=self.taken.shape[1])
+
+    @cached_property
+    def _within(self) -> list[csr_matrix | None]:
+        """For each level groups × nodes of ones; None where the nodes are the groups."""
+        own = np.arange(self.levels.shape[1])
+        return [None if np.array_equal(level, own) else _membership(level) for level in self.levels]
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         taken = self.taken

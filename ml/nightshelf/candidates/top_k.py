@@ -12,6 +12,8 @@ NO = np.float32(-np.inf)
 """The score of what must not be offered."""
 LEAST = np.finfo(np.float32).min
 """Below every score that may be offered, above NO."""
+ABOVE_ZERO = np.nextafter(np.float32(0), np.float32(1))
+"""The least score that may be offered where what scores nothing says nothing."""
 NOTHING = np.uint64(2**64 - 1)
 """The key that fills up a row; after all others."""
 WIDE = 8
@@ -21,18 +23,23 @@ WIDE = 8
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Exact top k of each row: (row, column int32, score, rank int16), sorted by (row, rank).
 
-    Equal scores are ordered by column, also at the edge of the list: everything that reaches the
-    k-th score is sorted, then cut. NO is never returned.
+    Equal scores are ordered by column, also at the edge of the list. NO is never returned.
     """
+    return unpacked(top_keys(scores, k))
+
+
+def top_keys(scores: np.ndarray, k: int, floor: np.float32 = LEAST) -> np.ndarray:
+    """(n_rows, at most k) uint64: the keys of each row's k best in order, filled up with NOTHING; no
+    score below `floor`. Everything that reaches the k-th score is sorted, then cut."""
     n_rows, n_columns = scores.shape
     if not n_rows or not n_columns or k < 1:
-        return unpacked(np.zeros((n_rows, 0), dtype=np.uint64))
+        return np.zeros((n_rows, 0), dtype=np.uint64)
     k = min(k, n_columns)
-    # NO is below LEAST: a row with fewer than k finite scores keeps just those.
-    least = np.maximum(kth_at_least(scores, k), LEAST)
+    # A row with fewer than k scores that may be offered keeps just those.
+    least = np.maximum(kth_at_least(scores, k), floor)
     reaching = np.flatnonzero(scores >= least[:, None])
     rows, columns = np.divmod(reaching, n_columns)
-    return unpacked(best_keys(rows, packed(scores.ravel()[reaching], columns), n_rows, k))
+    return best_keys(rows, packed(scores.ravel()[reaching], columns), n_rows, k)
 
 
 def kth_at_least(scores: np.ndarray, k: int) -> np.ndarray:
@@ -68,6 +75,8 @@ def best_keys(rows: np.ndarray, keys: np.ndarray, n_rows: int, k: int) -> np.nda
 
     `rows` must not fall; a row's keys are all different.
     """
+    if k < 1:
+        return np.zeros((n_rows, 0), dtype=np.uint64)
     counts = np.bincount(rows, minlength=n_rows)
     if (counts > WIDE * k).any():
         rows, keys, counts = _narrowed(rows, keys, counts, k)

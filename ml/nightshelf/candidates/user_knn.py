@@ -14,11 +14,11 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from nightshelf.candidates.base import NO, CandidateModel
+from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
 from nightshelf.candidates.similarity import nearest
-from nightshelf.candidates.sparse import csr_arrays, csr_of, without_traces
+from nightshelf.candidates.sparse import csr_arrays, csr_of, dense_product, without_traces
 from nightshelf.candidates.weighting import rarity, unit_rows
 from nightshelf.dataset.interactions import Interactions
 
@@ -91,9 +91,8 @@ class UserKnn(CandidateModel):
         return self._candidates
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
-        scores, own = (self.neighbours[rows] @ self._recent).toarray(), self._own[rows]
+        scores, own = dense_product(self.neighbours[rows], self._recent), self._own[rows]
         scores[np.repeat(np.arange(len(rows)), np.diff(own.indptr)), own.indices] += own.data
-        scores[scores <= 0] = NO
         return scores
 
     def _arrays(self) -> dict[str, np.ndarray]:
