@@ -13,14 +13,18 @@ Piece = TypeVar("Piece")
 Made = TypeVar("Made")
 
 
-def in_order(work: Callable[[Piece], Made], pieces: Iterable[Piece]) -> Iterator[Made]:
-    """What `work` makes of each piece, in their order. A core has one piece, and no piece is read before it
-    is its turn: `Executor.map` would read them all. What `work` raises is raised here."""
+def in_order(
+    work: Callable[[Piece], Made], pieces: Iterable[Piece], at_once: int | None = None
+) -> Iterator[Made]:
+    """What `work` makes of each piece, in their order; `at_once` pieces are worked on side by side, one for
+    each core unless told otherwise, while the next is read. No more are: `Executor.map` would read them all.
+    What `work` raises is raised here."""
+    at_once = at_once or cores()
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(cores()) as threads:
+    with ThreadPoolExecutor(at_once) as threads:
         for piece in pieces:
-            waiting.append(threads.submit(work, piece))
-            if len(waiting) == cores():
+            if len(waiting) == at_once:
                 yield waiting.popleft().result()
+            waiting.append(threads.submit(work, piece))
         while waiting:
             yield waiting.popleft().result()

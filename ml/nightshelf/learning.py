@@ -20,6 +20,7 @@ import pyarrow as pa
 from scipy.sparse import csr_matrix, vstack
 
 from nightshelf import placement_scores, trained
+from nightshelf.ahead import in_order
 from nightshelf.candidates import (
     CandidateModel,
     bought_together,
@@ -216,10 +217,16 @@ def _propose_to_all(cut: Cut, attempt: Attempt, deep: int, progress: Progress) -
             view: stack.enter_context(PoolWriter(attempt.candidates / f"serve_{view}.parquet"))
             for view in VIEWS
         }
-        for part in propose_parts(cut.models, users, _bought(cut, users), deep):
+
+        def write(part: Mapping[str, Pool]) -> int:
             for view, pool in part.items():
                 files[view].add(pool)
-            done += len(part[VIEWS[0]].users)
+            return len(part[VIEWS[0]].users)
+
+        # Compressing a part is the work of one core, a twentieth of the whole: beside the next part.
+        parts = propose_parts(cut.models, users, _bought(cut, users), deep)
+        for n_users in in_order(write, parts, at_once=1):
+            done += n_users
             progress.advance(f"candidates for {done:,} of {len(users):,} users")
     return sum(file.rows for file in files.values())
 
