@@ -14,7 +14,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import NO, one_blas_thread, top_k
+from nightshelf.candidates.base import NO, one_blas_thread
+from nightshelf.candidates.top_k import top_k
 
 SEED = 20170101
 BLOCK = 256
