@@ -302,7 +302,7 @@ PLANTED = {
         "features.feat_user.n_active_days",
     ),
     "an aggregate of the whole night": (
-        "feat_user_interest", "i.interaction_date < cuts.as_of", "i.interaction_date < date '2015-04-01'",
+        "feat_user_interest", f"i.interaction_date < date '{NIGHT}' - 28", "i.interaction_date < date '2015-04-01'",
         "features.feat_user_interest.n_lines",
     ),
     "the day of the cut itself": (

@@ -83,6 +83,9 @@ class Landed:
                     select rows.* from landed.{kind} as rows
                     join raw.files using (file_id)
                     join landed.mine using (name, row_number)""")
+            db.execute("""
+                create or replace view raw.events_by_day as
+                select *, occurred_at::date as occurred_on from raw.events""")
         return run
 
     def _places(self, log: Log) -> Iterable[dict[str, object]]:
