@@ -87,6 +87,11 @@ def _read(name: str, columns: dict[str, str], parts: list[Part], shop: ShopHome)
     if name == "events":
         if not parts:
             return f"{empty}, null::date as occurred_on where false"
+        if "=" in str(
+            shop.raw
+        ):  # a folder above, such as item_id=5, would be read as a column, too
+            read = f"read_parquet([{paths}], hive_partitioning = false)"
+            return f"{names}, occurred_at::date as occurred_on from {read}"
         by_day = "hive_partitioning = true, hive_types = {'day': date}"
         return f"{names}, day as occurred_on from read_parquet([{paths}], {by_day})"
     if not parts:

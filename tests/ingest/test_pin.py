@@ -9,7 +9,7 @@ import pytest
 from nightshelf.errors import InputError
 from nightshelf.inputs import newest_night, pin
 from nightshelf.night import Night
-from tests.support.landing import GOOD
+from tests.support.landing import GOOD, Landing
 
 UTC = ZoneInfo("UTC")
 NIGHT = Night(date(2015, 5, 3), UTC)
@@ -36,6 +36,14 @@ def test_a_restated_row_is_not_visible(landing):
     landing.ingest()
     assert pinned(landing, "select item_id from raw.events", 2) == [("cup",)]
     assert pinned(landing, "select name, accepted from raw.files", 2) == [("orders/a.csv", 1)]
+
+
+def test_folders_above_the_home_that_look_like_columns_are_none(tmp_path):
+    landing = Landing(tmp_path / "item_id=5" / "day=2020-01-01")
+    landing.put("a.csv", [on("2015-05-01"), on("2015-05-02", "pot")])
+    landing.ingest()
+    found = pinned(landing, "select item_id, occurred_on from raw.events_by_day order by 1")
+    assert found == [("pot", date(2015, 5, 2)), ("tea", date(2015, 5, 1))]
 
 
 def test_a_night_that_has_begun_does_not_see_files_that_land_later(landing):
