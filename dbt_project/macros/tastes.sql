@@ -2,12 +2,13 @@
    gave it by the cut), as of each cut. A line is joined and counted once for all cuts: it carries those that
    see it as bits. Gives as_of, user_id, the subject, n_days, days_since_last, share. #}
 {% macro tastes(subject) -%}
-{%- set cuts = var('as_ofs').values() | unique | sort -%}
+{%- set cuts = [] -%}
+{%- for cut in var('as_ofs').values() | unique | sort %}{% do cuts.append("date '" ~ cut ~ "'") %}{% endfor -%}
 with items as (
     select
         item_id,
         {{ subject }},
-        bit_or(case as_of {%- for cut in cuts %} when date '{{ cut }}' then {{ 2 ** loop.index0 }}{% endfor %} end) as cuts
+        bit_or(case as_of {%- for cut in cuts %} when {{ cut }} then {{ 2 ** loop.index0 }}{% endfor %} end) as cuts
     from {{ ref('feat_catalogue') }}
     where {{ subject }} is not null
     group by item_id, {{ subject }}
@@ -18,11 +19,7 @@ lines as (
         i.user_id,
         items.{{ subject }},
         i.interaction_date,
-        items.cuts & (
-            {%- for cut in cuts %}
-            case when {{ seen_before("date '" ~ cut ~ "'") }} then {{ 2 ** loop.index0 }} else 0 end{{ ' |' if not loop.last }}
-            {%- endfor %}
-        ) as cuts
+        items.cuts & {{ bits_of_cuts(cuts) }} as cuts
     from {{ ref('fct_interactions') }} as i
     join items using (item_id)
     where i.event_type = '{{ var("target_event") }}'
@@ -49,7 +46,7 @@ counted as (
         unnest([
             {%- for cut in cuts %}
             {
-                'as_of': date '{{ cut }}',
+                'as_of': {{ cut }},
                 'n_lines': sum(n_lines_{{ loop.index }}),
                 'n_days': count(*) filter (cuts & {{ 2 ** loop.index0 }} > 0),
                 'last_on': max(interaction_date) filter (cuts & {{ 2 ** loop.index0 }} > 0)
@@ -69,4 +66,17 @@ select
     n_lines / sum(n_lines) over (partition by as_of, user_id) as share
 from counted
 where n_days > 0
+{%- endmacro %}
+
+{# The cuts that see a line of fct_interactions as i, a bit each in their order: of all before a cut, or of the year
+   before it. #}
+{% macro bits_of_cuts(cuts, of_a_year=false) -%}
+(
+    {%- for cut in cuts %}
+    case
+        when {% if of_a_year %}i.interaction_date >= {{ a_year_before(cut) }} and {% endif %}{{ seen_before(cut) }}
+            then {{ 2 ** loop.index0 }} else 0
+    end{{ ' |' if not loop.last }}
+    {%- endfor %}
+)
 {%- endmacro %}

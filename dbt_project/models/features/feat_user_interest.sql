@@ -31,14 +31,7 @@ lines as (
         subjects.kind,
         subjects.subject,
         i.interaction_date,
-        subjects.cuts & (
-            {%- for cut in cuts %}
-            case
-                when i.interaction_date >= {{ a_year_before(cut) }} and {{ seen_before(cut) }}
-                    then {{ 2 ** loop.index0 }} else 0
-            end{{ ' |' if not loop.last }}
-            {%- endfor %}
-        ) as cuts
+        subjects.cuts & {{ bits_of_cuts(cuts, of_a_year=true) }} as cuts
     from {{ ref('fct_interactions') }} as i
     join subjects using (item_id)
     where i.event_type = '{{ var("target_event") }}'
