@@ -121,11 +121,13 @@ def test_every_singular_test_says_what_a_returned_row_means():
 
 
 def test_features_look_at_time_through_the_one_macro():
-    """Nothing else in features/ compares a date with as_of, but for windows inside what is seen. What
-    reads other features alone sees what they saw."""
+    """By itself, or as the bits of the cuts that see a line. Nothing else in features/ compares a date with
+    as_of, but for windows inside what is seen. What reads other features alone sees what they saw."""
+    bits = (DBT_PROJECT / "macros/tastes.sql").read_text().split("{% macro bits_of_cuts(")[1]
+    assert "seen_before(" in bits
     audience = [DBT_PROJECT / f"models/audience/{t}.sql" for t in LOOKING_BACK]
     for path in [*DBT_PROJECT.glob("models/features/*.sql"), *audience]:
         text = path.read_text()
         others = re.findall(r"ref\('(?!feat_|int_as_ofs)(\w+)'\)", text)
-        assert "seen_before(" in text or not others, path.name
+        assert re.search(r"seen_before\(|bits_of_cuts\(", text) or not others, path.name
         assert not re.search(r"(<=?|>)\s*(as_ofs\.)?as_of\b(?! -)", text), path.name
