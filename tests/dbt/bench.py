@@ -25,6 +25,8 @@ NIGHTLY = (
     "int_sessions_joined", "int_dates_of_interactions", "int_interactions_by_date", "fct_interactions",
 )  # fmt: skip
 """In the order of their needs."""
+EVENTS_AT_ONCE = 3
+"""Few, so that most logs are built in several slices."""
 NIGHT = "date '2017-12-01'"
 """The project's own, as it stands in compiled SQL."""
 
@@ -60,7 +62,7 @@ class Bench:
         files = ", ".join(f"{c} {t}" for c, t in FILES.items())
         self.db.execute(f"create table night.raw.files ({files})")
         self.db.execute("create table night.raw.facts as select false as sessions_are_visitors")
-        self.db.execute("create table night.raw.days (occurred_on date, fingerprint varchar)")
+        self.db.execute("create table night.raw.days (occurred_on date, fingerprint varchar, n_events bigint)")
 
     def name(self, model: str) -> str:
         return self.nodes[model]["relation_name"]
@@ -72,21 +74,12 @@ class Bench:
         return sql
 
     def _begin(self, model: str) -> None:
-        """What dbt does on the first night: of a history nothing is there, so every day is new."""
+        """What dbt does on the first night, when nothing is there."""
         if model in (*HISTORY, *BY_DATE):
-            self.db.execute(f"create table {self.name(model)} as {self._first(model)}")
+            sql = f"create table {self.name(model)} as from ({self._sql(model)}) limit 0"
+            self.db.execute(sql)
         else:
             self._build(model)
-
-    def _first(self, model: str) -> str:
-        """The SQL without the one condition that looks at the table itself."""
-        sql = self._sql(model)
-        begin = sql.index(f"where ({self._key(model)}, ")
-        end = sql.index(f"from {self.name(model)})") + len(f"from {self.name(model)})")
-        return sql[:begin] + sql[end:]
-
-    def _key(self, model: str) -> str:
-        return self.nodes[model]["config"]["unique_key"]
 
     def land(self, log: Log) -> None:
         """The log as a night pins it: each file's events, and each day's fingerprint."""
@@ -98,12 +91,12 @@ class Bench:
             for number, event in enumerate(events, start=1):
                 given = {"source": "shop", **event, "file_id": file_id, "row_number": number}
                 rows.append([(given | {"element": 1}).get(c) for c in columns])
-                days.setdefault(event["occurred_at"].date(), set()).add(file_id)
+                days.setdefault(event["occurred_at"].date(), []).append(file_id)
         if rows:
             marks = ", ".join("?" * len(columns))
             self.db.executemany(f"insert into night.raw.events values ({marks})", rows)
-            prints = [(day, "+".join(sorted(of))) for day, of in days.items()]
-            self.db.executemany("insert into night.raw.days values (?, ?)", prints)
+            told = [(day, "+".join(sorted(set(of))), len(of)) for day, of in days.items()]
+            self.db.executemany("insert into night.raw.days values (?, ?, ?)", told)
 
     def build_history(self) -> dict[str, set[date]]:
         """One night's dbt on the history by day; returns the days that each table built."""
@@ -117,7 +110,8 @@ class Bench:
         done = {}
         for model in NIGHTLY:
             if model == until:
-                self._forget(model)
+                if model in BY_DATE:
+                    self.db.execute(self._hook(model))
                 break
             days = self.build(model)
             if model in BY_DATE:
@@ -132,21 +126,21 @@ class Bench:
         return set()
 
     def _build_new(self, model: str) -> set[date]:
-        """As dbt's delete+insert does: the hook, the new rows, their days away, the new rows in."""
-        days = self._forget(model)
-        self.db.execute(f"insert into {self.name(model)} by name from fresh")
-        return days
+        """As the materialization does: the hook, then slice by slice."""
+        built = set()
+        for days in self._slices(model):
+            self.db.execute(f"insert into {self.name(model)} by name {self._sql(model)}")
+            built |= days
+        self.db.execute("reset variable slice")
+        return built
 
-    def _forget(self, model: str) -> set[date]:
-        """All of it but the insert; of a table that is replaced whole, nothing."""
-        if model not in (*HISTORY, *BY_DATE):
-            return set()
-        key, table = self._key(model), self.name(model)
+    def _slices(self, model: str) -> Iterator[set[date]]:
+        """The hook, then for each slice, which is at work meanwhile, its days or dates."""
         self.db.execute(self._hook(model))
-        self.db.execute(f"create or replace temp table fresh as {self._sql(model)}")
-        days = self.db.execute(f"select distinct {key} from fresh").fetchall()
-        self.db.execute(f"delete from {table} where {key} in (select {key} from fresh)")
-        return {day for (day,) in days}
+        ((slices,),) = self.db.execute("select getvariable('slices')").fetchall()
+        for number, found in enumerate(slices, start=1):
+            self.db.execute(f"set variable slice = getvariable('slices')[{number}]")
+            yield set(found["keys"])
 
     def lay(self, folder: Path) -> None:
         """The log as ingest lays it: Parquet, a folder for each UTC day."""
@@ -162,7 +156,7 @@ class Bench:
     def files_planned(self, model: str) -> set[int]:
         """Of the laid log, how many files each scan would read: said by the plan alone, before anything is.
         Where no file is left aside, it says nothing: that is -1."""
-        self.db.execute(self._hook(model))
+        next(self._slices(model))
         ((_, plan),) = self.db.execute(f"explain (format json) {self._sql(model)}").fetchall()
         return {
             int(scan["extra_info"].get("Scanning Files", "-1").partition("/")[0])
@@ -175,7 +169,7 @@ class Bench:
         macros = (DBT_PROJECT / "macros" / "history.sql").read_text()
         given = {
             "this": self.name(model),
-            "is_incremental": lambda: True,
+            "var": {"events_at_once": EVENTS_AT_ONCE}.get,
             "source": lambda schema, table: f"night.{schema}.{table}",
             "ref": self.name,
         }

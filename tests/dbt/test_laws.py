@@ -56,7 +56,7 @@ def test_history_by_nights_is_history_at_once_and_only_touched_days_are_built(
     for landed in nights:
         log |= landed
         by_nights.land(log)
-        now = dict(by_nights.db.execute("from night.raw.days").fetchall())
+        now = dict(by_nights.db.execute("select occurred_on, fingerprint from night.raw.days").fetchall())
         done = by_nights.build_history()
         changed = {day for day, files in now.items() if before.get(day) != files}
         assert done["int_copies_found"] == changed
@@ -196,7 +196,8 @@ def test_no_plan_reads_a_file_of_a_day_that_is_not_built(project, tmp_path):
     bench.build_history()
     bench.build_night()
     # The refund's own day, and of the interactions that of what it takes back.
-    bench.land(log | {"late": [at(5, "10:00", "refund", user_id="u", item_id="i1")]})
+    refund = at(5, "10:00", "refund", user_id="u", item_id="i1")
+    bench.land(log | {"late": [refund, at(5, "10:00")]})
     bench.lay(tmp_path)
     planned = {}
     for model in (*HISTORY, *NIGHTLY):

@@ -470,7 +470,7 @@ def test_a_source_that_leaves_the_shop_file_is_left_out_and_told_and_comes_back(
     )
     assert renamed.events("distinct source, file_id, row_number")[0][0] == "sales"
     assert len(renamed.events()) == 50
-    assert sum(len(ids) for ids in renamed.ledger.days().values()) == 1
+    assert sum(len(files) for files in renamed.ledger.days().values()) == 1
     back = Landing(tmp_path)
     back.ingest()
     assert {r[0] for r in back.events("source")} == {"orders"}

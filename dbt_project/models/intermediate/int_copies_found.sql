@@ -1,10 +1,7 @@
 {%- set made_of = '1' -%}
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='delete+insert',
-        unique_key='occurred_on',
-        on_schema_change='append_new_columns',
+        materialized='history',
         database='history',
         pre_hook="{{ prepare_days('" ~ made_of ~ "') }}"
     )

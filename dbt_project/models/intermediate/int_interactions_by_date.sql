@@ -3,10 +3,7 @@
 ]) -%}
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='delete+insert',
-        unique_key='event_date',
-        on_schema_change='append_new_columns',
+        materialized='history',
         database='history',
         pre_hook="{{ prepare_dates(ref('int_dates_of_interactions'), '" ~ made_of ~ "') }}"
     )

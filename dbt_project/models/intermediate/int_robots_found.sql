@@ -1,10 +1,7 @@
 {%- set made_of = version_with(1, ['max_views_per_day', 'max_views_per_minute']) -%}
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='delete+insert',
-        unique_key='event_date',
-        on_schema_change='append_new_columns',
+        materialized='history',
         database='history',
         pre_hook="{{ prepare_dates(ref('int_dates'), '" ~ made_of ~ "') }}"
     )

@@ -3,10 +3,7 @@
 {%- set made_of = '2, gap ' ~ gap ~ ', DuckDB ' ~ var('duckdb', '') -%}
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='delete+insert',
-        unique_key='occurred_on',
-        on_schema_change='append_new_columns',
+        materialized='history',
         database='history',
         pre_hook="{{ prepare_days('" ~ made_of ~ "') }}"
     )

@@ -204,14 +204,14 @@ class Ledger:
             sql = _select(Part, "parts") + (where if current else "") + " order by path"
             return [Part(*r) for r in db.execute(sql)]
 
-    def days(self) -> dict[str, list[str]]:
-        """UTC day → ids of the current files with events on it, sorted."""
-        found: dict[str, list[str]] = {}
+    def days(self) -> dict[str, dict[str, int]]:
+        """UTC day → current file with events on it, by id → its events of the day."""
+        found: dict[str, dict[str, int]] = {}
         with self._connect() as db:
-            for day, file_id in db.execute("""
-                select occurred_on, file_id from days join files using (file_id)
+            for day, file_id, rows in db.execute("""
+                select occurred_on, file_id, rows from days join files using (file_id)
                 where replaced_by is null order by occurred_on, file_id"""):
-                found.setdefault(day, []).append(file_id)
+                found.setdefault(day, {})[file_id] = rows
         return found
 
     def replaced_ids(self) -> set[str]:
