@@ -62,7 +62,9 @@ class Bench:
         files = ", ".join(f"{c} {t}" for c, t in FILES.items())
         self.db.execute(f"create table night.raw.files ({files})")
         self.db.execute("create table night.raw.facts as select false as sessions_are_visitors")
-        self.db.execute("create table night.raw.days (occurred_on date, fingerprint varchar, n_events bigint)")
+        self.db.execute(
+            "create table night.raw.days (occurred_on date, fingerprint varchar, n_events bigint)"
+        )
 
     def name(self, model: str) -> str:
         return self.nodes[model]["relation_name"]

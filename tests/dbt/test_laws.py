@@ -56,7 +56,9 @@ def test_history_by_nights_is_history_at_once_and_only_touched_days_are_built(
     for landed in nights:
         log |= landed
         by_nights.land(log)
-        now = dict(by_nights.db.execute("select occurred_on, fingerprint from night.raw.days").fetchall())
+        now = dict(
+            by_nights.db.execute("select occurred_on, fingerprint from night.raw.days").fetchall()
+        )
         done = by_nights.build_history()
         changed = {day for day, files in now.items() if before.get(day) != files}
         assert done["int_copies_found"] == changed
