@@ -60,14 +60,14 @@ def test_a_days_fingerprint_changes_when_a_file_touches_or_leaves_it(landing):
     landing.put("a.csv", [on("2015-05-01")])
     landing.put("b.csv", [on("2015-05-02")])
     landing.ingest()
-    first = dict(pinned(landing, "from raw.days", 1))
+    first = dict(pinned(landing, "select occurred_on, fingerprint from raw.days", 1))
     landing.put("late.csv", [on("2015-05-01", "pot")])
     landing.ingest()
-    second = dict(pinned(landing, "from raw.days", 2))
+    second = dict(pinned(landing, "select occurred_on, fingerprint from raw.days", 2))
     assert [day.day for day in first if first[day] != second[day]] == [1]
     landing.put("b.csv", [on("2015-05-01", "cup")])
     landing.ingest()
-    third = dict(pinned(landing, "from raw.days", 3))
+    third = dict(pinned(landing, "select occurred_on, fingerprint from raw.days", 3))
     assert second[date(2015, 5, 2)] != third.get(date(2015, 5, 2))
 
 

@@ -18,7 +18,6 @@ with days_to_build as (
 events as not materialized (
     select stg_events.*, hash(stg_events.source, stg_events.event_id) as id_hash
     from {{ ref('stg_events') }} as stg_events
-    join days_to_build using (occurred_on)
     where {{ on_days_to_build('stg_events.occurred_on') }}
 ),
 

@@ -158,9 +158,9 @@ select
     interactions.n_events,
     interactions.quantity,
     interactions.revenue
-from dates_to_build
+from interactions
 -- A date without interactions has one row, which says that it was looked through.
-left join interactions using (event_date)
+right join dates_to_build using (event_date)
 order by
     dates_to_build.event_date, interactions.user_id, interactions.item_id, interactions.event_type,
     interactions.joined_on nulls first

@@ -28,7 +28,6 @@ events as (
         not events.is_known and events.anonymous_id is not null as is_anonymous,
         case when events.is_known and events.anonymous_id is not null then events.user_id end as login_id
     from {{ ref('int_events_deduplicated') }} as events
-    join days_to_build using (occurred_on)
     -- Events that the source itself says no shopper made are no part of a visit.
     where events.traffic is null
         and {{ on_days_to_build('events.occurred_on') }}

@@ -72,7 +72,7 @@ select
     sessions.ended_at,
     dates_to_build.event_date,
     dates_to_build.date_fingerprint
-from dates_to_build
+from sessions
 -- A date without sessions has one row, which says that it was looked through.
-left join sessions using (event_date)
+right join dates_to_build using (event_date)
 order by dates_to_build.event_date, sessions.visitor_id, sessions.session_id, sessions.session_started_at

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from nightshelf.columns import PROVENANCE
 from nightshelf.ingest.adapters.base import Adapter, literal, quoted
@@ -30,6 +31,8 @@ ROWS_AT_ONCE = 1_000_000
 """Typed rows in memory before they are written: some 300 MB. Fewer make more files a day."""
 BYTES_AT_ONCE = 512 << 20
 """Bytes of text read before what was refused of it is written."""
+THIN_ROWS = 10_000
+"""Parts of fewer rows than this are merged: to open one costs as much as to read so many."""
 COUNTED = ("records", "accepted", "quarantined", "set_aside")
 
 SCHEMA = """
@@ -141,6 +144,7 @@ class Taking:
                 records = self._written.counts[file_id]["records"]
                 add_raw_text(self._db, file, file_id, records)
         self._flush()
+        self._merge_thin_parts()
         self._sync()
         return self._written
 
@@ -206,26 +210,61 @@ class Taking:
         """Events by UTC day, so that a night reads the days it needs; others in one part."""
         if not self._db.execute("select exists (from typed where reason is null)").fetchall()[0][0]:
             return
-        folder = self._folder / str(self._flushes)
-        folder.mkdir(parents=True)
-        accepted = "* exclude (reason, line, value){} from typed where reason is null"
+        rows = "select * exclude (reason, line, value) from typed where reason is null"
         if self._adapter.kind == "events":
-            rows = accepted.format(", occurred_at::date as day")
-            target = (
-                f"{_path(folder)} ({PARQUET}, partition_by (day), filename_pattern 'part-{{i}}')"
-            )
-        else:
-            rows = accepted.format("") + " order by file_id, row_number, element"
-            target = f"{_path(folder / f'{self._adapter.kind}.parquet')} ({PARQUET})"
-        self._db.execute(f"copy (select {rows}) to {target}")
-        for path in sorted(folder.rglob("*.parquet")):
-            self._written.parts.append(self._named(path))
+            self._write_by_day(rows)
+            return
+        folder, kind = self._folder / str(self._flushes), self._adapter.kind
+        folder.mkdir(parents=True)
+        rows += " order by file_id, row_number, element"
+        self._db.execute(f"copy ({rows}) to {_path(folder / f'{kind}.parquet')} ({PARQUET})")
+        self._written.parts += self._named_in(folder)
+
+    def _merge_thin_parts(self) -> None:
+        """A file that holds a year out of order leaves a part of each day for each time that rows were
+        written. Days are merged some at a time, as many rows as are in memory anyway."""
+        parts = self._written.parts
+        days: dict[str | None, list[Part]] = defaultdict(list)
+        for part in parts:
+            days[part.occurred_on].append(part)
+        is_thin = sum(p.rows for p in parts) < THIN_ROWS * len(parts)
+        if self._adapter.kind != "events" or len(days) == len(parts) or not is_thin:
+            return
+        written, some = range(1, self._flushes + 1), []
+        self._written.parts = []
+        for day in sorted(days):
+            some += days[day]
+            if sum(p.rows for p in some) >= ROWS_AT_ONCE:
+                self._merge(some)
+                some = []
+        self._merge(some)
+        for flush in written:
+            shutil.rmtree(self._folder / str(flush), ignore_errors=True)
+
+    def _merge(self, parts: Sequence[Part]) -> None:
+        if not parts:
+            return
+        self._flushes += 1
+        read = ", ".join(_path(self._home.raw / part.path) for part in parts)
+        self._write_by_day(f"select * from read_parquet([{read}], hive_partitioning = false)")
+
+    def _write_by_day(self, rows: str) -> None:
+        folder = self._folder / str(self._flushes)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._db.execute(
+            f"copy (select *, occurred_at::date as day from ({rows})) to {_path(folder)}"
+            f" ({PARQUET}, partition_by (day), filename_pattern 'part-{{i}}')"
+        )
+        self._written.parts += self._named_in(folder)
+
+    def _named_in(self, folder: Path) -> list[Part]:
+        return [self._named(path) for path in sorted(folder.rglob("*.parquet"))]
 
     def _named(self, path: Path) -> Part:
-        rows = self._db.execute("select count(*) from read_parquet(?)", [str(path)])
+        rows = pq.read_metadata(path).num_rows
         day = path.parent.name.removeprefix("day=") if self._adapter.kind == "events" else None
         name = path.relative_to(self._home.raw).as_posix()
-        return Part(name, self._adapter.kind, day, self.chunk, rows.fetchall()[0][0])
+        return Part(name, self._adapter.kind, day, self.chunk, rows)
 
     def _write_refused(self) -> None:
         """Misfits are counted here: they never were typed."""

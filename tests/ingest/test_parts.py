@@ -1,0 +1,46 @@
+"""How accepted events lie on the disk: by UTC day, and not in more pieces than it takes to read them fast."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from nightshelf.ingest import readers, taking
+
+FIRST = date(2015, 5, 1)
+
+
+@pytest.fixture
+def in_pieces(monkeypatch):
+    """Written every ten rows."""
+    monkeypatch.setattr(taking, "ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(readers, "SLICE_ROWS", 10)
+
+
+def out_of_order(n_rows: int, n_days: int) -> list[str]:
+    """Each row is of another day than the one before."""
+    days = (FIRST + timedelta(days=n % n_days) for n in range(n_rows))
+    return [f"{day} 10:00:00,tea,v{n},1,1.50,sale" for n, day in enumerate(days)]
+
+
+def test_a_log_out_of_order_has_one_part_a_day(landing, in_pieces):
+    landing.put("year.csv", out_of_order(100, 5))
+    landing.ingest()
+    parts = landing.ledger.parts()
+    assert [p.occurred_on for p in parts] == [str(FIRST + timedelta(days=n)) for n in range(5)]
+    assert [p.rows for p in parts] == [20] * 5
+    assert len(set(landing.events("row_number"))) == 100
+
+
+def test_parts_with_enough_rows_are_left_as_they_were_written(landing, in_pieces, monkeypatch):
+    monkeypatch.setattr(taking, "THIN_ROWS", 2)
+    landing.put("year.csv", out_of_order(100, 5))
+    landing.ingest()
+    assert len(landing.ledger.parts()) == 50
+
+
+def test_what_was_merged_leaves_nothing_behind(landing, in_pieces):
+    landing.put("year.csv", out_of_order(100, 5))
+    landing.ingest()
+    named = {landing.home.raw / p.path for p in landing.ledger.parts()}
+    assert set(landing.home.raw.rglob("*.parquet")) == named
+    assert all(any(folder.iterdir()) for folder in landing.home.raw.rglob("*") if folder.is_dir())
