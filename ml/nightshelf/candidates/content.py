@@ -19,7 +19,7 @@ from nightshelf.candidates.one_list import offerable
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.sparse import csr_arrays, csr_of
 from nightshelf.candidates.terms import ANALYZERS, item_terms, row_lengths
-from nightshelf.candidates.top_k import ABOVE_ZERO, top_keys, unpacked
+from nightshelf.candidates.top_k import ABOVE_ZERO, gathered, top_keys, unpacked
 from nightshelf.dataset.interactions import Interactions
 
 AT_ONCE = 64
@@ -135,7 +135,7 @@ class Content(CandidateModel):
             terms = np.diff(self.vectors.indptr)
             shared /= np.maximum(own[:, None] + terms - shared, 1e-9).astype(np.float32)
         np.minimum(shared, 1, out=shared)
-        scores = np.take(shared, self.faces[self.columns], axis=1)
+        scores = gathered(shared, self.faces[self.columns].astype(np.intp))
         scores *= self.appeal
         return scores
 

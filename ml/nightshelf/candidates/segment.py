@@ -15,6 +15,7 @@ from nightshelf.candidates.lately import taken_lately, takers
 from nightshelf.candidates.one_list import offerable
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.tastes import Tastes, category_levels
+from nightshelf.candidates.top_k import gathered
 from nightshelf.dataset.interactions import Interactions
 
 USERS_A_SEGMENT = 50
@@ -134,7 +135,12 @@ class PopularInSegment(CandidateModel):
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
         segments = np.append(self.segments, len(self.lists) - 1)[rows]
-        return self.lists[segments] * self.tastes.lifts(rows, self.params.prior)[:, self.groups]
+        lifts = self.tastes.lifts(rows, self.params.prior)
+        groups = np.where(self.groups < 0, lifts.shape[1] - 1, self.groups)
+        scores = gathered(lifts, groups.astype(np.intp))
+        for segment, own in zip(segments, scores, strict=True):
+            own *= self.lists[segment]
+        return scores
 
     def _arrays(self) -> dict[str, np.ndarray]:
         own = {"columns": self.columns, "groups": self.groups, "segments": self.segments}

@@ -250,18 +250,7 @@ def propose(
     `bought` is len(users) × n_items; the view `new` leaves it out. All sources know the same items.
     Memory: the pools twice, and for each core a block of users' scores; `block` changes nothing else.
     """
-    items = next(iter(models.values())).items
-    bought = next(iter(models.values())).checked_exclude(bought, len(users))
-    opinions = {name: model.opinion(users) for name, model in models.items()}
-
-    def of_block(asked: np.ndarray) -> list[_Part]:
-        return _of_block({name: of(asked) for name, of in opinions.items()}, asked, bought, k)
-
-    parts = each_block(of_block, np.arange(len(users)), block)
-    ids = np.asarray(users, dtype=object)
-    return {
-        view: _pool(ids, items, [of_view[v] for of_view in parts]) for v, view in enumerate(VIEWS)
-    }
+    return next(propose_parts(models, users, bought, k, max(len(users), 1), block))
 
 
 def propose_parts(
@@ -270,16 +259,31 @@ def propose_parts(
     bought: csr_matrix,
     k: int,
     part: int = USERS_IN_A_PART,
+    block: int = USERS_AT_ONCE,
 ) -> Iterator[dict[str, Pool]]:
     """`propose` for `part` users at a time; once for nobody, too."""
-    for first in range(0, max(len(users), 1), part):
-        some = slice(first, first + part)
-        yield propose(models, users[some], bought[some], k)
+    items = next(iter(models.values())).items
+    bought = next(iter(models.values())).checked_exclude(bought, len(users))
+    # A source looks all users up at once: a dictionary of a million takes longer than a part's candidates.
+    opinions = {name: model.opinion(users) for name, model in models.items()}
+    ids = np.asarray(users, dtype=object)
+
+    def of_block(asked: np.ndarray) -> list[_Part]:
+        return _of_block({name: of(asked) for name, of in opinions.items()}, asked, bought, k)
+
+    for first in range(0, max(len(ids), 1), part):
+        some = ids[first : first + part]
+        blocks = each_block(of_block, np.arange(first, first + len(some)), block)
+        yield {
+            view: _pool(some, first, items, [of_view[v] for of_view in blocks])
+            for v, view in enumerate(VIEWS)
+        }
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """The pool of some users: keys (user code × n_items + item code), and what stands beside them."""
+    """The pool of some users: keys (position among all that were asked for × n_items + item code), and
+    what stands beside them."""
 
     keys: np.ndarray
     scores: dict[str, np.ndarray]
@@ -319,12 +323,13 @@ def _ranks(union: np.ndarray, keys: np.ndarray, ranks: np.ndarray) -> np.ndarray
     return found
 
 
-def _pool(users: np.ndarray, items: np.ndarray, parts: Sequence[_Part]) -> Pool:
-    user_codes, item_codes = np.divmod(np.concatenate([p.keys for p in parts]), max(len(items), 1))
+def _pool(users: np.ndarray, first: int, items: np.ndarray, parts: Sequence[_Part]) -> Pool:
+    """`users` are those who stand from `first` on among all that were asked for."""
+    asked, item_codes = np.divmod(np.concatenate([p.keys for p in parts]), max(len(items), 1))
     return Pool(
         users,
         items,
-        user_codes.astype(np.int32),
+        (asked - first).astype(np.int32),
         item_codes.astype(np.int32),
         {name: np.concatenate([p.scores[name] for p in parts]) for name in parts[0].scores},
         {name: np.concatenate([p.ranks[name] for p in parts]) for name in parts[0].ranks},
