@@ -9,7 +9,7 @@ models/trained.json (their sha256), scores/similar_items and scores/bought_toget
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -102,6 +102,7 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
     n_candidates = n_cuts = 0
     lessons: dict[str, list[Lesson]] = {view: [] for view in VIEWS}
     for role in ROLES if going_by.retrains else ("serve",):
+        cut = None  # the models of the cut before go first: two cuts' do not fit where one's do
         cut = fit_cut(shop, night, role, log, attempt, progress)
         if cut is None:
             continue
@@ -163,16 +164,19 @@ def fit_cut(
     if role != "serve" and not len(wanted["all"].users):
         return None
     models = pinned(attempt).settings.models()
+    asked = sorted({u for of_view in wanted.values() for u in of_view.users}) if wanted else None
     progress.advance(f"{role} as of {night.as_of(role)}: {len(models)} sources")
     with one_blas_thread(), ThreadPoolExecutor(cores()) as pool:
-        seconds = dict(pool.map(lambda model: _fitted(model, seen, progress), models))
+        seconds = dict(pool.map(lambda model: _fitted(model, seen, asked, progress), models))
     return Cut(role, seen, {model.name: model for model in models}, seconds, wanted, known)
 
 
-def _fitted(model: CandidateModel, seen: Interactions, progress: Progress) -> tuple[str, float]:
+def _fitted(
+    model: CandidateModel, seen: Interactions, asked: Sequence[str] | None, progress: Progress
+) -> tuple[str, float]:
     """Fits; the model's name and the seconds it took beside the others."""
     started = time.perf_counter()
-    model.fit(seen)
+    model.fit(seen, asked)
     seconds = time.perf_counter() - started
     if seconds > 2:
         progress.advance(f"{model.name} fitted in {seconds:.0f} s")

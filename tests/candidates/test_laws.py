@@ -118,6 +118,13 @@ def test_user_order_and_company_change_nothing(name, shop, fitted):
 
 
 @every_model
+def test_who_is_asked_about_alone_is_told_the_same(name, shop, fitted):
+    few = [*fitted[name].users[::17], "nobody knows"]
+    alone = make(name, **WIDER.get(name, {})).fit(shop, few)
+    assert table(alone.recommend(few, 20)) == table(fitted[name].recommend(few, 20))
+
+
+@every_model
 def test_the_number_of_cores_changes_nothing(name, shop, fitted, monkeypatch):
     from nightshelf.candidates import content, ease, least_squares
 

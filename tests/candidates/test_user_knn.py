@@ -55,6 +55,15 @@ def test_own_history_alone_is_left_at_weight_one():
     assert scores(fitted(BASKETS, own_weight=1.0), "u") == pytest.approx({"a": ONCE, "b": ONCE})
 
 
+@pytest.mark.parametrize("similarity", ["cosine", "pearson"])
+def test_neighbours_are_found_for_those_who_are_asked_about_among_all(similarity):
+    data = checkerboard.interactions()
+    params = UserKnnParams(**{**PLAIN, "similarity": similarity})
+    whole, alone = UserKnn(params).fit(data), UserKnn(params).fit(data, [data.users[1]])
+    assert np.diff(alone.neighbours.indptr).nonzero()[0].tolist() == [1]
+    assert (alone.neighbours[1] != whole.neighbours[1]).nnz == 0
+
+
 def test_who_is_like_nobody_has_the_own_history():
     assert scores(fitted(BASKETS), "x") == pytest.approx({"e": 0.5 * ONCE})
 

@@ -70,10 +70,15 @@ class CandidateModel(ABC):
         self.params = self.Params() if params is None else params
         self.users = np.zeros(0, dtype=object)
         self.items = np.zeros(0, dtype=object)
+        self.asked: np.ndarray | None = None
+        """Rows of the users whom it may be asked about; None where that is everybody."""
 
-    def fit(self, interactions: Interactions) -> Self:
-        """Learns from the rows; forgets an earlier fit. Returns itself."""
+    def fit(self, interactions: Interactions, asked: Sequence[str] | None = None) -> Self:
+        """Learns from the rows; forgets an earlier fit. Returns itself. `asked`: the only users whom it
+        will be asked about, where those are few: what it would look for in each user's name it looks for
+        in theirs."""
         self.users, self.items = interactions.users, interactions.items
+        self.asked = None if asked is None else positions(self.users, asked)
         self._fit(interactions)
         return self
 

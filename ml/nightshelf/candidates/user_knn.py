@@ -66,7 +66,8 @@ class UserKnn(CandidateModel):
     similarity; rows are log(1 + decayed weight).
 
     Neighbours are found at fit, for users with ten items each in 21 core-seconds for 200 thousand and
-    some six times that for a million, where they take 800 MB at 100 each.
+    some six times that for a million, where they take 800 MB at 100 each; for few who are asked about
+    in next to nothing.
     """
 
     name: ClassVar[str] = "user_knn"
@@ -77,7 +78,7 @@ class UserKnn(CandidateModel):
         own = interactions.matrix(params.half_life_days or None, log=True)
         recent = interactions.matrix(params.neighbour_half_life_days or None, log=True)
         recent.data *= counting(interactions, params.burst).data
-        self.neighbours = _shares(_neighbours(own, params), 1.0 - params.own_weight)
+        self.neighbours = _shares(_neighbours(own, params, self.asked), 1.0 - params.own_weight)
         self.own, self.recent = own * np.float32(params.own_weight), recent
         self._take_columns()
 
@@ -112,20 +113,31 @@ class UserKnn(CandidateModel):
         self._take_columns()
 
 
-def _neighbours(rows: csr_matrix, params: UserKnnParams) -> csr_matrix:
-    """Users × users: the nearest of each user, sorted by (similarity, code)."""
+def _neighbours(rows: csr_matrix, params: UserKnnParams, asked: np.ndarray | None) -> csr_matrix:
+    """Users × users: the nearest of each user, or of each who is `asked`, sorted by (similarity, code)."""
     takers = np.bincount(rows.indices, minlength=rows.shape[1])
     telling = np.flatnonzero((takers > 0) & (takers <= params.max_users_per_item))
     rows = rows[:, telling].astype(np.float64)
     if params.weighting == "tfidf":
         rows = (rows @ diags(rarity(takers[telling], of=rows.shape[0]))).tocsr()
     if params.similarity == "pearson":
-        return _by_pearson(rows, params.neighbours)
+        return _by_pearson(rows, params.neighbours, asked)
     vectors = unit_rows(rows)
-    return nearest(vectors, vectors.T.tocsr(), params.neighbours)
+    return nearest(_only(vectors, asked), vectors.T.tocsr(), params.neighbours)
 
 
-def _by_pearson(rows: csr_matrix, k: int) -> csr_matrix:
+def _only(matrix: csr_matrix, rows: np.ndarray | None) -> csr_matrix:
+    """The other rows are empty; all are there if `rows` is None."""
+    if rows is None:
+        return matrix
+    lengths, wanted = np.diff(matrix.indptr), np.zeros(matrix.shape[0], dtype=bool)
+    wanted[rows[rows >= 0]] = True
+    kept, ends = np.repeat(wanted, lengths), np.cumsum(lengths * wanted)
+    indptr = np.append(0, ends).astype(matrix.indptr.dtype)
+    return csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
+
+
+def _by_pearson(rows: csr_matrix, k: int, asked: np.ndarray | None) -> csr_matrix:
     """With x over its root sum of squared deviations, correlation is x·y - n × mean(x) × mean(y):
     a product of what both took, less a term of each user's own. Below 0 where nothing is shared."""
     n_items = max(rows.shape[1], 1)
@@ -141,7 +153,7 @@ def _by_pearson(rows: csr_matrix, k: int) -> csr_matrix:
     def correlation(users: np.ndarray, others: np.ndarray, products: np.ndarray) -> np.ndarray:
         return products - shifts[users] * shifts[others]
 
-    return nearest(vectors, vectors.T.tocsr(), k, correlation)
+    return nearest(_only(vectors, asked), vectors.T.tocsr(), k, correlation)
 
 
 def _shares(neighbours: csr_matrix, total: float) -> csr_matrix:
