@@ -10,7 +10,16 @@ from scipy.sparse import csr_matrix
 from nightshelf.candidates import inner_products
 from nightshelf.candidates.base import best_among
 from nightshelf.candidates.inner_products import Items, best_products, products_at
-from nightshelf.candidates.top_k import LEAST, NO, NOTHING, best_keys, packed, scores_in, top_k
+from nightshelf.candidates.top_k import (
+    LEAST,
+    NO,
+    NOTHING,
+    best_keys,
+    gathered,
+    packed,
+    scores_in,
+    top_k,
+)
 
 
 @pytest.mark.parametrize("n_columns", [3, 1500, 5000])
@@ -194,3 +203,11 @@ def test_the_best_under_nested_exclusions_are_those_that_sorting_each_puts_first
         ]
         table = zip(found.users, found.item_codes, found.scores, found.ranks, strict=True)
         assert list(table) == expected
+
+
+def test_what_is_gathered_row_by_row_is_what_indexing_gives():
+    generator = np.random.default_rng(3)
+    table = generator.random((5, 40), dtype=np.float32)
+    places = generator.integers(0, 40, 300)
+    assert gathered(table, places).tobytes() == table[:, places].tobytes()
+    assert gathered(table[:0], places).shape == (0, 300)

@@ -1,10 +1,9 @@
-{# A table of history, whose pre-hook is prepare_days or prepare_dates. All in one transaction: killed anywhere, it is as it
-   was.
-   A model that has other columns than its table begins anew. Joins are as they are written, the few on the right:
-   of a reader that leaves files aside DuckDB 2.0 expects one row, and would lay millions into hash tables for it. #}
+{# A table of history, whose pre-hook is prepare_days or prepare_dates. All in one
+   transaction: killed anywhere, it is as it was. A model that has other columns than its table begins anew. Joins
+   are as they are written, the few on the right: of a reader that leaves files aside DuckDB 2.0 expects one row,
+   and would lay millions into hash tables for it. #}
 {% materialization history, adapter='duckdb' -%}
     {%- set target = this.incorporate(type='table') -%}
-    {{ run_hooks([], inside_transaction=False) }}
     {%- set wanted = run_query('describe ' ~ compiled_code).rows -%}
     {%- set found = run_query('describe ' ~ target).rows if load_cached_relation(this) else [] -%}
     {%- if wanted | map('list') | list != found | map('list') | list %}

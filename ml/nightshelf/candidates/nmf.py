@@ -43,8 +43,8 @@ class Nmf(FactorModel):
     over all pairs, by coordinate descent (Cichocki and Phan 2009) from the SVD (NNDSVDa, Boutsidis and
     Gallopoulos 2008). Who shares no part with an item is not offered it.
 
-    About 3 core-seconds for 700 thousand pairs of at most `max_users`; the users beyond them cost a
-    tenth of that.
+    About 3 core-seconds for 700 thousand pairs of at most `max_users`; each user beyond them costs about
+    a sixth of one of them.
     """
 
     name: ClassVar[str] = "nmf"
