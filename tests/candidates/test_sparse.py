@@ -4,10 +4,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse
 
 from nightshelf.candidates import sparse
-from nightshelf.candidates.sparse import columns_of, dense_product, distinct, strongest
+from nightshelf.candidates.sparse import (
+    columns_of,
+    dense_product,
+    distinct,
+    product,
+    strongest,
+    values_at,
+)
 
 few = st.integers(0, 3).map(np.float32)
 """Ties are many, and nothing is stored for 0."""
@@ -54,3 +61,16 @@ def test_a_dense_product_is_the_sparse_one_to_the_bit(factors, terms_at_once):
     with patch.object(sparse, "TERMS_AT_ONCE", terms_at_once):
         found = dense_product(left, right)
     assert found.tobytes() == (left @ right).toarray().tobytes()
+
+
+@given(factors_of_a_product())
+def test_a_product_is_the_same_dense_or_of_entries(factors):
+    left, right = factors
+    with patch.object(sparse, "DENSE_SHARE", 0):
+        entries = product(left, right)
+    dense = dense_product(left, right)
+    assert issparse(entries) == (dense.size > 0)
+    assert np.array_equal(csr_matrix(entries).toarray(), dense)
+    if issparse(entries):
+        rows, columns = (at.ravel() for at in np.indices(dense.shape))
+        assert np.array_equal(values_at(entries, rows, columns), dense.ravel())

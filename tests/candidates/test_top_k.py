@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_matrix
 
 from nightshelf.candidates import inner_products
-from nightshelf.candidates.base import best_among
+from nightshelf.candidates import top_k as top_k_module
 from nightshelf.candidates.inner_products import Items, best_products, products_at
 from nightshelf.candidates.top_k import (
     LEAST,
@@ -17,6 +17,7 @@ from nightshelf.candidates.top_k import (
     best_keys,
     gathered,
     packed,
+    reaching,
     scores_in,
     top_k,
 )
@@ -68,7 +69,26 @@ def test_a_row_of_ties_is_cut_to_the_lowest_columns():
 def test_a_long_row_does_not_widen_the_others():
     keys = np.arange(1000, dtype=np.uint64)[::-1].copy()
     rows = np.repeat([0, 1], [998, 2])
-    assert best_keys(rows, keys, 3, 2).tolist() == [[2, 3], [0, 1], [NOTHING, NOTHING]]
+    found = best_keys(rows, keys, 100, 2)
+    assert found[:3].tolist() == [[2, 3], [0, 1], [NOTHING, NOTHING]]
+    assert (found[2:] == NOTHING).all()
+
+
+@given(
+    st.lists(st.lists(st.integers(-3, 3), max_size=40), min_size=1, max_size=6), st.integers(1, 5)
+)
+def test_the_best_of_entries_are_among_those_that_may_be(lists, k):
+    counts = np.array([len(own) for own in lists])
+    rows, scores = (
+        np.repeat(np.arange(len(lists)), counts),
+        np.float32([s for own in lists for s in own]),
+    )
+    keys = packed(scores, np.arange(len(scores)))
+    with patch.object(top_k_module, "NARROW", 0):
+        at = reaching(rows, scores, counts, k)
+    assert np.array_equal(
+        best_keys(rows[at], keys[at], len(lists), k)[:, :k], best_keys(rows, keys, len(lists), k)
+    )
 
 
 whole = st.integers(-3, 3).map(np.float32)
@@ -165,44 +185,6 @@ def test_items_too_short_to_be_among_the_best_are_not_multiplied():
             block[:] = 1000  # would come first, had it been looked at
         found = best_products(np.ones((3, 2), np.float32), items, [None], 5, LEAST)[0]
     assert found[1].tolist() == [0, 1, 2, 3, 4] * 3
-
-
-@st.composite
-def scored_columns(draw):
-    """Scores of some of the items, exclusions that each hold the one before, k, floor."""
-    n_rows, n_items = draw(st.integers(0, 5)), draw(st.integers(0, 12))
-    columns = np.flatnonzero(draw(arrays(np.bool_, n_items, elements=st.booleans())))
-    scores = draw(arrays(np.float32, (n_rows, len(columns)), elements=whole | st.just(NO)))
-    some, more, most = (
-        draw(arrays(np.bool_, (n_rows, n_items), elements=st.booleans())) for _ in range(3)
-    )
-    nested = [None, csr_matrix(some), csr_matrix(some | more), csr_matrix(some | more | most)]
-    excludes = draw(st.sampled_from([nested, nested[1:], nested[:1], nested[::3]]))
-    return columns, scores, excludes, draw(st.integers(0, 5)), draw(st.sampled_from([LEAST, 1.0]))
-
-
-@given(scored_columns())
-def test_the_best_under_nested_exclusions_are_those_that_sorting_each_puts_first(question):
-    columns, scores, excludes, k, floor = question
-    before, asked = scores.copy(), np.arange(len(scores)) * 10
-    answers = best_among(columns, scores, excludes, k, asked, np.float32(floor))
-    assert np.array_equal(scores, before)
-    for exclude, found in zip(excludes, answers, strict=True):
-        hidden = np.zeros(scores.shape, bool) if exclude is None else exclude.toarray()[:, columns]
-        expected = [
-            (10 * row, columns[place], scores[row, place], rank)
-            for row in range(len(scores))
-            for rank, place in enumerate(
-                [
-                    place
-                    for place in np.lexsort((columns, -scores[row]))
-                    if scores[row, place] >= floor and not hidden[row, place]
-                ][:k],
-                1,
-            )
-        ]
-        table = zip(found.users, found.item_codes, found.scores, found.ranks, strict=True)
-        assert list(table) == expected
 
 
 def test_what_is_gathered_row_by_row_is_what_indexing_gives():

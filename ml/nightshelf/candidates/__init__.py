@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nightshelf.candidates.base import CandidateModel, Recommendations
+from nightshelf.candidates.base import CandidateModel
+from nightshelf.candidates.best import Recommendations
 from nightshelf.candidates.companions import (
     BoughtTogetherParams,
     Companions,

@@ -14,48 +14,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse
 
-from nightshelf.candidates.top_k import (
-    ABOVE_ZERO,
-    LEAST,
-    NO,
-    best_keys,
-    packed,
-    top_keys,
-    unpacked,
-)
+from nightshelf.candidates.best import Recommendations, best_among, best_entries, place_of
+from nightshelf.candidates.sparse import values_at
+from nightshelf.candidates.top_k import ABOVE_ZERO, NO
 from nightshelf.dataset.interactions import Interactions, pack_ids, positions, unpack_ids
 from nightshelf.errors import ModelError
 from nightshelf.warehouse import cores
-
-
-@dataclass(frozen=True, eq=False)
-class Recommendations:
-    """One row per (user, item), sorted by (user, rank). Ranks are 1..n without holes, n <= k."""
-
-    users: np.ndarray
-    """(n_rows,) int32: position in the `users` that `recommend` was asked for."""
-    item_codes: np.ndarray
-    """(n_rows,) int32: position in the model's `items`."""
-    scores: np.ndarray
-    """(n_rows,) float32: finite, never rising with rank; comparable within one model only."""
-    ranks: np.ndarray
-    """(n_rows,) int16."""
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def lists(self, n_users: int, k: int) -> np.ndarray:
-        """(n_users, k) int32: item codes by rank, -1 where a list is shorter than k."""
-        table = np.full((n_users, k), -1, dtype=np.int32)
-        kept = self.ranks <= k
-        table[self.users[kept], self.ranks[kept] - 1] = self.item_codes[kept]
-        return table
 
 
 class CandidateModel(ABC):
@@ -112,7 +81,7 @@ class CandidateModel(ABC):
 
         known = np.flatnonzero(rows >= 0)
         answers = each_block(best, known, block or self.block)
-        return [joined(parts) for parts in zip(*answers, strict=True)]
+        return [Recommendations.joined(parts) for parts in zip(*answers, strict=True)]
 
     def opinion(self, users: Sequence[str]) -> Callable[[np.ndarray], Opinion]:
         """What gives the opinion of some of `users`, named by their positions.
@@ -158,9 +127,9 @@ class CandidateModel(ABC):
         """(n_columns,) int32, rising: the items that the model can offer to anyone."""
         raise NotImplementedError
 
-    def _score(self, rows: np.ndarray) -> np.ndarray:
+    def _score(self, rows: np.ndarray) -> np.ndarray | csr_matrix:
         """(len(rows), n_columns) float32; what is not above 0 cannot be offered. Each row depends on
-        its user alone, to the last bit."""
+        its user alone, to the last bit. As a csr_matrix (sorted) where it says something of few columns."""
         raise NotImplementedError
 
     # A model that needs no scores of all columns to answer has three methods of its own instead.
@@ -170,18 +139,19 @@ class CandidateModel(ABC):
         return self._score(rows)
 
     def _best(self, scored, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
-        return best_among(self._columns(), scored, excludes, k, asked, ABOVE_ZERO)
+        best = best_entries if issparse(scored) else best_among
+        return best(self._columns(), scored, excludes, k, asked, ABOVE_ZERO)
 
     def _of(self, scored, at: np.ndarray, item_codes: np.ndarray) -> np.ndarray:
         """(len(at),) float32: the scores of the block's users `at`; NO where there is none."""
-        places = _place(self._columns(), len(self.items))[item_codes]
+        places = place_of(self._columns(), len(self.items))[item_codes]
         known = places >= 0
         found = np.full(len(at), NO, dtype=np.float32)
         found[known] = self._at(scored, at[known], places[known])
         return found
 
     def _at(self, scored, at: np.ndarray, places: np.ndarray) -> np.ndarray:
-        scores = scored[at, places]
+        scores = values_at(scored, at, places) if issparse(scored) else scored[at, places]
         return np.where(scores > 0, scores, NO)
 
     def checked_exclude(self, exclude: csr_matrix | None, n_users: int) -> csr_matrix | None:
@@ -234,65 +204,6 @@ def each_block(work: Callable[[np.ndarray], Any], asked: np.ndarray, block: int)
         return list(pool.map(work, blocks))
 
 
-def best_among(
-    columns: np.ndarray,
-    scores: np.ndarray,
-    excludes: Sequence[csr_matrix | None],
-    k: int,
-    asked: np.ndarray,
-    floor: np.float32 = LEAST,
-) -> list[Recommendations]:
-    """Top k of each row of `scores` (n_rows × len(columns)) under each of `excludes`, each of which
-    holds those before it; rows are the users `asked`. Nothing below `floor`. Leaves `scores` as they were.
-
-    All scores are looked at once, less all that is excluded. With what one exclusion hides and the one
-    before it does not, the k best of all are among the k best and what was hidden.
-    """
-    hidden = [_hide(exclude, columns, scores) for exclude in excludes]
-    table, found = top_keys(scores, k, floor), []
-    for (rows, places), values in reversed(hidden):
-        found.append(_answer(table, columns, asked))
-        scores[rows, places] = values
-        shown = values >= floor
-        keys = packed(values[shown], places[shown])
-        table = np.hstack([table, best_keys(rows[shown], keys, len(scores), k)])
-        table = np.sort(table, axis=1)[:, : min(k, len(columns))]
-    return found[::-1]
-
-
-def _answer(table: np.ndarray, columns: np.ndarray, asked: np.ndarray) -> Recommendations:
-    at, places, values, ranks = unpacked(table)
-    codes = columns[places].astype(np.int32, copy=False)
-    return Recommendations(asked[at].astype(np.int32), codes, values, ranks)
-
-
-def _hide(exclude: csr_matrix | None, columns: np.ndarray, scores: np.ndarray):
-    """Rows and places in `scores` of what `exclude` (n_rows × n_items) holds, and the scores that stood
-    there; NO stands there now."""
-    if exclude is None:
-        nowhere = np.zeros(0, dtype=np.int64)
-        return (nowhere, nowhere), scores[nowhere, nowhere]
-    places = _places(exclude, columns)
-    values = scores[places]
-    scores[places] = NO
-    return places, values
-
-
-def _places(exclude: csr_matrix, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and places of what `exclude` (n_rows × n_items) holds and `columns` have."""
-    rows = np.repeat(np.arange(exclude.shape[0]), np.diff(exclude.indptr))
-    places = _place(columns, exclude.shape[1])[exclude.indices]
-    return rows[places >= 0], places[places >= 0]
-
-
-def _place(columns: np.ndarray, n_items: int) -> np.ndarray:
-    """(n_items,) int32: where an item stands among `columns`, -1 where it does not. For the many pairs
-    of a block thirty times as fast as a search in each."""
-    place = np.full(n_items, -1, dtype=np.int32)
-    place[columns] = np.arange(len(columns), dtype=np.int32)
-    return place
-
-
 def cut(rows, columns, values, n_rows: int, k: int):
     """The first k of each row, with ranks; input is sorted by (row, order of merit)."""
     counts = np.bincount(rows, minlength=n_rows)
@@ -330,12 +241,3 @@ def one_blas_thread() -> AbstractContextManager:
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, "blas")
-
-
-def joined(parts: Sequence[Recommendations]) -> Recommendations:
-    return Recommendations(
-        np.concatenate([part.users for part in parts]).astype(np.int32),
-        np.concatenate([part.item_codes for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([part.ranks for part in parts]),
-    )

@@ -11,15 +11,24 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse
 
-from nightshelf.candidates.base import CandidateModel, Recommendations, cores, cut
+from nightshelf.candidates.base import cores, cut
+from nightshelf.candidates.best import Recommendations
 from nightshelf.candidates.lately import taken_lately, takers
 from nightshelf.candidates.one_list import offerable
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
-from nightshelf.candidates.sparse import csr_arrays, csr_of
+from nightshelf.candidates.reached import Reached, ReachingModel, best_reached
+from nightshelf.candidates.sparse import (
+    csr_arrays,
+    csr_of,
+    dense_product,
+    product,
+    values_at,
+    without_columns,
+)
 from nightshelf.candidates.terms import ANALYZERS, item_terms, row_lengths
-from nightshelf.candidates.top_k import ABOVE_ZERO, gathered, top_keys, unpacked
+from nightshelf.candidates.usual_terms import UsualTerms
 from nightshelf.dataset.interactions import Interactions
 
 AT_ONCE = 64
@@ -70,14 +79,14 @@ class ContentParams:
         return {name: getattr(self, name) for name in ("title", "category", "brand", "price")}
 
 
-class Content(CandidateModel):
+class Content(ReachingModel):
     """Score: similarity of the user's profile and the item, more for what sells, at most 1.
 
     The profile is the sum of the vectors of the user's items (`terms`), weighted by log(1 + decayed
     weight). Jaccard is generalised to it by Tanimoto: p·x / (p·p + x·x - p·x), with the profile's
     mean vector. Offered: what can be bought and has a term in common with the profile, own items
-    too. A shop without a catalogue gets no rows. Exact; about 1 ms a user
-    at 92 thousand items.
+    too. A shop without a catalogue gets no rows. Exact, though items that share usual terms alone are
+    scored only where they may be among the best.
     """
 
     name: ClassVar[str] = "content"
@@ -96,6 +105,7 @@ class Content(CandidateModel):
         )
         self.history = (history @ by_face).tocsr()
         self.history.sort_indices()
+        self._part_terms()
 
     def _vectors(self, interactions: Interactions) -> tuple[csr_matrix, np.ndarray]:
         params, catalogue = self.params, interactions.catalogue
@@ -115,29 +125,71 @@ class Content(CandidateModel):
     def _columns(self) -> np.ndarray:
         return self.columns
 
-    def _score(self, rows: np.ndarray) -> np.ndarray:
+    def _part_terms(self) -> None:
+        """Usual terms from those that few items have."""
+        items = self.vectors[self.faces[self.columns]]
+        self._usual = UsualTerms.of(items)
+        self._rare = without_columns(items, self._usual.codes).T.tocsr()
+        self._n_terms = np.diff(items.indptr).astype(np.float32)
+        self._sets = self._usual.of_sets()
+        self._most_appeal = self._usual.greatest(self.appeal)
+        self._fewest_terms = -self._usual.greatest(-self._n_terms)
+
+    def _scored(self, rows: np.ndarray) -> Reached:
         own = self.history[rows]
         profiles = (own @ self.vectors).tocsr()
+        profiles.sort_indices()
         if self.params.similarity == "cosine":
             sizes = row_lengths(profiles)
         else:
             owners = np.repeat(np.arange(len(rows)), np.diff(own.indptr))
             sizes = np.bincount(owners, own.data.astype(np.float64), len(rows))
-        dense = profiles.toarray() / np.where(sizes > 0, sizes, 1)[:, None].astype(np.float32)
-        return self._alike(dense)
+        sizes = np.where(sizes > 0, sizes, 1).astype(np.float32)
+        profiles.data /= np.repeat(sizes, np.diff(profiles.indptr))
+        return self._reached(profiles)
 
-    def _alike(self, profiles: np.ndarray) -> np.ndarray:
-        """(n, n_columns) float32 from (n, n_terms) profiles; each row by its own profile alone."""
-        # Sparse times dense goes through each face's terms in their order, for all rows at once.
-        shared = np.ascontiguousarray((self.vectors @ np.ascontiguousarray(profiles.T)).T)
+    def _reached(self, profiles: csr_matrix) -> Reached:
+        """Items that have a rarer term in common with (n, n_terms) profiles."""
+        asked, lengths = self._usual.asked(profiles), _squares(profiles)
+        scores = product(profiles, self._rare)
+        if issparse(scores):
+            at = np.repeat(np.arange(profiles.shape[0]), np.diff(scores.indptr))
+            shared = scores.data + self._usual.shared_at(asked, at, scores.indices)
+            scores.data = self._alike(shared, lengths[at], self._n_terms[scores.indices])
+            scores.data *= self.appeal[scores.indices]
+            rest = self._alike(self._sets.shared(asked), lengths[:, None], self._fewest_terms)
+            rest = (rest * self._most_appeal).max(axis=1, initial=0)
+        else:
+            self._add_usual(scores, asked, lengths)
+            rest = np.zeros(len(lengths), dtype=np.float32)
+
+        def of(at: np.ndarray, places: np.ndarray) -> np.ndarray:
+            if not issparse(scores):
+                return scores[at, places]
+            found = values_at(scores, at, places)
+            usual = self._usual.shared_at(asked, at, places)
+            usual = self._alike(usual, lengths[at], self._n_terms[places]) * self.appeal[places]
+            return np.where(found > 0, found, usual)
+
+        def whole(at: np.ndarray) -> np.ndarray:
+            found = dense_product(profiles[at], self._rare)
+            self._add_usual(found, asked[at], lengths[at])
+            return found
+
+        return Reached(self.columns, scores, rest, of, whole)
+
+    def _add_usual(self, shared: np.ndarray, asked: np.ndarray, lengths: np.ndarray) -> None:
+        """Makes scores of products with rare terms, in their place."""
+        shared += self._usual.shared(asked)
+        shared[:] = self._alike(shared, lengths[:, None], self._n_terms)
+        shared *= self.appeal
+
+    def _alike(self, shared: np.ndarray, lengths: np.ndarray, n_terms: np.ndarray) -> np.ndarray:
+        """The similarity, from the product of profile and item, and what each has by itself; rises with the
+        product, falls with the number of terms."""
         if self.params.similarity == "jaccard":
-            own = np.array([(row.astype(np.float64) ** 2).sum() for row in profiles])
-            terms = np.diff(self.vectors.indptr)
-            shared /= np.maximum(own[:, None] + terms - shared, 1e-9).astype(np.float32)
-        np.minimum(shared, 1, out=shared)
-        scores = gathered(shared, self.faces[self.columns].astype(np.intp))
-        scores *= self.appeal
-        return scores
+            shared = shared / np.maximum(lengths + n_terms - shared, np.float32(1e-9))
+        return np.minimum(shared, 1)
 
     def similar_items(self, k: int, codes: np.ndarray | None = None) -> Recommendations:
         """One row per (item, similar item): `users` holds item codes, as in ItemKnn's.
@@ -164,9 +216,9 @@ class Content(CandidateModel):
 
     def _lists(self, faces: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Each face's list: its length, then the items and scores of all, one after the other."""
-        scores = self._alike(self.vectors[faces].toarray())
-        rows, places, values, _ = unpacked(top_keys(scores, k, ABOVE_ZERO))
-        return np.bincount(rows, minlength=len(faces)), self.columns[places], values
+        reached, at = self._reached(self.vectors[faces]), np.arange(len(faces))
+        found = best_reached(self.columns, reached, [None], k, at)[0]
+        return np.bincount(found.users, minlength=len(faces)), found.item_codes, found.scores
 
     def _arrays(self) -> dict[str, np.ndarray]:
         own = {"faces": self.faces, "columns": self.columns, "appeal": self.appeal}
@@ -183,3 +235,9 @@ class Content(CandidateModel):
         n_faces, n_terms = len(arrays["vectors_indptr"]) - 1, int(arrays["n_terms"][0])
         self.vectors = csr_of("vectors", arrays, (n_faces, n_terms))
         self.history = csr_of("history", arrays, (len(self.users), n_faces))
+        self._part_terms()
+
+
+def _squares(profiles: csr_matrix) -> np.ndarray:
+    """(n,) float32: each row's sum of squares, added up by itself, in its own order."""
+    return (row_lengths(profiles) ** 2).astype(np.float32)

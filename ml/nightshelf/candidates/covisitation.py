@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix, hstack, vstack
 from nightshelf.candidates.base import CandidateModel, enough_buyers
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.similarity import nearest
-from nightshelf.candidates.sparse import csr_arrays, csr_of, dense_product, ranges, strongest
+from nightshelf.candidates.sparse import csr_arrays, csr_of, product, ranges, strongest
 from nightshelf.candidates.visits import Steps, Visits
 from nightshelf.dataset.interactions import Interactions
 
@@ -139,8 +139,8 @@ class Covisitation(CandidateModel):
     def _columns(self) -> np.ndarray:
         return self._candidates
 
-    def _score(self, rows: np.ndarray) -> np.ndarray:
-        return dense_product(self.profile[rows], self._narrow)
+    def _score(self, rows: np.ndarray) -> np.ndarray | csr_matrix:
+        return product(self.profile[rows], self._narrow)
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {**csr_arrays("profile", self.profile), **csr_arrays("votes", self.votes)}

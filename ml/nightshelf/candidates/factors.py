@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import CandidateModel, Recommendations, enough_buyers
+from nightshelf.candidates.base import CandidateModel, enough_buyers
+from nightshelf.candidates.best import Recommendations
 from nightshelf.candidates.inner_products import TILE, Items, best_products, products_at
 from nightshelf.candidates.params import need
 from nightshelf.candidates.top_k import LEAST, NO

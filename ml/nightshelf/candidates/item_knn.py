@@ -13,7 +13,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from nightshelf.candidates.base import Recommendations, cut, enough_buyers
+from nightshelf.candidates.base import cut, enough_buyers
+from nightshelf.candidates.best import Recommendations
 from nightshelf.candidates.linked import LinkedItems
 from nightshelf.candidates.params import MOST_DAYS, need
 from nightshelf.candidates.similarity import nearest, spread

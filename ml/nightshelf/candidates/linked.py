@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from nightshelf.candidates.base import CandidateModel
-from nightshelf.candidates.sparse import columns_of, dense_product
+from nightshelf.candidates.sparse import columns_of, product
 
 
 class LinkedItems(CandidateModel):
@@ -24,5 +24,5 @@ class LinkedItems(CandidateModel):
     def _columns(self) -> np.ndarray:
         return self._candidates
 
-    def _score(self, rows: np.ndarray) -> np.ndarray:
-        return dense_product(self.profile[rows], self._votes)
+    def _score(self, rows: np.ndarray) -> np.ndarray | csr_matrix:
+        return product(self.profile[rows], self._votes)

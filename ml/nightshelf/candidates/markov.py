@@ -13,13 +13,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags, hstack, identity, vstack
+from scipy.sparse import csr_matrix, diags, hstack, identity, issparse, vstack
 
-from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
+from nightshelf.candidates.reached import FIRST, Reached, ReachingModel, weighed
 from nightshelf.candidates.similarity import nearest
-from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, dense_product, strongest
+from nightshelf.candidates.sparse import (
+    columns_of,
+    csr_arrays,
+    csr_of,
+    dense_product,
+    product,
+    strongest,
+    values_at,
+)
 from nightshelf.candidates.visits import SPAN, Steps
 from nightshelf.dataset.interactions import Interactions
 
@@ -61,7 +69,7 @@ class MarkovParams:
         need(self.burst == 0 or self.burst >= 1, "burst", self.burst, "0, or 1 or more")
 
 
-class Markov(CandidateModel):
+class Markov(ReachingModel):
     """Score: P(item in the next visit), as a share of its items; over all items at most 1.
 
     Whoever has any event has a list: without transitions it is what is popular. Where the shop has
@@ -95,19 +103,37 @@ class Markov(CandidateModel):
         """What never follows and is not popular is never a candidate."""
         found = (self.by_item, self.by_category, csr_matrix(self.popular))
         self._candidates = columns_of(*found).astype(np.int32)
-        self._leads = hstack([self.of_items, self.of_categories], "csr")
-        self._led_to = vstack([self.by_item, self.by_category], "csr")[:, self._candidates]
-        self._popular = self.popular[self._candidates]
+        popular = self.popular[self._candidates]
+        first = np.argsort(-popular, kind="stable")[:FIRST]
+        self._beyond = popular.copy()
+        self._beyond[first] = 0
+        # What is most popular is led to by what every user has; the rest of it is added where one is led.
+        leads = [self.of_items, self.of_categories, csr_matrix(self.of_popular[:, None])]
+        led_to = vstack([self.by_item, self.by_category], "csr")[:, self._candidates]
+        self._leads = hstack(leads, "csr")
+        self._led_to = vstack([led_to, csr_matrix(popular - self._beyond)], "csr")
 
     def _columns(self) -> np.ndarray:
         return self._candidates
 
-    def _score(self, rows: np.ndarray) -> np.ndarray:
-        scores = dense_product(self._leads[rows], self._led_to)
-        # A row at a time: what is added to it stays in a core's cache.
-        for row, share in zip(scores, self.of_popular[rows], strict=True):
-            row += share * self._popular
-        return scores
+    def _scored(self, rows: np.ndarray) -> Reached:
+        shares = self.of_popular[rows]
+        scores = product(self._leads[rows], self._led_to)
+        weighed(shares, scores, self._beyond)
+        left_out = self._beyond.max(initial=0) if issparse(scores) else np.float32(0)
+
+        def of(at: np.ndarray, places: np.ndarray) -> np.ndarray:
+            if not issparse(scores):
+                return scores[at, places]
+            found = values_at(scores, at, places)
+            return np.where(found > 0, found, shares[at] * self._beyond[places])
+
+        def whole(at: np.ndarray) -> np.ndarray:
+            found = dense_product(self._leads[rows[at]], self._led_to)
+            weighed(shares[at], found, self._beyond)
+            return found
+
+        return Reached(self._candidates, scores, shares * left_out, of, whole)
 
     def group_chances(self, groups: csr_matrix) -> tuple[csr_matrix, csr_matrix, np.ndarray]:
         """What is needed to say of which group an item of the next visit is: items × groups, categories

@@ -91,6 +91,8 @@ class NewArrivals(CandidateModel):
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
         scores = np.tile(self.rates, (len(rows), 1))
+        if not scores.size:
+            return scores
         for tastes, groups in zip(self.tastes, self.groups, strict=True):
             scores *= tastes.lifts(rows, self.params.prior)[:, groups]
         return scores

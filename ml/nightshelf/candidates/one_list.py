@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nightshelf.candidates.base import NO, CandidateModel, Recommendations, best_among
+from nightshelf.candidates.base import NO, CandidateModel
+from nightshelf.candidates.best import Recommendations, best_among
 from nightshelf.dataset.interactions import Interactions
 
 
@@ -18,6 +19,11 @@ class OneList(CandidateModel):
     """Keeps `scores`, (n_items,) float32, NO for what is not offered."""
 
     scores: np.ndarray
+
+    def _keep(self, scores: np.ndarray) -> None:
+        self.scores = scores
+        codes = np.lexsort((np.arange(len(scores)), -scores))
+        self._ranked = codes[scores[codes] > NO].astype(np.int32)
 
     def _rows(self, users: Sequence[str]) -> np.ndarray:
         return np.zeros(len(users), dtype=np.int32)
@@ -32,8 +38,7 @@ class OneList(CandidateModel):
         most = max(
             (int(np.diff(e.indptr).max(initial=0)) for e in excludes if e is not None), default=0
         )
-        codes = np.lexsort((np.arange(len(self.scores)), -self.scores))[: k + most]
-        codes = np.sort(codes[self.scores[codes] > NO]).astype(np.int32)
+        codes = np.sort(self._ranked[: k + most])
         scores = np.tile(self.scores[codes], (len(rows), 1))
         return best_among(codes, scores, excludes, k, asked)
 
@@ -41,7 +46,7 @@ class OneList(CandidateModel):
         return {"scores": self.scores}
 
     def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self.scores = arrays["scores"]
+        self._keep(arrays["scores"])
 
 
 def offerable(interactions: Interactions) -> np.ndarray:

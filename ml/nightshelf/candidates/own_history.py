@@ -12,7 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from nightshelf.candidates.base import NO, CandidateModel, Recommendations, cut
+from nightshelf.candidates.base import NO, CandidateModel, cut
+from nightshelf.candidates.best import Recommendations
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.rhythm import Rhythm, Rows, learn
 from nightshelf.dataset.interactions import Interactions
@@ -56,7 +57,7 @@ class OwnHistory(CandidateModel):
         )
         factors = self.rhythm.factors(pairs, day) ** params.strength
         scores = (pairs.decayed * factors).astype(np.float32)
-        order = np.lexsort((pairs.items, -pairs.last, -scores, pairs.users))
+        order = _by_merit(pairs.users, scores, pairs.last)
         # Far in the past a decayed weight underflows to 0; what scores nothing is not offered.
         order = order[scores[order] > 0]
         self.indptr = np.zeros(len(self.users) + 1, dtype=np.int64)
@@ -94,6 +95,14 @@ class OwnHistory(CandidateModel):
     def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         self.indptr, self.codes = arrays["indptr"], arrays["codes"]
         self.scores, self.rhythm = arrays["scores"], Rhythm.from_arrays(arrays)
+
+
+def _by_merit(users: np.ndarray, scores: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The order by user, falling score >= 0, falling last day, then as it was (by item). Half the time of
+    sorting by all four: the bits of a positive float rise with it."""
+    order = np.argsort(-last, kind="stable")
+    keys = users.astype(np.int64) << 32 | (np.int64(2**31 - 1) - scores.view(np.int32))
+    return order[np.argsort(keys[order], kind="stable")]
 
 
 def _listed(lengths, codes, scores, exclude, k: int, asked: np.ndarray) -> Recommendations:

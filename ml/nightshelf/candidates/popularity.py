@@ -39,4 +39,4 @@ class Popularity(OneList):
 
     def _fit(self, interactions: Interactions) -> None:
         counts = takers(taken_lately(interactions, self.params.window_days, self.params.burst))
-        self.scores = np.where(counts > 0, counts, NO).astype(np.float32)
+        self._keep(np.where(counts > 0, counts, NO).astype(np.float32))

@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix
 from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.companions import baskets_of, counted_pairs, wilson_lower
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
-from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, dense_product, strongest
+from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, product, strongest
 from nightshelf.candidates.variants import Variants
 from nightshelf.candidates.visits import Steps
 from nightshelf.dataset.interactions import Interactions
@@ -118,8 +118,8 @@ class Rules(CandidateModel):
     def _columns(self) -> np.ndarray:
         return self._candidates
 
-    def _score(self, rows: np.ndarray) -> np.ndarray:
-        return dense_product(self.profile[rows], self._narrow)
+    def _score(self, rows: np.ndarray) -> np.ndarray | csr_matrix:
+        return product(self.profile[rows], self._narrow)
 
     def _arrays(self) -> dict[str, np.ndarray]:
         matrices = {**csr_arrays("rules", self.rules), **csr_arrays("profile", self.profile)}

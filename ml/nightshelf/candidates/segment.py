@@ -10,10 +10,10 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.lately import taken_lately, takers
 from nightshelf.candidates.one_list import offerable
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
+from nightshelf.candidates.reached import FIRST, Reached, ReachingModel
 from nightshelf.candidates.tastes import Tastes, category_levels
 from nightshelf.candidates.top_k import gathered
 from nightshelf.dataset.interactions import Interactions
@@ -60,7 +60,7 @@ class PopularInSegmentParams:
         need(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
 
 
-class PopularInSegment(CandidateModel):
+class PopularInSegment(ReachingModel):
     """Score: users of the item lately in the user's segment, times the lift of its category.
 
     With categories all users are one segment, and the lift (`tastes`) says how much more of the
@@ -83,6 +83,7 @@ class PopularInSegment(CandidateModel):
         one = np.zeros(len(self.users), dtype=np.int32)
         self.segments = one if self.tastes.levels.size else self._clusters(interactions)
         self.lists = self._lists(taken, popular)
+        self._find_first()
 
     def _tastes(self, interactions: Interactions, popular) -> tuple[Tastes, np.ndarray]:
         """The users' tastes in categories and each item's; without levels where they say little."""
@@ -133,14 +134,38 @@ class PopularInSegment(CandidateModel):
     def _columns(self) -> np.ndarray:
         return self.columns
 
-    def _score(self, rows: np.ndarray) -> np.ndarray:
+    def _find_first(self) -> None:
+        """Each segment's first in each group (items, groups, lists), and what the next in a group has."""
+        self._groups = np.where(self.groups < 0, self.tastes.n_groups, self.groups).astype(np.intp)
+        is_first = np.zeros(len(self.columns), dtype=bool)
+        for own in self.lists:
+            order = np.lexsort((-own, self._groups))
+            ordered = self._groups[order]
+            place = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+            is_first[order[place < FIRST]] = True
+        self._first = self.columns[is_first], self._groups[is_first], self.lists[:, is_first]
+        following = np.zeros((self.tastes.n_groups + 1, len(self.lists)), dtype=np.float32)
+        np.maximum.at(following, self._groups[~is_first], self.lists.T[~is_first])
+        self._next = following.T
+
+    def _scored(self, rows: np.ndarray) -> Reached:
+        """Within a segment and a group the order is everybody's: only the first of each are scored."""
         segments = np.append(self.segments, len(self.lists) - 1)[rows]
         lifts = self.tastes.lifts(rows, self.params.prior)
-        groups = np.where(self.groups < 0, lifts.shape[1] - 1, self.groups)
-        scores = gathered(lifts, groups.astype(np.intp))
-        for segment, own in zip(segments, scores, strict=True):
-            own *= self.lists[segment]
-        return scores
+
+        def scores(at: np.ndarray, groups: np.ndarray, lists: np.ndarray) -> np.ndarray:
+            found = gathered(lifts[at], groups)
+            for segment, own in zip(segments[at], found, strict=True):
+                own *= lists[segment]
+            return found
+
+        def of(at: np.ndarray, places: np.ndarray) -> np.ndarray:
+            return lifts[at, self._groups[places]] * self.lists[segments[at], places]
+
+        first, groups, lists = self._first
+        found = scores(np.arange(len(rows)), groups, lists)
+        rest = (lifts * self._next[segments]).max(axis=1, initial=0)
+        return Reached(first, found, rest, of, lambda at: scores(at, self._groups, self.lists))
 
     def _arrays(self) -> dict[str, np.ndarray]:
         own = {"columns": self.columns, "groups": self.groups, "segments": self.segments}
@@ -150,6 +175,7 @@ class PopularInSegment(CandidateModel):
         self.columns, self.groups = arrays["columns"], arrays["groups"]
         self.segments, self.lists = arrays["segments"], arrays["lists"]
         self.tastes = Tastes.from_arrays("tastes", arrays)
+        self._find_first()
 
 
 def _k_means(rows: np.ndarray, n: int, seed: int) -> np.ndarray:

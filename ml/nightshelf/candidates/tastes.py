@@ -31,6 +31,10 @@ class Tastes:
         taken.resize(taken.shape[0] + 1, taken.shape[1])
         return cls(taken, levels)
 
+    @property
+    def n_groups(self) -> int:
+        return self.levels.shape[1]
+
     def lifts(self, rows: np.ndarray, prior: float) -> np.ndarray:
         """(len(rows), n_groups + 1) float32 > 0: the user's share of the group over the shop's.
 

@@ -16,8 +16,10 @@ ABOVE_ZERO = np.nextafter(np.float32(0), np.float32(1))
 """The least score that may be offered where what scores nothing says nothing."""
 NOTHING = np.uint64(2**64 - 1)
 """The key that fills up a row; after all others."""
+NARROW = 2048
+"""Of rows no longer than this the best are found by sorting alone."""
 WIDE = 8
-"""A row with so many times k keys is cut by itself, or its ties would widen the table for all."""
+"""A row with so many times as many keys as others is cut by itself, or it would widen the table for all."""
 
 
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -40,6 +42,17 @@ def top_keys(scores: np.ndarray, k: int, floor: np.float32 = LEAST) -> np.ndarra
     reaching = np.flatnonzero(scores >= least[:, None])
     rows, columns = np.divmod(reaching, n_columns)
     return best_keys(rows, packed(scores.ravel()[reaching], columns), n_rows, k)
+
+
+def reaching(rows: np.ndarray, scores: np.ndarray, counts: np.ndarray, k: int) -> np.ndarray:
+    """Places among the `scores` of entries, `counts` of them in each of the `rows` one after the other, of
+    those that may be among their row's k best. Ties for the last place are all there."""
+    n_rows, longest = len(counts), counts.max(initial=0)
+    if longest <= max(NARROW, k) or longest * n_rows > WIDE * len(scores):
+        return np.arange(len(scores))
+    table = np.full((n_rows, longest), NO)
+    table[rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)] = scores
+    return np.flatnonzero(scores >= kth_at_least(table, k)[rows])
 
 
 def gathered(table: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -87,21 +100,26 @@ def best_keys(rows: np.ndarray, keys: np.ndarray, n_rows: int, k: int) -> np.nda
     if k < 1:
         return np.zeros((n_rows, 0), dtype=np.uint64)
     counts = np.bincount(rows, minlength=n_rows)
-    if (counts > WIDE * k).any():
+    if counts.max(initial=0) * n_rows > WIDE * max(len(keys), n_rows * k):
         rows, keys, counts = _narrowed(rows, keys, counts, k)
     table = np.full((n_rows, counts.max(initial=0)), NOTHING)
     table[rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)] = keys
+    if table.shape[1] > 2 * k:
+        table.partition(k - 1, axis=1)
+        table = table[:, :k]
     table.sort(axis=1)
     return table[:, :k]
 
 
 def _narrowed(rows, keys, counts, k):
+    """Less what is not among the k best of the rows that are longer than most."""
+    most = max(WIDE * len(keys) // len(counts), k)
     ends = np.cumsum(counts)
     kept = np.ones(len(keys), dtype=bool)
-    for row in np.flatnonzero(counts > WIDE * k):
+    for row in np.flatnonzero(counts > most):
         part = slice(ends[row] - counts[row], ends[row])
         kept[part] = keys[part] <= np.partition(keys[part], k - 1)[k - 1]
-    return rows[kept], keys[kept], np.minimum(counts, np.where(counts > WIDE * k, k, counts))
+    return rows[kept], keys[kept], np.minimum(counts, np.where(counts > most, k, counts))
 
 
 def unpacked(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

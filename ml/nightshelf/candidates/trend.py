@@ -57,11 +57,12 @@ class Trend(OneList):
 
     def _fit(self, interactions: Interactions) -> None:
         now, before = self._user_periods(interactions)
-        self.scores = np.full(len(self.items), NO, dtype=np.float32)
+        scores = np.full(len(self.items), NO, dtype=np.float32)
         if now.any() and before.any():
             rising = (now > 0) & offerable(interactions)
             bound = least_rise(now, before, self.params.confidence)
-            self.scores[rising] = bound[rising].astype(np.float32)
+            scores[rising] = bound[rising].astype(np.float32)
+        self._keep(scores)
 
     def more_users(self, interactions: Interactions) -> np.ndarray:
         """(n_items,) float64: by how many users the last period exceeds what the item's own past has it

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix, diags, issparse
 
 from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
 from nightshelf.candidates.similarity import nearest
-from nightshelf.candidates.sparse import csr_arrays, csr_of, dense_product, without_traces
+from nightshelf.candidates.sparse import csr_arrays, csr_of, product, without_traces
 from nightshelf.candidates.weighting import rarity, unit_rows
 from nightshelf.dataset.interactions import Interactions
 
@@ -91,8 +91,12 @@ class UserKnn(CandidateModel):
     def _columns(self) -> np.ndarray:
         return self._candidates
 
-    def _score(self, rows: np.ndarray) -> np.ndarray:
-        scores, own = dense_product(self.neighbours[rows], self._recent), self._own[rows]
+    def _score(self, rows: np.ndarray) -> np.ndarray | csr_matrix:
+        scores, own = product(self.neighbours[rows], self._recent), self._own[rows]
+        if issparse(scores):
+            scores = scores + own
+            scores.sort_indices()
+            return scores
         scores[np.repeat(np.arange(len(rows)), np.diff(own.indptr)), own.indices] += own.data
         return scores
 

@@ -300,9 +300,8 @@ def _of_block(
     unions = [distinct(np.concatenate([of[v] for of in keys.values()])) for v in range(len(VIEWS))]
     rows = distinct(np.concatenate(unions))
     users, codes = np.divmod(rows, max(n_items, 1))
-    scores = {
-        n: opinion.of(np.searchsorted(asked, users), codes) for n, opinion in opinions.items()
-    }
+    at = np.searchsorted(asked, users)
+    scores = {n: opinion.of(at, codes) for n, opinion in opinions.items()}
     parts = []
     for v, union in enumerate(unions):
         places = np.searchsorted(rows, union)
