@@ -30,7 +30,7 @@ from nightshelf.dataset.interactions import positions
 from nightshelf.evaluation import METRICS, mean_interval, paired_difference_interval
 from nightshelf.paths import PROJECT, Home
 from nightshelf.placement import PLACEMENT_VIEWS
-from nightshelf.ranking.pool import Pool
+from nightshelf.ranking.proposals import Proposals
 from nightshelf.steps import STEPS, open_night
 
 K = 10
@@ -121,8 +121,9 @@ def _of_fold(subject: Subject, home: Home, fold: Fold) -> Iterator[tuple[str, st
         step(run)
         if name == UNTIL:
             break
+    proposed = Proposals.read(run.attempt.candidates / "serve.parquet")
     for placement, view in PLACEMENT_VIEWS.items():
-        pool = Pool.read(run.attempt.candidates / f"serve_{view}.parquet")
+        pool = proposed.of(view)
         lists = {
             s: _lists(fold, pool.users, pool.items, pool.source_lists(s, K)) for s in pool.ranks
         }

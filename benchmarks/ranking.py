@@ -28,6 +28,7 @@ from benchmarks.side_by_side import answer, is_contender, machine, race
 from nightshelf.ranking import features
 from nightshelf.ranking.boosting import Boosted, BoostingParams, fit_lightgbm
 from nightshelf.ranking.pool import Pool
+from nightshelf.ranking.proposals import Proposals, write_proposals
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.ranking.rows import TrainingRows
 from nightshelf.scoring import BLOCK_ROWS
@@ -36,6 +37,7 @@ NIGHT = date(2017, 12, 1)
 DEEP, K = 100, 20
 """Candidates of a user, of which a third are items that the user has bought; kept of them."""
 SOURCES = ("ials", "covisitation", "popularity")
+VIEW = "all"
 SEED = 20170101
 
 TABLES = """
@@ -80,14 +82,22 @@ from range({users}) as t(n), range(1, 11) as r(r);
 def made_up(folder: Path, n_users: int, n_items: int) -> int:
     """A pool, the feature tables, and trees that were learnt from some of them; the pool's rows."""
     pool = _pool(n_users, n_items)
-    pool.write(folder / "pool.parquet")
+    write_pool(folder / "pool.parquet", pool)
     with duckdb.connect(str(folder / "night.duckdb")) as db:
         sizes = {"users": n_users, "items": n_items, "pool": folder / "pool.parquet"}
         db.execute(TABLES.format(night=NIGHT, **sizes))
-        some = next(Pool.blocks(folder / "pool.parquet", 50_000))
+        some = next(Proposals.blocks(folder / "pool.parquet", 50_000)).of(VIEW)
         matrix = features.attach(db, some, NIGHT)
     (folder / "trees.txt").write_text(_trees(matrix).text)
     return len(pool)
+
+
+def write_pool(path: Path, pool: Pool) -> None:
+    """As proposals for one view."""
+    codes = pool.user_codes, pool.item_codes
+    write_proposals(
+        path, Proposals(pool.users, pool.items, *codes, pool.scores, {VIEW: pool.ranks})
+    )
 
 
 def _pool(n_users: int, n_items: int) -> Pool:
@@ -100,7 +110,7 @@ def _pool(n_users: int, n_items: int) -> Pool:
     owners = np.repeat(np.arange(n_users, dtype=np.int32), distinct.sum(axis=1))
     n = len(owners)
     scores = {name: generator.random(n, dtype=np.float32) for name in SOURCES}
-    ranks = {name: generator.integers(0, 61, n, dtype=np.int16) for name in SOURCES}
+    ranks = {name: generator.integers(1, 61, n, dtype=np.int16) for name in SOURCES}
     return Pool(users, items, owners, codes[distinct], scores, ranks)
 
 
@@ -125,7 +135,8 @@ def _ours(inputs: Path, settings: dict):
 
     def run() -> str:
         kept = []
-        for pool in Pool.blocks(inputs / "pool.parquet", BLOCK_ROWS):
+        for block in Proposals.blocks(inputs / "pool.parquet", BLOCK_ROWS):
+            pool = block.of(VIEW)
             scores = ranker.score(features.attach(db, pool, NIGHT))
             kept.append(scores[pool.best_rows(scores, K)])
         return _told(np.concatenate(kept))
@@ -164,7 +175,7 @@ def _materialised(inputs: Path, settings: dict):
     def run() -> str:
         db.execute(JOINED.format(columns=plain_columns(), pool=inputs))
         found = db.sql("from joined order by pool_row").to_arrow_table()
-        pool = Pool.read(inputs / "pool.parquet")
+        pool = Proposals.read(inputs / "pool.parquet").of(VIEW)
         of_sources = [
             column
             for name in SOURCES

@@ -41,11 +41,11 @@ STEPS = {
             round(mean_gap_days, 2) as mean_gap_days
         from features.feat_user where user_id = $user order by as_of""",
     "candidates: which sources proposed the item, and how high": """
-        select source[6:] as source, rank
-        from (unpivot numbered_candidates on columns('^rank_') into name source value rank)
+        select source[10:] as source, rank
+        from (unpivot numbered_candidates on columns('^rank_all_') into name source value rank)
         where user_id = $user and item_id = $item and rank > 0 order by rank, source""",
     "candidates: how many the sources proposed for the user": """
-        select count(*) as candidates, count(*) filter (rank_own_history > 0) as own_history
+        select count(*) as candidates, count(*) filter (rank_all_own_history > 0) as own_history
         from numbered_candidates where user_id = $user""",
     "ml.for_you: after the ranker": """
         select item_id, round(score, 4) as score, source,
@@ -72,7 +72,7 @@ def main(shop: Path, user: str, item: str) -> None:
         # The attempt's views name the history by this alias.
         db.execute(f"attach {_quoted(shop / 'warehouse.duckdb')} as history (read_only)")
         db.execute(f"attach {_quoted(attempt / 'night.duckdb')} as night (read_only)")
-        pool = attempt / "candidates" / "serve_all"
+        pool = attempt / "candidates" / "serve"
         _view(db, "published", f"from {_quoted(current / 'rec_for_you.parquet')}")
         _view(db, "numbered_candidates", _with_ids(pool))
         db.execute("use night")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -50,14 +49,9 @@ from nightshelf.progress import Progress
 from nightshelf.ranking import choice, features
 from nightshelf.ranking.choice import Lesson, Rehearsal, Trained
 from nightshelf.ranking.labelled import labelled, read_features
-from nightshelf.ranking.pool import (
-    PER_SOURCE,
-    VIEWS,
-    Pool,
-    PoolWriter,
-    propose,
-    propose_parts,
-)
+from nightshelf.ranking.pool import VIEWS, Pool
+from nightshelf.ranking.proposals import Proposals, ProposalsWriter, write_proposals
+from nightshelf.ranking.propose import PER_SOURCE, propose_all, propose_parts
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.scores import ids_of, write_scores
@@ -201,38 +195,33 @@ def _learnt_of(
     """How many rows were proposed to the labelled users of a cut, and what they teach, by view. Keeps
     what the examination looks at."""
     of_all = cut.labels["all"]
-    pools = propose(cut.models, of_all.users, of_all.seen, deep)
+    found = propose_all(cut.models, of_all.users, of_all.seen, deep)
     if cut.role == "evaluate":
-        for view, pool in pools.items():
-            pool.write(attempt.candidates / f"evaluate_{view}.parquet")
-            save_npz(attempt.models / f"labels_{view}.npz", _label_arrays(cut.labels[view]))
-    rows = sum(len(pool) for pool in pools.values())
-    return rows, _lessons(cut, pools, night, attempt, compared)
+        write_proposals(attempt.candidates / "evaluate.parquet", found)
+        for view, wanted in cut.labels.items():
+            save_npz(attempt.models / f"labels_{view}.npz", _label_arrays(wanted))
+    pools = {view: found.of(view) for view in VIEWS}
+    return len(found), _lessons(cut, pools, night, attempt, compared)
 
 
 def _propose_to_all(cut: Cut, attempt: Attempt, deep: int, progress: Progress) -> int:
-    """Writes what the sources propose to every user, part by part; returns the rows of both views."""
+    """Writes what the sources propose to every user, part by part; returns the rows."""
     with connect(attempt.database) as db:
         ids = db.execute("select user_id from marts.dim_users order by user_id").fetchall()
     users = np.array([i[0] for i in ids], dtype=object)
     done = 0
-    with ExitStack() as stack:
-        files = {
-            view: stack.enter_context(PoolWriter(attempt.candidates / f"serve_{view}.parquet"))
-            for view in VIEWS
-        }
+    with ProposalsWriter(attempt.candidates / "serve.parquet") as file:
 
-        def write(part: Mapping[str, Pool]) -> int:
-            for view, pool in part.items():
-                files[view].add(pool)
-            return len(part[VIEWS[0]].users)
+        def write(part: Proposals) -> int:
+            file.add(part)
+            return len(part.users)
 
-        # Compressing a part is the work of one core, a twentieth of the whole: beside the next part.
+        # Compressing a part is the work of one core, a tenth of the whole: beside the next part.
         parts = propose_parts(cut.models, users, _bought(cut, users), deep)
         for n_users in in_order(write, parts, at_once=1):
             done += n_users
             progress.advance(f"candidates for {done:,} of {len(users):,} users")
-    return sum(file.rows for file in files.values())
+    return file.rows
 
 
 def _bought(cut: Cut, users: np.ndarray) -> csr_matrix:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import duckdb
+from collections.abc import Mapping
+from contextlib import ExitStack
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,8 +17,9 @@ from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import Progress
-from nightshelf.ranking import features
+from nightshelf.ranking import by_user, features
 from nightshelf.ranking.pool import Pool
+from nightshelf.ranking.proposals import Proposals
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.settings import Shop
 from nightshelf.storage import read_left, write_json
@@ -45,39 +48,51 @@ def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
     candidates and their features for each core, however many users there are."""
     recipes = read_recipes(attempt)
     attempt.scores.mkdir(parents=True, exist_ok=True)
-    with connect(attempt.database) as db:
-        return sum(
-            _score_shelf(db, recipes[placement], placement, shop, night, attempt, progress)
-            for placement in PLACEMENT_VIEWS
-        )
-
-
-def _score_shelf(
-    db: duckdb.DuckDBPyConnection,
-    recipe: Recipe,
-    placement: str,
-    shop: Shop,
-    night: Night,
-    attempt: Attempt,
-    progress: Progress,
-) -> int:
-    """Writes the shelf's scores; returns their rows."""
-
-    def scored(pool: Pool) -> tuple[int, pa.Table]:
-        with db.cursor() as own:
-            asks = recipe.source == RANKER
-            matrix = features.attach(own, pool, night.as_of("serve")) if asks else None
-        return len(pool.users), _scored(pool, matrix, recipe, shop, placement)
-
+    proposals = trained.proposals(attempt, "serve")
+    asks = any(recipe.source == RANKER for recipe in recipes.values())
     rows = users = 0
-    blocks = trained.pool_blocks(attempt, "serve", PLACEMENT_VIEWS[placement], BLOCK_ROWS)
-    path = attempt.scores / f"{placement}.parquet"
-    with pq.ParquetWriter(path, SCORED, compression="zstd") as writer:
-        for n_users, table in in_order(scored, blocks):
-            writer.write_table(table)
-            rows, users = rows + len(table), users + n_users
-            progress.advance(f"rec_{placement}: {users:,} users")
+    with connect(attempt.database) as db, ExitStack() as stack:
+        files = {
+            placement: stack.enter_context(
+                pq.ParquetWriter(
+                    attempt.scores / f"{placement}.parquet", SCORED, compression="zstd"
+                )
+            )
+            for placement in PLACEMENT_VIEWS
+        }
+
+        if asks:
+            progress.advance("laying the features out by user")
+            spill = attempt.database.parent / "spill"
+            stack.enter_context(by_user.laid_out(db, proposals, night.as_of("serve"), spill))
+
+        def scored(block: Proposals) -> tuple[int, dict[str, pa.Table]]:
+            with db.cursor() as own:
+                tables = by_user.of_tables(own, block) if asks else None
+            return len(block.users), _scored(block, tables, recipes, shop)
+
+        blocks = Proposals.blocks(proposals, BLOCK_ROWS)
+        for n_users, tables in in_order(scored, blocks):
+            for placement, table in tables.items():
+                files[placement].write_table(table)
+                rows += len(table)
+            users += n_users
+            progress.advance(f"{users:,} users")
     return rows
+
+
+def _scored(
+    block: Proposals, tables: np.ndarray | None, recipes: Mapping[str, Recipe], shop: Shop
+) -> dict[str, pa.Table]:
+    """SCORED by placement, of a block of users; `tables` is what its rows have in the feature tables."""
+    found = {}
+    for placement, view in PLACEMENT_VIEWS.items():
+        recipe, rows = recipes[placement], block.rows_of(view)
+        pool, matrix = block.of(view, rows), None
+        if recipe.source == RANKER:
+            matrix = features.with_sources(tables, pool, pool.best, rows)
+        found[placement] = _kept(pool, recipe.score(pool, matrix), recipe, shop, placement)
+    return found
 
 
 def kept_rows(pool: Pool, scores: np.ndarray, shop: Shop, placement: str) -> np.ndarray:
@@ -94,11 +109,8 @@ def kept_rows(pool: Pool, scores: np.ndarray, shop: Shop, placement: str) -> np.
     return rows[scores[rows] > 0]
 
 
-def _scored(
-    pool: Pool, matrix: np.ndarray | None, recipe: Recipe, shop: Shop, placement: str
-) -> pa.Table:
+def _kept(pool: Pool, scores: np.ndarray, recipe: Recipe, shop: Shop, placement: str) -> pa.Table:
     """SCORED, of the rows that are kept."""
-    scores = recipe.score(pool, matrix)
     rows = kept_rows(pool, scores, shop, placement)
     kept = pool.rows(rows)
     columns = (

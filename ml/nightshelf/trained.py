@@ -7,7 +7,6 @@ Hashing costs a second for 1 GB, a tenth of what reading a pool of that size doe
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from nightshelf.errors import ModelError
 from nightshelf.paths import Attempt
 from nightshelf.pinned import OF_ATTEMPT
 from nightshelf.ranking.pool import Pool
+from nightshelf.ranking.proposals import Proposals
 from nightshelf.storage import read_json, sha256_of, write_json
 
 AGAIN = "Run `nightshelf train` again; it writes the file."
@@ -54,16 +54,12 @@ def arrays(attempt: Attempt, name: str) -> dict[str, np.ndarray] | None:
 def pool(attempt: Attempt, role: str, view: str, user: str | None = None) -> Pool:
     """What was proposed for "serve"; for "evaluate", where that cut left labels. With `user`, for
     them alone."""
-    return Pool.read(_pool(attempt, role, view), user)
+    return Proposals.read(proposals(attempt, role), user).of(view)
 
 
-def pool_blocks(attempt: Attempt, role: str, view: str, rows: int) -> Iterator[Pool]:
-    """The same, piece by piece: some `rows` each and never half a user."""
-    return Pool.blocks(_pool(attempt, role, view), rows)
-
-
-def _pool(attempt: Attempt, role: str, view: str) -> Path:
-    path = attempt.candidates / f"{role}_{view}.parquet"
+def proposals(attempt: Attempt, role: str) -> Path:
+    """The file, checked."""
+    path = attempt.candidates / f"{role}.parquet"
     for part in ("users", "items"):
         _needed(attempt, path.with_suffix(f".{part}.parquet"))
     return _needed(attempt, path)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks import ranking as bench
 from nightshelf.ranking import features
-from nightshelf.ranking.pool import Pool
+from nightshelf.ranking.proposals import Proposals
 from tests.support.core_seconds import core_seconds
 
 FEATURE_TABLES = ("item", "catalogue", "user", "user_item", "user_category", "user_brand")
@@ -30,7 +30,7 @@ def test_features_equal_the_plain_join_s_to_the_last_bit(tmp_path_factory, seed,
     path = tmp_path_factory.mktemp("made_up")
     pool = bench._pool(12, 40)
     pool = pool.rows(np.sort(np.random.default_rng(seed).permutation(len(pool))[:300]))
-    pool.write(path / "pool.parquet")
+    bench.write_pool(path / "pool.parquet", pool)
     with duckdb.connect() as db:
         sizes = {"users": 12, "items": 40, "pool": path / "pool.parquet"}
         db.execute(bench.TABLES.format(night=bench.NIGHT, **sizes))
@@ -57,7 +57,7 @@ def test_features_equal_the_plain_join_s_to_the_last_bit(tmp_path_factory, seed,
 def test_some_rows_features_are_those_that_they_have_among_all(folder, seed, n):
     """Also the sources' scores, which are held against the user's best among all rows."""
     generator = np.random.default_rng(seed)
-    pool = Pool.read(folder / "pool.parquet").rows(slice(0, 600))
+    pool = Proposals.read(folder / "pool.parquet").of("all").rows(slice(0, 600))
     scores = generator.normal(size=(2, len(pool))).astype(np.float32)
     ranks = generator.integers(0, 60, (2, len(pool))).astype(np.int16)
     pool = replace(
@@ -72,7 +72,7 @@ def test_some_rows_features_are_those_that_they_have_among_all(folder, seed, n):
 
 
 def test_a_feature_table_that_repeats_a_key_is_found(folder):
-    pool = Pool.read(folder / "pool.parquet").rows(np.arange(50))
+    pool = Proposals.read(folder / "pool.parquet").of("all").rows(np.arange(50))
     with duckdb.connect() as db:
         db.execute(f"attach '{folder / 'night.duckdb'}' as night (read_only)")
         db.execute("create schema features")

@@ -67,7 +67,7 @@ def featured(tmp_path_factory) -> Run:
 def learnt(featured) -> Run:
     """`train` was killed when it had written its pools, and run again."""
     killed(featured, "train", "learning._save_rankers")
-    assert (featured.attempt.candidates / "serve_all.parquet").exists()
+    assert (featured.attempt.candidates / "serve.parquet").exists()
     steps.train(featured)
     return featured
 

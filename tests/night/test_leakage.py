@@ -422,7 +422,7 @@ def test_a_model_fitted_on_the_whole_log_is_found(first, other, monkeypatch):
         counts = np.append(np.bincount(late.item_codes, minlength=len(late.items)), 0)
 
         def fit(self, interactions):
-            self.scores = counts[positions(late.items, interactions.items)].astype(np.float32)
+            self._keep(counts[positions(late.items, interactions.items)].astype(np.float32))
 
         monkeypatch.setattr(Popularity, "_fit", fit)
         return lesson(run, log, as_of)

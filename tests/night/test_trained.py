@@ -11,11 +11,15 @@ from nightshelf.errors import ModelError, StorageError
 from nightshelf.model_settings import ModelSettings
 from nightshelf.paths import Home
 from nightshelf.pinned import pin, pinned
+from nightshelf.ranking.proposals import Proposals, write_proposals
 from nightshelf.scoring import read_recipes
 from nightshelf.storage import read_left, write_json
 from tests.support.examination import examination
 
 POOL = examination().pool
+PROPOSALS = Proposals(
+    POOL.users, POOL.items, POOL.user_codes, POOL.item_codes, POOL.scores, {"all": POOL.ranks}
+)
 
 
 @pytest.fixture
@@ -24,7 +28,7 @@ def attempt(tmp_path):
     home = Home(tmp_path)
     made = home.shop("corner").attempt(date(2015, 4, 1), 1)
     pin(home, "corner", made)
-    leave(made)
+    leave(made, "new")
     return made
 
 
@@ -32,17 +36,18 @@ def leave(attempt, *more: str) -> None:
     """As a training does that has labels of these views."""
     trained.clear(attempt)
     write_json(attempt.models / "rankers.json", {"all": {"files": {}}})
-    POOL.write(attempt.candidates / "serve_all.parquet")
-    for view in ("all", *more):
+    write_proposals(attempt.candidates / "serve.parquet", PROPOSALS)
+    save_npz(attempt.models / "labels_all.npz", {"users": np.arange(3)})
+    for view in more:
         save_npz(attempt.models / f"labels_{view}.npz", {"users": np.arange(3)})
-        POOL.write(attempt.candidates / f"evaluate_{view}.parquet")
+        write_proposals(attempt.candidates / "evaluate.parquet", PROPOSALS)
     trained.seal(attempt)
 
 
 def test_what_was_left_is_read_as_it_was_left(attempt):
     assert trained.told(attempt, "rankers.json") == {"all": {"files": {}}}
     assert trained.arrays(attempt, "labels_all")["users"].tolist() == [0, 1, 2]
-    assert trained.arrays(attempt, "labels_new") is None
+    assert trained.arrays(attempt, "labels_old") is None
     pool = trained.pool(attempt, "serve", "all")
     assert pool.scores["popularity"].tolist() == POOL.scores["popularity"].tolist()
 
@@ -51,11 +56,9 @@ READERS = {
     "models/rankers.json": lambda attempt: trained.told(attempt, "rankers.json"),
     "models/labels_all.npz": lambda attempt: trained.arrays(attempt, "labels_all"),
     "models/trained.json": lambda attempt: trained.arrays(attempt, "labels_all"),
-    "candidates/serve_all.parquet": lambda attempt: trained.pool(attempt, "serve", "all"),
-    "candidates/serve_all.users.parquet": lambda attempt: trained.pool(attempt, "serve", "all"),
-    "candidates/evaluate_all.items.parquet": lambda attempt: trained.pool(
-        attempt, "evaluate", "all"
-    ),
+    "candidates/serve.parquet": lambda attempt: trained.pool(attempt, "serve", "all"),
+    "candidates/serve.users.parquet": lambda attempt: trained.pool(attempt, "serve", "all"),
+    "candidates/evaluate.items.parquet": lambda attempt: trained.pool(attempt, "evaluate", "all"),
 }
 DAMAGES = {
     "cut short": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
@@ -78,9 +81,10 @@ def test_a_damaged_file_is_named_with_the_step_that_writes_it(attempt, name, how
 
 
 def test_a_pool_that_training_did_not_leave_is_not_read(attempt):
-    POOL.write(attempt.candidates / "serve_new.parquet")
-    with pytest.raises(ModelError, match=r"serve_new\.users\.parquet is none of the files"):
-        trained.pool(attempt, "serve", "new")
+    leave(attempt)
+    write_proposals(attempt.candidates / "evaluate.parquet", PROPOSALS)
+    with pytest.raises(ModelError, match=r"evaluate\.users\.parquet is none of the files"):
+        trained.pool(attempt, "evaluate", "all")
 
 
 def test_a_training_run_again_leaves_nothing_of_the_one_before_but_the_settings(attempt):
@@ -89,7 +93,7 @@ def test_a_training_run_again_leaves_nothing_of_the_one_before_but_the_settings(
     leave(attempt)
     assert trained.arrays(attempt, "labels_new") is None
     there = {p.name for p in (*attempt.models.iterdir(), *attempt.candidates.iterdir())}
-    assert not {name for name in there if "_new" in name}
+    assert not {name for name in there if "_new" in name or "evaluate" in name}
     assert pinned(attempt) == before
 
 

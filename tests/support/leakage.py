@@ -22,7 +22,8 @@ from nightshelf.ingest.adapters.base import literal, quoted
 from nightshelf.learning import _label_arrays, _labels
 from nightshelf.paths import Attempt
 from nightshelf.ranking import features
-from nightshelf.ranking.pool import PER_SOURCE, Pool, propose
+from nightshelf.ranking.pool import Pool
+from nightshelf.ranking.propose import PER_SOURCE, propose
 from nightshelf.steps import Run
 from nightshelf.warehouse import connect
 

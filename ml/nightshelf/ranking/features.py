@@ -6,7 +6,8 @@ the step from 11 to 12, and a linear model can only add.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 
 import duckdb
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from nightshelf.ranking.pool import Pool
+from nightshelf.ranking.proposals import Proposals
 
 BATCH_ROWS = 200_000
 """Rows of features in memory at a time as Arrow: some 50 MB."""
@@ -85,14 +87,43 @@ def attach(
     best for the user, is of the whole pool. Columns lie in one piece each (Fortran's order), as rankers
     read them. About 1 core-second a million rows. A missing value is 0 after its expression's own default.
     """
-    some, sources = pool.rows(rows), list(pool.scores)
-    matrix = np.empty((len(some), len(names(sources))), dtype=np.float32, order="F")
-    _attach_tables(db, some, as_of, matrix)
-    first = matrix.shape[1] - 2 * len(sources)
-    for position, source in enumerate(sources):
+    some = pool.rows(rows)
+    return with_sources(of_tables(db, some, as_of), some, pool.best)
+
+
+def of_tables(db: duckdb.DuckDBPyConnection, pool: Pool, as_of: date) -> np.ndarray:
+    """(n_rows, n) float32: the features of the tables' families alone, which no view changes."""
+    matrix, tables = (
+        empty(len(pool)),
+        {
+            "pool_rows": rows_table(pool),
+            "pool_users": _present(pool.users, pool.user_codes),
+            "pool_items": _present(pool.items, pool.item_codes),
+        },
+    )
+    with registered(db, tables):
+        fill(db, rows_with_features(), {"as_of": as_of}, matrix)
+    return matrix
+
+
+def empty(n_rows: int) -> np.ndarray:
+    """For the features of the tables' families."""
+    return np.empty((n_rows, sum(map(len, FAMILIES.values()))), dtype=np.float32, order="F")
+
+
+def with_sources(
+    tables: np.ndarray, pool: Pool, best: Mapping[str, np.ndarray], rows: np.ndarray | slice = ALL
+) -> np.ndarray:
+    """(n_rows, n_features) float32: beside the `rows` of `tables` that are the pool's what the sources make
+    of them, each in units of its `best` for the user."""
+    n_tables = tables.shape[1]
+    matrix = np.empty((len(pool), n_tables + 2 * len(pool.scores)), dtype=np.float32, order="F")
+    for n in range(n_tables):
+        matrix[:, n] = tables[rows, n]
+    for n, source in enumerate(pool.scores):
         # Sources speak in units of their own.
-        matrix[:, first + 2 * position] = some.scores[source] / pool.best[source][some.user_codes]
-        matrix[:, first + 2 * position + 1] = near_top(some.ranks[source])
+        matrix[:, n_tables + 2 * n] = pool.scores[source] / best[source][pool.user_codes]
+        matrix[:, n_tables + 2 * n + 1] = near_top(pool.ranks[source])
     return matrix
 
 
@@ -102,101 +133,117 @@ def near_top(ranks: np.ndarray) -> np.ndarray:
     return np.where(ranks > 0, 1 / np.log2(1 + np.maximum(ranks, 1)), 0)
 
 
+OF = {
+    "i": """
+        select i.*, {of_items}
+        from (
+            select ids.code, i.* exclude (item_id, as_of), d.category, d.brand
+            from pool_items as ids
+            left join features.feat_item as i on i.item_id = ids.id and i.as_of = $as_of
+            left join features.feat_catalogue as d on d.item_id = ids.id and d.as_of = $as_of
+        ) as i""",
+    "u": """
+        select u.*, {of_users}
+        from (
+            select ids.code, u.* exclude (user_id, as_of)
+            from pool_users as ids
+            left join features.feat_user as u on u.user_id = ids.id and u.as_of = $as_of
+        ) as u""",
+    "ui": """
+        select ids.code, items.code as item_code, ui.* exclude (user_id, item_id, as_of)
+        from features.feat_user_item as ui
+        join pool_users as ids on ids.id = ui.user_id
+        join pool_items as items on items.id = ui.item_id
+        where ui.as_of = $as_of""",
+    "c": """
+        select ids.code, c.* exclude (user_id, as_of)
+        from features.feat_user_category as c join pool_users as ids on ids.id = c.user_id
+        where c.as_of = $as_of""",
+    "b": """
+        select ids.code, b.* exclude (user_id, as_of)
+        from features.feat_user_brand as b join pool_users as ids on ids.id = b.user_id
+        where b.as_of = $as_of""",
+}
+"""What the items and users of a pool, under its codes, have in the feature tables: what they have in all of
+their rows is worked out once for each of them. Ids are text, which hashes slowly; only what is of the
+pool's users is joined at all."""
+OF_USERS = ("u", "ui", "c", "b")
+"""Of OF, those whose `code` is a user's."""
+
 ROWS_WITH_FEATURES = """
-with i as (
-    select i.*, {of_items}
-    from (
-        select ids.code, i.* exclude (item_id, as_of), d.category, d.brand
-        from pool_items as ids
-        left join features.feat_item as i on i.item_id = ids.id and i.as_of = $as_of
-        left join features.feat_catalogue as d on d.item_id = ids.id and d.as_of = $as_of
-    ) as i
-),
-u as (
-    select u.*, {of_users}
-    from (
-        select ids.code, u.* exclude (user_id, as_of)
-        from pool_users as ids
-        left join features.feat_user as u on u.user_id = ids.id and u.as_of = $as_of
-    ) as u
-),
-ui as (
-    select users.code as user_code, items.code as item_code, ui.*
-    from features.feat_user_item as ui
-    join pool_users as users on users.id = ui.user_id
-    join pool_items as items on items.id = ui.item_id
-    where ui.as_of = $as_of
-),
-c as (
-    select ids.code, c.*
-    from features.feat_user_category as c join pool_users as ids on ids.id = c.user_id
-    where c.as_of = $as_of
-),
-b as (
-    select ids.code, b.*
-    from features.feat_user_brand as b join pool_users as ids on ids.id = b.user_id
-    where b.as_of = $as_of
-)
 select p.pool_row, {names}, {of_rows}
 from pool_rows as p
 join i on i.code = p.item_code
 join u on u.code = p.user_code
-left join ui on ui.user_code = p.user_code and ui.item_code = p.item_code
+left join ui on ui.code = p.user_code and ui.item_code = p.item_code
 left join c on c.code = p.user_code and c.category = i.category
 left join b on b.code = p.user_code and b.brand = i.brand
 """
-"""In any order: sorting the rows costs as much as joining them. Joined by the pool's codes, as ids are
-text, which hashes slowly; only what is of the pool's users is joined at all."""
+"""In any order: sorting the rows costs as much as joining them."""
 
 
-def rows_with_features() -> str:
-    """What items, and users, have in all of their rows is worked out once for each of them."""
-    of_items, of_users, *of_rows = (
+def of_pool() -> dict[str, str]:
+    """OF, with the features that are of items and of users alone."""
+    of_items, of_users, *_ = _expressions()
+    return {
+        name: sql.format(of_items=_named(of_items), of_users=_named(of_users))
+        for name, sql in OF.items()
+    }
+
+
+def rows_with_features(of: Mapping[str, str] | None = None) -> str:
+    """SQL for the features of `pool_rows`; `of` where what its users and items have is at hand."""
+    of_items, of_users, *of_rows = _expressions()
+    rows = ROWS_WITH_FEATURES.format(
+        names=", ".join([*of_items, *of_users]), of_rows=", ".join(_named(f) for f in of_rows)
+    )
+    parts = [f"{name} as ({sql})" for name, sql in (of or of_pool()).items()]
+    return f"with {', '.join(parts)} {rows}"
+
+
+def _expressions() -> list[dict[str, str]]:
+    return [
         {name: f"coalesce({e}, 0)::float" for name, e in family.items()}
         for family in FAMILIES.values()
-    )
-    return ROWS_WITH_FEATURES.format(
-        of_items=_named(of_items),
-        of_users=_named(of_users),
-        names=", ".join([*of_items, *of_users]),
-        of_rows=", ".join(_named(family) for family in of_rows),
-    )
+    ]
 
 
 def _named(expressions: Mapping[str, str]) -> str:
     return ", ".join(f"{expression} as {name}" for name, expression in expressions.items())
 
 
-def _attach_tables(
-    db: duckdb.DuckDBPyConnection, pool: Pool, as_of: date, matrix: np.ndarray
-) -> None:
-    tables = {
-        "pool_rows": pa.table(
-            {
-                "pool_row": np.arange(len(pool)),
-                "user_code": pool.user_codes,
-                "item_code": pool.item_codes,
-            }
-        ),
-        "pool_users": _present(pool.users, pool.user_codes),
-        "pool_items": _present(pool.items, pool.item_codes),
-    }
+def rows_table(pool: Pool | Proposals, first_user: int = 0) -> pa.Table:
+    """pool_rows; `first_user` is the code of its user 0."""
+    users = pool.user_codes + np.int32(first_user)
+    return pa.table(
+        {"pool_row": np.arange(len(pool)), "user_code": users, "item_code": pool.item_codes}
+    )
+
+
+@contextmanager
+def registered(db: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]) -> Iterator[None]:
     for name, table in tables.items():
         db.register(name, table)
-    done = 0
     try:
-        sql = rows_with_features()
-        for batch in db.sql(sql, params={"as_of": as_of}).to_arrow_reader(BATCH_ROWS):
-            rows, *found = (column.to_numpy() for column in batch.columns)
-            for n, values in enumerate(found):
-                matrix[rows, n] = values
-            done += len(rows)
+        yield
     finally:
         for name in tables:
             db.unregister(name)
-    if done != len(pool):
+
+
+def fill(
+    db: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, object], matrix: np.ndarray
+) -> None:
+    """Writes what the SQL finds of each row into its row of the matrix."""
+    done = 0
+    for batch in db.sql(sql, params=params).to_arrow_reader(BATCH_ROWS):
+        rows, *found = (column.to_numpy() for column in batch.columns)
+        for n, values in enumerate(found):
+            matrix[rows, n] = values
+        done += len(rows)
+    if done != len(matrix):
         raise AssertionError(
-            f"{len(pool)} candidates became {done} rows: a feature table repeats a key"
+            f"{len(matrix)} candidates became {done} rows: a feature table repeats a key"
         )
 
 

@@ -12,7 +12,8 @@ from nightshelf.night import Night
 from nightshelf.paths import Attempt
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.ranking import features
-from nightshelf.ranking.pool import PER_SOURCE, Pool
+from nightshelf.ranking.pool import Pool
+from nightshelf.ranking.propose import PER_SOURCE
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.scoring import read_recipes
 from nightshelf.warehouse import connect

@@ -10,7 +10,8 @@ from nightshelf.model_settings import ModelSettings
 from nightshelf.paths import Attempt
 from nightshelf.ranking import choice, features
 from nightshelf.ranking.labelled import LabelledCut, labelled
-from nightshelf.ranking.pool import PER_SOURCE, VIEWS, propose
+from nightshelf.ranking.pool import VIEWS
+from nightshelf.ranking.propose import PER_SOURCE, propose
 from nightshelf.settings import Shop
 from nightshelf.tuning.folds import Fold
 from nightshelf.tuning.search import OutOfTime, Subject

@@ -1,0 +1,101 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from nightshelf.candidates import MODELS
+from nightshelf.ranking.pool import VIEWS
+from nightshelf.ranking.proposals import Proposals, ProposalsWriter, write_proposals
+from nightshelf.ranking.propose import propose_all, propose_parts
+from tests.candidates.test_laws import make, random_shop
+from tests.support.furnished import furnished, typed
+
+K = 7
+STRANGERS = ["nobody knows me"]
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return furnished(typed(random_shop(n_users=150, n_items=400, n_rows=3000)))
+
+
+@pytest.fixture(scope="module")
+def models(shop):
+    return {name: make(name).fit(shop) for name in MODELS}
+
+
+@pytest.fixture(scope="module")
+def asked(shop):
+    """Users in an order of their own, one unknown among them, and what they bought."""
+    order = np.random.default_rng(2).permutation(len(shop.users))
+    bought = shop.bought()[order]
+    bought.resize(len(order) + 1, bought.shape[1])
+    return [*shop.users[order], *STRANGERS], bought
+
+
+@pytest.fixture(scope="module")
+def proposals(models, asked):
+    return propose_all(models, *asked, K)
+
+
+def arrays(proposals):
+    """The bytes of each column."""
+    found = {f"score {name}": values for name, values in proposals.scores.items()}
+    for view, ranks in proposals.ranks.items():
+        found |= {f"rank {view} {name}": values for name, values in ranks.items()}
+    found |= {"users": proposals.user_codes, "items": proposals.item_codes}
+    return {name: values.tobytes() for name, values in found.items()}
+
+
+@pytest.mark.parametrize("size", [1, 40, 10_000])
+def test_parts_of_the_users_make_the_file_of_all_of_them(size, models, asked, proposals, tmp_path):
+    with ProposalsWriter(tmp_path / "serve.parquet") as file:
+        for part in propose_parts(models, *asked, K, size):
+            file.add(part)
+    whole = Proposals.read(tmp_path / "serve.parquet")
+    assert arrays(whole) == arrays(proposals)
+    assert whole.users.tolist() == list(proposals.users)
+    assert whole.items.tolist() == proposals.items.tolist()
+    assert file.rows == len(whole)
+
+
+def test_a_view_has_the_rows_that_a_source_proposed_for_it(proposals):
+    for view in VIEWS:
+        pool, rows = proposals.of(view), proposals.rows_of(view)
+        proposed = np.any([ranks > 0 for ranks in proposals.ranks[view].values()], axis=0)
+        assert rows.tolist() == np.flatnonzero(proposed).tolist()
+        assert 0 < len(pool) < len(proposals)
+        assert pool.item_codes.tolist() == proposals.item_codes[rows].tolist()
+        assert pool.ranks["ials"].tolist() == proposals.ranks[view]["ials"][rows].tolist()
+
+
+def test_one_users_rows_keep_their_codes(proposals, tmp_path):
+    write_proposals(tmp_path / "serve.parquet", proposals)
+    user = proposals.users[7]
+    found = Proposals.read(tmp_path / "serve.parquet", user)
+    assert set(found.user_codes.tolist()) == {7}
+    assert len(found) == (proposals.user_codes == 7).sum()
+
+
+@pytest.mark.parametrize("rows", [1, 100, 10**6])
+def test_a_file_read_in_blocks_is_whole_with_every_user_whole(proposals, tmp_path, rows):
+    write_proposals(tmp_path / "serve.parquet", proposals)
+    blocks = list(Proposals.blocks(tmp_path / "serve.parquet", rows))
+    assert (len(blocks) == 1) == (rows > len(proposals))
+    for earlier, later in pairwise(blocks):
+        assert not {*earlier.users} & {*later.users}
+    for block in blocks:
+        end = block.first + len(block.users)
+        assert block.users.tolist() == proposals.users[block.first : end].tolist()
+    users = np.concatenate([block.user_codes + block.first for block in blocks])
+    assert users.tolist() == proposals.user_codes.tolist()
+    for name, values in proposals.scores.items():
+        read = [block.scores[name] for block in blocks]
+        assert np.concatenate(read).tobytes() == values.tobytes()
+
+
+def test_nobody_s_file_has_no_blocks(models, shop, tmp_path):
+    with ProposalsWriter(tmp_path / "serve.parquet") as file:
+        for part in propose_parts(models, [], shop.bought()[:0], K):
+            file.add(part)
+    assert list(Proposals.blocks(tmp_path / "serve.parquet", 10)) == []
