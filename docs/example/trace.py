@@ -89,14 +89,15 @@ def _view(db: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
 
 
 def _with_ids(pool: Path) -> str:
-    """Candidates are stored as codes: positions in the two tables of ids beside them."""
+    """Candidates are stored as codes: positions in the two tables of ids beside them; these are for_you's."""
     return f"""
         select users.id as user_id, items.id as item_id, c.*
         from {_quoted(f"{pool}.parquet")} as c
         join (select id, row_number() over () - 1 as code from {_quoted(f"{pool}.users.parquet")}) as users
             on users.code = c.user_code
         join (select id, row_number() over () - 1 as code from {_quoted(f"{pool}.items.parquet")}) as items
-            on items.code = c.item_code"""
+            on items.code = c.item_code
+        where greatest(*columns('^rank_all_')) > 0"""
 
 
 def _show(db: duckdb.DuckDBPyConnection, name: str, query: str, given: dict[str, str]) -> None:
