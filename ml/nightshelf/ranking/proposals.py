@@ -71,7 +71,8 @@ class Proposals:
         """The file piece by piece, some `rows` each and never half a user; each with the ids of its own
         users alone. Holds two pieces at a time."""
         ids, held = [_read_ids(path, name) for name in ("users", "items")], None
-        for batch in pq.ParquetFile(path).iter_batches(rows):
+        # With pyarrow's default what was read of the file stays in memory to its end.
+        for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(rows):
             read = pa.Table.from_batches([batch])
             if held is not None:
                 # The last user may go on in what was just read.

@@ -177,7 +177,7 @@ def _views(db: psycopg.Connection, schema: str) -> set[str]:
 def _load(db: psycopg.Connection, schema: str, table: str, token: str, path: Path) -> int:
     """Makes and fills a table, and gives it its key; returns the number of rows."""
     place = Identifier(schema, f"{table}__{token}")
-    with pq.ParquetFile(path) as parquet:
+    with pq.ParquetFile(path, pre_buffer=False) as parquet:
         fields = parquet.schema_arrow
         _create(db, place, [(f.name, _type(table, f)) for f in fields])
         copy = SQL("copy {} from stdin (freeze)").format(place)
