@@ -35,6 +35,7 @@ from nightshelf.doors.results import (
 )
 from nightshelf.errors import SettingsError, StorageError, WarehouseLocked
 from nightshelf.paths import Attempt
+from nightshelf.warehouse import cores, memory_limit
 
 __all__ = ["check"]
 
@@ -192,7 +193,7 @@ def _batches(attempt: Attempt, unmeasured: str | None) -> Iterator[_Batches]:
     dialect.register()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    arguments = {"database": str(attempt.database), "config": {"access_mode": "read_only"}}
+    arguments = {"database": str(attempt.database), "config": _settings(attempt)}
     source = context.data_sources.add_sql(
         "attempt", connection_string=dialect.URL, kwargs={"connect_args": arguments}
     )
@@ -201,6 +202,18 @@ def _batches(attempt: Attempt, unmeasured: str | None) -> Iterator[_Batches]:
     finally:
         source.get_execution_engine().close()
         source.get_engine().dispose()
+
+
+def _settings(attempt: Attempt) -> dict[str, Any]:
+    """As every other connection of a night: beyond NIGHTSHELF_MEMORY it spills. What keeps the order of
+    fifty million lines, which no rule asks for, cannot."""
+    return {
+        "access_mode": "read_only",
+        "memory_limit": memory_limit(),
+        "threads": cores(),
+        "temp_directory": str(attempt.database.parent / "spill"),
+        "preserve_insertion_order": False,
+    }
 
 
 def _judge_all(
