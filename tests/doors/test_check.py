@@ -17,6 +17,7 @@ import pytest
 from expectations import SHELVES
 from expectations.declare import literal
 from nightshelf.doors import check
+from nightshelf.doors import run as doors_run
 from nightshelf.errors import DoorBroken, DoorClosed, SettingsError, StorageError, WarehouseLocked
 from nightshelf.settings_rules import Rules
 
@@ -311,3 +312,16 @@ def test_literals_survive_format_and_quotes():
     sql = f"SELECT {literal(text)}".format(batch="never")
     assert duckdb.execute(sql).fetchall() == [(text,)]
     assert literal(datetime(2026, 5, 30, 22)) == "TIMESTAMP '2026-05-30 22:00:00'"
+
+
+def test_a_door_keeps_to_the_memory_of_a_night(attempt, monkeypatch):
+    monkeypatch.setenv("NIGHTSHELF_MEMORY", "300MB")
+    monkeypatch.setenv("NIGHTSHELF_THREADS", "1")
+    asked = ("memory_limit", "threads", "temp_directory")
+    sql = "select " + ", ".join(f"current_setting('{name}')" for name in asked)
+    with (
+        doors_run._batches(attempt, None) as batches,
+        batches._source.get_engine().connect() as connection,
+    ):
+        (found,) = connection.exec_driver_sql(sql).fetchall()
+    assert tuple(found) == ("286.1 MiB", 1, str(attempt.database.parent / "spill"))

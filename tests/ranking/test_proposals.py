@@ -1,6 +1,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from nightshelf.candidates import MODELS
@@ -92,6 +93,24 @@ def test_a_file_read_in_blocks_is_whole_with_every_user_whole(proposals, tmp_pat
     for name, values in proposals.scores.items():
         read = [block.scores[name] for block in blocks]
         assert np.concatenate(read).tobytes() == values.tobytes()
+
+
+def test_of_a_file_no_more_is_held_than_the_blocks_at_hand(tmp_path):
+    """What was read of it before is let go."""
+    n, parts, generator = 20_000, 40, np.random.default_rng(1)
+    users, items = np.array([f"u{u}" for u in range(n)], object), np.array(["i"], object)
+    codes = np.arange(n, dtype=np.int32)
+    ranks = {"all": {"own": np.ones(n, dtype=np.int16)}}
+    with ProposalsWriter(tmp_path / "serve.parquet") as file:
+        for _ in range(parts):
+            scores = {name: generator.random(n, dtype=np.float32) for name in "abcd"}
+            file.add(Proposals(users, items, codes, 0 * codes, scores, ranks))
+    before, held = pa.total_allocated_bytes(), []
+    for _ in Proposals.blocks(tmp_path / "serve.parquet", n):
+        held.append(pa.total_allocated_bytes())
+    size = (tmp_path / "serve.parquet").stat().st_size
+    assert size > 8_000_000
+    assert max(held) - before < size / 2
 
 
 def test_nobody_s_file_has_no_blocks(models, shop, tmp_path):
