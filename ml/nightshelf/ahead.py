@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ Made = TypeVar("Made")
 
 def in_order(
     work: Callable[[Piece], Made], pieces: Iterable[Piece], at_once: int | None = None
-) -> Iterator[Made]:
+) -> Generator[Made, None, None]:
     """What `work` makes of each piece, in their order; `at_once` pieces are worked on side by side, one for
     each core unless told otherwise, while the next is read. No more are: `Executor.map` would read them all.
     What `work` raises is raised here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import numpy as np
 import pyarrow as pa
@@ -71,8 +71,9 @@ def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress
                 tables = by_user.of_tables(own, block) if asks else None
             return len(block.users), _scored(block, tables, recipes, shop)
 
-        blocks = Proposals.blocks(proposals, BLOCK_ROWS)
-        for n_users, tables in in_order(scored, blocks):
+        blocks = in_order(scored, Proposals.blocks(proposals, BLOCK_ROWS))
+        # Where writing fails, what is being scored ends before what it reads goes.
+        for n_users, tables in stack.enter_context(closing(blocks)):
             for placement, table in tables.items():
                 files[placement].write_table(table)
                 rows += len(table)
