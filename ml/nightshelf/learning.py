@@ -51,7 +51,7 @@ from nightshelf.ranking.choice import Lesson, Rehearsal, Trained
 from nightshelf.ranking.labelled import labelled, read_features
 from nightshelf.ranking.pool import VIEWS, Pool
 from nightshelf.ranking.proposals import Proposals, ProposalsWriter, write_proposals
-from nightshelf.ranking.propose import PER_SOURCE, propose_all, propose_parts
+from nightshelf.ranking.propose import PER_SOURCE, propose, propose_parts
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.scores import ids_of, write_scores
@@ -195,13 +195,12 @@ def _learnt_of(
     """How many rows were proposed to the labelled users of a cut, and what they teach, by view. Keeps
     what the examination looks at."""
     of_all = cut.labels["all"]
-    found = propose_all(cut.models, of_all.users, of_all.seen, deep)
+    found = propose(cut.models, of_all.users, of_all.seen, deep)
     if cut.role == "evaluate":
         write_proposals(attempt.candidates / "evaluate.parquet", found)
         for view, wanted in cut.labels.items():
             save_npz(attempt.models / f"labels_{view}.npz", _label_arrays(wanted))
-    pools = {view: found.of(view) for view in VIEWS}
-    return len(found), _lessons(cut, pools, night, attempt, compared)
+    return len(found), _lessons(cut, found.by_view(), night, attempt, compared)
 
 
 def _propose_to_all(cut: Cut, attempt: Attempt, deep: int, progress: Progress) -> int:

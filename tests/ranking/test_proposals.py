@@ -6,14 +6,14 @@ import pytest
 
 from nightshelf.ranking.pool import VIEWS
 from nightshelf.ranking.proposals import Proposals, ProposalsWriter, write_proposals
-from nightshelf.ranking.propose import propose_all, propose_parts
+from nightshelf.ranking.propose import propose, propose_parts
 
 K = 7
 
 
 @pytest.fixture(scope="module")
 def proposals(models, asked):
-    return propose_all(models, *asked, K)
+    return propose(models, *asked, K)
 
 
 def arrays(proposals):

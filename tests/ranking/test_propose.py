@@ -11,7 +11,7 @@ K = 7
 
 @pytest.fixture(scope="module")
 def pools(models, asked):
-    return propose(models, *asked, K)
+    return propose(models, *asked, K).by_view()
 
 
 def same(one, other):
@@ -61,11 +61,11 @@ def test_every_source_scores_every_row_whoever_proposed_it(view, models, asked, 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 1000])
 def test_the_size_of_a_block_changes_nothing(block, models, asked, pools):
-    again = propose(models, *asked, K, block)
+    again = propose(models, *asked, K, block).by_view()
     for view in VIEWS:
         same(pools[view], again[view])
 
 
 def test_nobody_asked_is_an_empty_pool(models, shop):
-    pools = propose(models, [], shop.bought()[:0], K)
+    pools = propose(models, [], shop.bought()[:0], K).by_view()
     assert {view: len(pool) for view, pool in pools.items()} == dict.fromkeys(VIEWS, 0)

@@ -176,7 +176,7 @@ def learnt(run: Run, log: InteractionLog, as_of: date) -> Arrays:
     rows. Half a second of a core for the busy shop."""
     before = seen(run, log, as_of)
     models = {model.name: model.fit(before) for model in configured_models()}
-    pools = propose(models, before.users, before.bought(), PER_SOURCE)
+    pools = propose(models, before.users, before.bought(), PER_SOURCE).by_view()
     with connect(run.attempt.database) as db:
         matrices = {view: features.attach(db, pool, as_of) for view, pool in pools.items()}
     arrays = _of_interactions(before)

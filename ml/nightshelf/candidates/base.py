@@ -17,9 +17,9 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.best import Recommendations, best_among, best_entries, place_of
+from nightshelf.candidates.best import Recommendations, best_of, place_of
 from nightshelf.candidates.sparse import values_at
 from nightshelf.candidates.top_k import ABOVE_ZERO, NO
 from nightshelf.dataset.interactions import Interactions, pack_ids, positions, unpack_ids
@@ -139,8 +139,7 @@ class CandidateModel(ABC):
         return self._score(rows)
 
     def _best(self, scored, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:
-        best = best_entries if issparse(scored) else best_among
-        return best(self._columns(), scored, excludes, k, asked, ABOVE_ZERO)
+        return best_of(self._columns(), scored, excludes, k, asked, ABOVE_ZERO)
 
     def _of(self, scored, at: np.ndarray, item_codes: np.ndarray) -> np.ndarray:
         """(len(at),) float32: the scores of the block's users `at`; NO where there is none."""
@@ -151,7 +150,7 @@ class CandidateModel(ABC):
         return found
 
     def _at(self, scored, at: np.ndarray, places: np.ndarray) -> np.ndarray:
-        scores = values_at(scored, at, places) if issparse(scored) else scored[at, places]
+        scores = values_at(scored, at, places)
         return np.where(scores > 0, scores, NO)
 
     def checked_exclude(self, exclude: csr_matrix | None, n_users: int) -> csr_matrix | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse
 
 from nightshelf.candidates.sparse import distinct, entries_at
 from nightshelf.candidates.top_k import LEAST, NO, best_keys, packed, reaching, top_keys, unpacked
@@ -63,6 +63,19 @@ class _Hidden:
     """(n,) int64, never falling."""
     keys: np.ndarray
     """(n,) uint64: score and place."""
+
+
+def best_of(
+    columns: np.ndarray,
+    scores: np.ndarray | csr_matrix,
+    excludes: Sequence[csr_matrix | None],
+    k: int,
+    asked: np.ndarray,
+    floor: np.float32,
+) -> list[Recommendations]:
+    """`best_among`, whichever kind the scores are of."""
+    best = best_entries if issparse(scores) else best_among
+    return best(columns, scores, excludes, k, asked, floor)
 
 
 def best_among(

@@ -164,12 +164,13 @@ class Content(ReachingModel):
             rest = np.zeros(len(lengths), dtype=np.float32)
 
         def of(at: np.ndarray, places: np.ndarray) -> np.ndarray:
-            if not issparse(scores):
-                return scores[at, places]
             found = values_at(scores, at, places)
+            none = np.flatnonzero(found <= 0)
+            at, places = at[none], places[none]
             usual = self._usual.shared_at(asked, at, places)
-            usual = self._alike(usual, lengths[at], self._n_terms[places]) * self.appeal[places]
-            return np.where(found > 0, found, usual)
+            usual = self._alike(usual, lengths[at], self._n_terms[places])
+            found[none] = usual * self.appeal[places]
+            return found
 
         def whole(at: np.ndarray) -> np.ndarray:
             found = dense_product(profiles[at], self._rare)

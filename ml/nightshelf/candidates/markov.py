@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix, diags, hstack, identity, issparse, vstack
 
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
-from nightshelf.candidates.reached import FIRST, Reached, ReachingModel, weighed
+from nightshelf.candidates.reached import FIRST, Reached, ReachingModel
 from nightshelf.candidates.similarity import nearest
 from nightshelf.candidates.sparse import (
     columns_of,
@@ -119,18 +119,16 @@ class Markov(ReachingModel):
     def _scored(self, rows: np.ndarray) -> Reached:
         shares = self.of_popular[rows]
         scores = product(self._leads[rows], self._led_to)
-        weighed(shares, scores, self._beyond)
+        _add_popular(scores, shares, self._beyond)
         left_out = self._beyond.max(initial=0) if issparse(scores) else np.float32(0)
 
         def of(at: np.ndarray, places: np.ndarray) -> np.ndarray:
-            if not issparse(scores):
-                return scores[at, places]
             found = values_at(scores, at, places)
             return np.where(found > 0, found, shares[at] * self._beyond[places])
 
         def whole(at: np.ndarray) -> np.ndarray:
             found = dense_product(self._leads[rows[at]], self._led_to)
-            weighed(shares[at], found, self._beyond)
+            _add_popular(found, shares[at], self._beyond)
             return found
 
         return Reached(self._candidates, scores, shares * left_out, of, whole)
@@ -172,6 +170,17 @@ class Markov(ReachingModel):
         self.by_category = csr_of("by_category", arrays, (n_groups, n_items))
         self.popular, self.of_popular = arrays["popular"], arrays["of_popular"]
         self._count_columns()
+
+
+def _add_popular(reached: np.ndarray | csr_matrix, share: np.ndarray, popular: np.ndarray) -> None:
+    """Adds `share` (n,) times `popular` (n_columns,) to the scores that are there, in their place."""
+    if issparse(reached):
+        owners = np.repeat(np.arange(len(share)), np.diff(reached.indptr))
+        reached.data += share[owners] * popular[reached.indices]
+        return
+    # A row at a time: what is added to it stays in a core's cache.
+    for row, own in zip(reached, share, strict=True):
+        row += own * popular
 
 
 _MATRICES = ("by_item", "by_category", "of_items", "of_categories")

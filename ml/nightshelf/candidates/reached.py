@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import csr_matrix
 
 from nightshelf.candidates.base import CandidateModel
-from nightshelf.candidates.best import Recommendations, best_among, best_entries
+from nightshelf.candidates.best import Recommendations, best_among, best_of
 from nightshelf.candidates.top_k import ABOVE_ZERO, NO
 
 FIRST = 64
@@ -61,25 +61,13 @@ def best_reached(
     asked: np.ndarray,
 ) -> list[Recommendations]:
     """`best_among` of all `columns`."""
-    best = best_entries if issparse(reached.scores) else best_among
-    answers = best(reached.columns, reached.scores, excludes, k, asked, ABOVE_ZERO)
+    answers = best_of(reached.columns, reached.scores, excludes, k, asked, ABOVE_ZERO)
     short = np.flatnonzero(_may_lack(answers[-1], reached.rest, k, asked))
     if not len(short):
         return answers
     of_short = [exclude if exclude is None else exclude[short] for exclude in excludes]
     whole = best_among(columns, reached.whole(short), of_short, k, asked[short], ABOVE_ZERO)
     return [_with(a, w, asked[short]) for a, w in zip(answers, whole, strict=True)]
-
-
-def weighed(share: np.ndarray, reached: np.ndarray | csr_matrix, of_all: np.ndarray) -> None:
-    """Adds `share` (n,) times `of_all` (n_columns,) to the scores that are there, in their place."""
-    if issparse(reached):
-        owners = np.repeat(np.arange(len(share)), np.diff(reached.indptr))
-        reached.data += share[owners] * of_all[reached.indices]
-        return
-    # A row at a time: what is added to it stays in a core's cache.
-    for row, own in zip(reached, share, strict=True):
-        row += own * of_all
 
 
 def _may_lack(answer: Recommendations, rest: np.ndarray, k: int, asked: np.ndarray) -> np.ndarray:

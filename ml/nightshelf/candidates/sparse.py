@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import csc_matrix, csr_matrix
+from scipy.sparse import csc_matrix, csr_matrix, issparse
 
 LEAST_WEIGHT = 1e-12
 """The product of two such is still a normal number of float32."""
@@ -77,8 +77,10 @@ def entries_at(matrix: csr_matrix, rows: np.ndarray, columns: np.ndarray) -> np.
     return np.where(keys[at] == wanted, at, -1)
 
 
-def values_at(matrix: csr_matrix, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(n,): what stands in each place of `matrix` (rows sorted), 0 where nothing does."""
+def values_at(matrix: np.ndarray | csr_matrix, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(n,): what stands in each place of `matrix` (rows sorted if it is sparse), 0 where nothing does."""
+    if not issparse(matrix):
+        return matrix[rows, columns]
     at = entries_at(matrix, rows, columns)
     return np.where(at >= 0, np.append(matrix.data, np.zeros(1, matrix.dtype))[at], 0)
 

@@ -58,6 +58,9 @@ class Proposals:
             {name: values[rows] for name, values in self.ranks[view].items()},
         )
 
+    def by_view(self) -> dict[str, Pool]:
+        return {view: self.of(view) for view in self.ranks}
+
     @classmethod
     def read(cls, path: Path, user: str | None = None) -> Proposals:
         """All users' rows; with `user` only theirs, under the same codes."""

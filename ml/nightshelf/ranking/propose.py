@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from nightshelf.candidates import CandidateModel, Recommendations
 from nightshelf.candidates.base import Opinion, each_block
 from nightshelf.candidates.sparse import distinct
-from nightshelf.ranking.pool import VIEWS, Pool
+from nightshelf.ranking.pool import VIEWS
 from nightshelf.ranking.proposals import Proposals
 
 PER_SOURCE = 30
@@ -28,18 +28,6 @@ USERS_IN_A_PART = 5_000
 
 
 def propose(
-    models: Mapping[str, CandidateModel],
-    users: Sequence[str],
-    bought: csr_matrix,
-    k: int,
-    block: int = USERS_AT_ONCE,
-) -> dict[str, Pool]:
-    """View → pool, of `propose_all`."""
-    found = propose_all(models, users, bought, k, block)
-    return {view: found.of(view) for view in VIEWS}
-
-
-def propose_all(
     models: Mapping[str, CandidateModel],
     users: Sequence[str],
     bought: csr_matrix,
@@ -62,7 +50,7 @@ def propose_parts(
     part: int = USERS_IN_A_PART,
     block: int = USERS_AT_ONCE,
 ) -> Iterator[Proposals]:
-    """`propose_all` for `part` users at a time; once for nobody, too."""
+    """`propose` for `part` users at a time; once for nobody, too."""
     items = next(iter(models.values())).items
     bought = next(iter(models.values())).checked_exclude(bought, len(users))
     # A source looks all users up at once: a dictionary of a million takes longer than a part's candidates.

@@ -63,7 +63,7 @@ def _lesson(
         models[model.name] = model.fit(fold.seen)
     everything, params = fold.labels["all"], settings.ranker.ranker
     found = {}
-    for view, pool in propose(models, everything.users, everything.seen, deep).items():
+    for view, pool in propose(models, everything.users, everything.seen, deep).by_view().items():
         in_time()
         with connect(attempt.database) as db:
             # Each trial ranks all rows: their features are made once.
