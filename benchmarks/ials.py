@@ -68,7 +68,7 @@ def _ours(start: Start, by_user: Ratings, by_item: Ratings, iterations: int) -> 
 
 def _own_loss(inputs: Path, settings: dict):
     start, model = Start(inputs), Ials()
-    ratings = model._ratings(start.by_user), model._ratings(start.by_item)
+    ratings = tuple(model._ratings(of, of) for of in (start.by_user, start.by_item))
     with one_blas_thread():  # imports what it limits
         return lambda: _ours(start, *ratings, settings["iterations"])
 

@@ -91,8 +91,8 @@ class Record:
         found, placement = {}, examined.placement
         for contender in examined.found:
             run = found[contender.name] = self._contender_run(contender, examined)
-            self.registry.log(run, {}, _figures(contender, placement))
-            self.registry.log_curve(run, f"{placement}/ndcg_by_k", contender.ndcg_by_k)
+            curve = {f"{placement}/ndcg_by_k": contender.ndcg_by_k}
+            self.registry.log(run, {}, _figures(contender, placement), curve)
             if contender.name == examined.verdict.challenger:
                 self.registry.tag(run, {f"{placement}_role": "challenger"})
             if contender.name == RANKER:

@@ -3,7 +3,7 @@ import pytest
 from scipy.sparse import csr_matrix, random_array
 
 from nightshelf.candidates import Ials, IalsParams, least_squares
-from nightshelf.candidates.base import one_blas_thread
+from nightshelf.candidates.base import one_blas_thread, spaced
 from nightshelf.candidates.ials import noise
 from nightshelf.candidates.least_squares import Ratings, solve_rows
 from nightshelf.dataset import Interactions
@@ -164,7 +164,7 @@ def test_the_same_weights_give_the_model_of_implicit():
 def test_the_ridge_grows_with_what_a_row_weighs(exponent):
     values = csr_matrix(np.array([[1, 1, 1, 1], [2, 0, 0, 0]], dtype=np.float32))
     params = IalsParams(regularization=3.0, regularization_exponent=exponent, unobserved_weight=0.5)
-    ridge = Ials(params)._ratings(values).ridge
+    ridge = Ials(params)._ratings(values, values).ridge
     weighs = np.array([4 + 0.5 * 4, 1 + 0.5 * 4])
     assert ridge[0] / ridge[1] == pytest.approx((weighs[0] / weighs[1]) ** exponent)
     assert (ridge / noise(values)).mean() == pytest.approx(3.0, rel=0.02)
@@ -193,3 +193,28 @@ def test_another_seed_is_another_ials():
 def test_settings_out_of_range_are_refused_by_name():
     with pytest.raises(SettingsError, match="regularization_exponent = 2"):
         IalsParams(regularization_exponent=2)
+
+
+def test_items_are_learnt_from_the_most_users_and_everybody_s_factors_are_the_answers_to_them():
+    generator = np.random.default_rng(6)
+    values = csr_matrix(
+        generator.random((60, 20)) * (generator.random((60, 20)) < 0.3), dtype=np.float32
+    )
+    teachers = values[spaced(60, 25)]
+    alone = Ials(IalsParams(factors=4))._factorise(teachers, 4)
+    users, items = Ials(IalsParams(factors=4, max_users=25))._factorise(values, 4)
+    assert items.tobytes() == alone[1].tobytes()
+    ratings = Ials(IalsParams())._ratings(values, teachers)
+    # As many steps as it takes, beside the few that a night has time for.
+    assert users == pytest.approx(solved(ratings, items), abs=1e-3)
+    assert users[spaced(60, 25)] == pytest.approx(alone[0], abs=2e-2)
+
+
+def test_only_those_who_are_asked_about_are_solved_beside_the_most_users():
+    rows = [(f"u{u:02}", f"i{i}", 99) for u in range(12) for i in range(6) if u % 2 == i % 2]
+    shop = Interactions.from_arrays(*zip(*rows, strict=True), None, 100)
+    params = IalsParams(factors=2, min_buyers=1, max_users=5)
+    whole, asked = Ials(params).fit(shop), Ials(params).fit(shop, ["u03"])
+    assert whole.user_factors.any(axis=1).all()
+    assert np.flatnonzero(asked.user_factors.any(axis=1)).tolist() == [3]
+    assert asked.user_factors[3] == pytest.approx(whole.user_factors[3], abs=1e-6)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from nightshelf.candidates import MODELS, UserKnn, UserKnnParams, fingerprint
+from nightshelf.candidates.base import spaced
 from nightshelf.dataset import Interactions
 from tests.support import checkerboard
 
@@ -141,6 +142,17 @@ def test_what_too_many_take_makes_nobody_alike_but_is_offered():
     model = fitted(shop(rows), max_users_per_item=2)
     assert scores(model, "w") == pytest.approx({"bread": 0.5 * ONCE})
     assert scores(model, "u") == pytest.approx({"a": ONCE, "bread": ONCE, "b": 0.5 * ONCE})
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "pearson"])
+def test_neighbours_of_all_are_sought_among_the_most_users(similarity):
+    data, some = random_shop(), spaced(30, 12)
+    whole = compared(fitted(data, similarity=similarity, own_weight=0.0))
+    found = compared(fitted(data, similarity=similarity, own_weight=0.0, max_users=12))
+    expected = np.zeros_like(whole)
+    expected[:, some] = whole[:, some]
+    assert some.tolist() == [0, 2, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27]
+    assert found == pytest.approx(expected / expected.sum(axis=1, keepdims=True), abs=1e-6)
 
 
 @pytest.mark.parametrize("rows", [[], [("u", "i", 17_000)]], ids=["empty", "one row"])

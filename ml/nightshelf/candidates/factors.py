@@ -57,6 +57,10 @@ class FactorModel(CandidateModel):
     @abstractmethod
     def _factorise(self, values: csr_matrix, width: int) -> tuple[np.ndarray, np.ndarray]: ...
 
+    def _asked(self, n_users: int) -> np.ndarray:
+        """Rows of those whose factors are needed."""
+        return np.arange(n_users) if self.asked is None else self.asked[self.asked >= 0]
+
     def _rows(self, users: Sequence[str]) -> np.ndarray:
         """Who has taken no item with factors has none, and gets no rows."""
         rows = super()._rows(users)

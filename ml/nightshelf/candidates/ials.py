@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import one_blas_thread
+from nightshelf.candidates.base import one_blas_thread, spaced
 from nightshelf.candidates.factors import FactorModel, check_factors
-from nightshelf.candidates.least_squares import Ratings, solve_rows
+from nightshelf.candidates.least_squares import STEPS, Ratings, solve_rows
 from nightshelf.candidates.params import MOST_REGULARIZATION, need
 
 
@@ -27,6 +27,9 @@ class IalsParams:
     unobserved_weight: float = 1.0
     """What a pair that was not taken weighs; a taken one weighs log(1 + decayed events) more."""
     iterations: int = 6
+    max_users: int = 100_000
+    """Items' factors are learnt from so many users at most, evenly spaced by id; everybody's are the answers
+    to them."""
     min_buyers: int = 5
     """Items with fewer get no factors and are nobody's."""
     half_life_days: float = 90.0
@@ -47,6 +50,7 @@ class IalsParams:
         need(0 <= exponent <= 1, "regularization_exponent", exponent, "from 0 to 1")
         need(self.unobserved_weight >= 0, "unobserved_weight", self.unobserved_weight, "0 or more")
         need(self.iterations >= 1, "iterations", self.iterations, "at least 1")
+        need(self.max_users >= 1, "max_users", self.max_users, "at least 1")
 
 
 class Ials(FactorModel):
@@ -66,23 +70,39 @@ class Ials(FactorModel):
     Params: ClassVar[type] = IalsParams
 
     def _factorise(self, values: csr_matrix, width: int) -> tuple[np.ndarray, np.ndarray]:
-        by_user, by_item = self._ratings(values), self._ratings(values.T.tocsr())
+        n_users, most = values.shape[0], self.params.max_users
+        with one_blas_thread():
+            if n_users <= most:
+                return self._alternated(values, width)
+            teachers = values[spaced(n_users, most)]
+            _, items = self._alternated(teachers, width)
+            rows, users = self._asked(n_users), np.zeros((n_users, width), dtype=np.float32)
+            ratings = self._ratings(values[rows], teachers)
+            # Nobody has a last answer to begin from.
+            users[rows] = solve_rows(ratings, items, users[rows], 2 * STEPS)
+        return users, items
+
+    def _alternated(self, values: csr_matrix, width: int) -> tuple[np.ndarray, np.ndarray]:
+        columns = values.T.tocsr()
+        by_user, by_item = self._ratings(values, values), self._ratings(columns, columns)
         generator = np.random.default_rng(self.params.seed)
         users = generator.standard_normal((values.shape[0], width), dtype=np.float32)
         users *= 0.1 / np.sqrt(width)
         items = np.zeros((values.shape[1], width), dtype=np.float32)
-        with one_blas_thread():
-            for _ in range(self.params.iterations):
-                items = solve_rows(by_item, users, items)
-                users = solve_rows(by_user, items, users)
+        for _ in range(self.params.iterations):
+            items = solve_rows(by_item, users, items)
+            users = solve_rows(by_user, items, users)
         return users, items
 
-    def _ratings(self, values: csr_matrix) -> Ratings:
-        """Every taken pair's target is 1, so its pull is its weight."""
-        weighs = np.diff(values.indptr) + self.params.unobserved_weight * values.shape[1]
-        share = (weighs / weighs.mean()) ** self.params.regularization_exponent
-        ridge = self.params.regularization * noise(values) * share
+    def _ratings(self, values: csr_matrix, teachers: csr_matrix) -> Ratings:
+        """Every taken pair's target is 1, so its pull is its weight. The ridge is in units of what teaches."""
+        share = self._weighs(values) / self._weighs(teachers).mean()
+        ridge = self.params.regularization * noise(teachers)
+        ridge *= share**self.params.regularization_exponent
         return Ratings(values, values.data, ridge, self.params.unobserved_weight)
+
+    def _weighs(self, values: csr_matrix) -> np.ndarray:
+        return np.diff(values.indptr) + self.params.unobserved_weight * values.shape[1]
 
 
 def noise(values: csr_matrix) -> float:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import one_blas_thread
+from nightshelf.candidates.base import one_blas_thread, spaced
 from nightshelf.candidates.factors import FactorModel, check_factors
 from nightshelf.candidates.params import need
 
@@ -68,13 +68,13 @@ class Nmf(FactorModel):
             if n_users <= most:
                 users = model.fit_transform(values)
             else:
-                model.fit(values[np.arange(most) * n_users // most])
+                model.fit(values[spaced(n_users, most)])
                 users = self._beside(model, values)
         return users.astype(np.float32), np.ascontiguousarray(model.components_.T, np.float32)
 
     def _beside(self, model, values: csr_matrix) -> np.ndarray:
         """(n_users, width): users' factors beside the items' that `model` has; 0 for who is not asked about."""
-        rows = np.arange(values.shape[0]) if self.asked is None else self.asked[self.asked >= 0]
+        rows = self._asked(values.shape[0])
         users = np.zeros((values.shape[0], model.n_components_), dtype=values.dtype)
         model.set_params(max_iter=SWEEPS_BESIDE)
         users[rows] = model.transform(values[rows])

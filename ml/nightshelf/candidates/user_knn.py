@@ -2,7 +2,7 @@
 
 Sources: Herlocker et al. 1999 (neighbours); Hu et al. 2020, Modeling personalized item frequency
 information for next-basket recommendation (TIFU-kNN: a user's decayed counts, mixed with the mean
-of the neighbours'). Exact: every user is compared with every other.
+of the neighbours'). Exact: every user is compared with all of those who may be neighbours.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix, diags, issparse
 
-from nightshelf.candidates.base import CandidateModel
+from nightshelf.candidates.base import CandidateModel, spaced
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
 from nightshelf.candidates.similarity import nearest
@@ -45,6 +45,9 @@ class UserKnnParams:
     max_users_per_item: int = 10000
     """What more have taken is left out of similarity, where cost grows with the square. It is still
     recommended."""
+    max_users: int = 100_000
+    """Neighbours are sought among so many users at most, evenly spaced by id: a hundred are found there
+    as well, and cost grows with users, no longer with their square."""
 
     def __post_init__(self) -> None:
         need(self.neighbours >= 1, "neighbours", self.neighbours, "at least 1")
@@ -59,6 +62,7 @@ class UserKnnParams:
         need(
             self.max_users_per_item >= 2, "max_users_per_item", self.max_users_per_item, "2 or more"
         )
+        need(self.max_users >= 1, "max_users", self.max_users, "at least 1")
 
 
 class UserKnn(CandidateModel):
@@ -125,9 +129,15 @@ def _neighbours(rows: csr_matrix, params: UserKnnParams, asked: np.ndarray | Non
     if params.weighting == "tfidf":
         rows = (rows @ diags(rarity(takers[telling], of=rows.shape[0]))).tocsr()
     if params.similarity == "pearson":
-        return _by_pearson(rows, params.neighbours, asked)
+        return _by_pearson(rows, params, asked)
     vectors = unit_rows(rows)
-    return nearest(_only(vectors, asked), vectors.T.tocsr(), params.neighbours)
+    return nearest(_only(vectors, asked), _others(vectors, params), params.neighbours)
+
+
+def _others(vectors: csr_matrix, params: UserKnnParams) -> csr_matrix:
+    """Items × users: the rows of those who may be neighbours."""
+    n_users = vectors.shape[0]
+    return _only(vectors, spaced(n_users, params.max_users)).T.tocsr()
 
 
 def _only(matrix: csr_matrix, rows: np.ndarray | None) -> csr_matrix:
@@ -141,7 +151,7 @@ def _only(matrix: csr_matrix, rows: np.ndarray | None) -> csr_matrix:
     return csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
 
 
-def _by_pearson(rows: csr_matrix, k: int, asked: np.ndarray | None) -> csr_matrix:
+def _by_pearson(rows: csr_matrix, params: UserKnnParams, asked: np.ndarray | None) -> csr_matrix:
     """With x over its root sum of squared deviations, correlation is x·y - n × mean(x) × mean(y):
     a product of what both took, less a term of each user's own. Below 0 where nothing is shared."""
     n_items = max(rows.shape[1], 1)
@@ -157,7 +167,7 @@ def _by_pearson(rows: csr_matrix, k: int, asked: np.ndarray | None) -> csr_matri
     def correlation(users: np.ndarray, others: np.ndarray, products: np.ndarray) -> np.ndarray:
         return products - shifts[users] * shifts[others]
 
-    return nearest(_only(vectors, asked), vectors.T.tocsr(), k, correlation)
+    return nearest(_only(vectors, asked), _others(vectors, params), params.neighbours, correlation)
 
 
 def _shares(neighbours: csr_matrix, total: float) -> csr_matrix:

@@ -149,14 +149,24 @@ class Registry:
         run = self.client.create_run(self.experiment, run_name=name, tags={**_short(tags), **more})
         return run.info.run_id
 
-    def log(self, run: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Parameters and metrics of a run; metrics that are NaN are left out."""
+    def log(
+        self,
+        run: str,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        curves: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
+        """Parameters and metrics of a run; a curve is a metric with steps 1, 2, …, which MLflow draws as a
+        line. NaN is left out."""
         from mlflow.entities import Metric, Param
 
         now = int(time.time() * 1000)
+        points = [(k.replace("@", "_at_"), v, 0) for k, v in metrics.items()]
+        for name, values in (curves or {}).items():
+            points += [(name, v, step) for step, v in enumerate(values, start=1)]
         told = [
-            Metric(k.replace("@", "_at_"), float(v), now, 0)
-            for k, v in metrics.items()
+            Metric(name, float(v), now, step)
+            for name, v, step in points
             if v is not None and math.isfinite(v)
         ]
         params = [Param(k, v) for k, v in _short(parameters).items()]
@@ -164,18 +174,6 @@ class Registry:
         self.client.log_batch(run, metrics=told, params=params[:MAX_AT_ONCE])
         for start in range(MAX_AT_ONCE, len(params), MAX_AT_ONCE):
             self.client.log_batch(run, params=params[start : start + MAX_AT_ONCE])
-
-    def log_curve(self, run: str, name: str, values: Sequence[float]) -> None:
-        """A metric with steps 1, 2, …, which MLflow draws as a line; NaN is left out."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        steps = [
-            Metric(name, float(v), now, step)
-            for step, v in enumerate(values, start=1)
-            if math.isfinite(v)
-        ]
-        self.client.log_batch(run, metrics=steps)
 
     def log_data(self, run: str, name: str, facts: Mapping[str, Any], digest: str) -> None:
         """What a run was made of, in MLflow's column Dataset. `facts` become its profile."""

@@ -70,12 +70,12 @@ class Record:
         figures |= {f"present_ndcg@10_{view}": value for view, value in found.present.items()}
         figures |= {f"best_ndcg@10_{view}": value for view, value in found.best.items()}
         figures |= {f"importance/{name}": share for name, share in found.importances.items()}
-        self.registry.log(run, values, figures | {"seconds": found.seconds})
+        history = [t.value if t.state == "complete" else None for t in found.trials]
+        told = (value for value in history if value is not None)
+        curve = {"best_so_far": list(itertools.accumulate(told, max))}
+        self.registry.log(run, values, figures | {"seconds": found.seconds}, curve)
         self.registry.tag(run, {NOTE: prose(f"{found.subject}: {found.told}")})
         if found.trials:
-            history = [t.value if t.state == "complete" else None for t in found.trials]
-            told = (value for value in history if value is not None)
-            self.registry.log_curve(run, "best_so_far", list(itertools.accumulate(told, max)))
             self.registry.keep_json(run, "trials.json", [asdict(t) for t in found.trials])
             drawn = {"history": pictures.history_picture(history, 1 + MARGIN)}
             self.registry.keep_pictures(run, "search", drawn)
