@@ -35,6 +35,7 @@ from rich.table import Table
 
 from benchmarks.big_log import BigLog
 from nightshelf.progress import Progress
+from nightshelf.sql_text import literal
 from nightshelf.transform import DBT_PROJECT
 
 MODELS = ("fct_sessions", "feat_user_item")
@@ -112,8 +113,7 @@ def _visit(log: BigLog, folder: Path, night: date) -> dict[str, Any]:
     models = {path.stem for path in DBT_PROJECT.glob("models/**/*.sql")}
     with connect(run.attempt.database) as db:
         # Sessions are a view of the history, under the name that dbt gives it.
-        history = str(run.attempt.shop.warehouse).replace("'", "''")
-        db.execute(f"attach '{history}' as history (read_only)")
+        db.execute(f"attach {literal(run.attempt.shop.warehouse)} as history (read_only)")
         found = db.execute(
             "select (select count(*) from marts.fct_sessions), (select sum(n_events) from marts.fct_sessions),"
             " (select count(*) from features.feat_user_item where as_of = ?)",

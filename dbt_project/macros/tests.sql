@@ -1,10 +1,11 @@
-{# Every value of the column lies within [low, high]; a returned row is one that does not. #}
-{% test within(model, column_name, low=none, high=none) %}
-select {{ column_name }}
+{# One scan for all conditions that a row of the model has to meet, each where its columns have values; a
+   returned row says how many rows break each. #}
+{% test holds(model, rules) %}
+select
+    {% for rule in rules %}count(*) filter (not ({{ rule }})) as "{{ rule }}"{{ ', ' if not loop.last }}
+    {% endfor %}
 from {{ model }}
-where false
-    {% if low is not none %} or {{ column_name }} < {{ low }} {% endif %}
-    {% if high is not none %} or {{ column_name }} > {{ high }} {% endif %}
+having {% for rule in rules %}bool_or(not ({{ rule }})){{ ' or ' if not loop.last }}{% endfor %}
 {% endtest %}
 
 {# The columns together are a key; a returned row is a key that stands more than once. Equal keys have

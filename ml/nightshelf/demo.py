@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nightshelf.paths import Home
 from nightshelf.progress import Progress
+from nightshelf.sql_text import literal
 from nightshelf.warehouse import in_memory
 
 MARKER = ".complete"
@@ -39,18 +40,14 @@ def _write(home: Home, data: Path, landing: Path, progress: Progress) -> None:
         db.execute("set threads = 1")  # one file a day
         db.execute(f"""
             copy (select *, transaction_timestamp::date as day
-                  from '{_sql(data / "transactions.parquet")}'
+                  from {literal(data / "transactions.parquet")}
                   order by day, transaction_timestamp, basket_id, product_id)
-            to '{_sql(days)}' (format csv, header, compression gzip, partition_by (day))""")
+            to {literal(days)} (format csv, header, compression gzip, partition_by (day))""")
         db.execute(
-            f"copy (from '{_sql(data / 'products.parquet')}' order by product_id)"
-            f" to '{_sql(products / 'products.csv.gz')}' (format csv, header, compression gzip)"
+            f"copy (from {literal(data / 'products.parquet')} order by product_id)"
+            f" to {literal(products / 'products.csv.gz')} (format csv, header, compression gzip)"
         )
     for folder in days.glob("day=*"):
         (only,) = folder.iterdir()
         only.rename(days / f"{folder.name.removeprefix('day=')}.csv.gz")
         folder.rmdir()
-
-
-def _sql(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -7,11 +7,11 @@ from datetime import timedelta
 import duckdb
 
 from nightshelf.columns import SHELF
-from nightshelf.ingest.adapters.base import literal, quoted
 from nightshelf.night import Night
 from nightshelf.paths import ShopHome
 from nightshelf.progress import console
 from nightshelf.publishing.nights import PublishedNight, damage, published
+from nightshelf.sql_text import literal, quoted
 
 FOLLOWED_DAYS = 14
 """A purchase is waited for seven days; a week of nights has then been followed to the end. Each night more

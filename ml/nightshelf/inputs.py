@@ -17,10 +17,10 @@ from nightshelf.columns import CONTRACTS, PROVENANCE
 from nightshelf.errors import InputError, StorageError
 from nightshelf.following import pin_published
 from nightshelf.ingest.adapters import adapters
-from nightshelf.ingest.adapters.base import literal, quoted
 from nightshelf.ingest.ledger import Ledger, Part
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, ShopHome
+from nightshelf.sql_text import literal, quoted
 from nightshelf.warehouse import connect, in_memory
 
 

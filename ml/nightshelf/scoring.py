@@ -22,6 +22,7 @@ from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.proposals import Proposals
 from nightshelf.recipe import RANKER, Recipe
 from nightshelf.settings import Shop
+from nightshelf.sql_text import literal
 from nightshelf.storage import read_left, write_json
 from nightshelf.warehouse import connect
 
@@ -128,8 +129,8 @@ def offer_to_dbt(attempt: Attempt) -> None:
         shelves = read_left(attempt.root / "fingerprints.json", "evaluate")
         db.executemany("insert into ml.fingerprints values (?, ?)", list(shelves.items()))
         for name in VIEWS_OF_ML:
-            path = str(attempt.scores / f"{name}.parquet").replace("'", "''")
-            db.execute(f"create or replace view ml.{name} as from read_parquet('{path}')")
+            path = literal(attempt.scores / f"{name}.parquet")
+            db.execute(f"create or replace view ml.{name} as from read_parquet({path})")
 
 
 def keep_recipes(attempt: Attempt, recipes: dict[str, Recipe]) -> None:

@@ -23,8 +23,9 @@ from nightshelf.pinned import pinned
 from nightshelf.progress import Progress
 from nightshelf.rules import offer_lines
 from nightshelf.settings import Shop
+from nightshelf.sql_text import literal
 from nightshelf.tested import keep_tested, offer_untested
-from nightshelf.warehouse import cores
+from nightshelf.warehouse import connect, cores
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -199,11 +200,25 @@ def _failure(visit: str, result, attempt: Attempt) -> TransformError:
     if result.exception is not None:
         return _unreadable(visit, result.exception, attempt)
     failed = [r for r in result.result.results if r.status not in ("success", "pass", "skipped")]
-    told = "\n".join(f"  {r.node.name}: {(r.message or r.status).strip()}" for r in failed[:10])
+    told = "\n".join(
+        f"  {r.node.name}: {(r.message or r.status).strip()}{_first_row(r, attempt)}"
+        for r in failed[:10]
+    )
     return TransformError(
         f"dbt {visit}: {len(failed)} of {len(result.result.results)} nodes failed:\n{told}",
         f"The compiled SQL lies under {_target(attempt, visit)}; docs/runbook.md says how to rerun.",
     )
+
+
+def _first_row(result, attempt: Attempt) -> str:
+    """What the query of a failed test finds first, by column; "" for a model."""
+    if result.status != "fail":
+        return ""
+    with connect(attempt.database) as db:
+        db.execute(f"attach {literal(attempt.shop.warehouse)} as history (read_only)")
+        found = db.execute(result.node.compiled_code)
+        row = dict(zip((c[0] for c in found.description), found.fetchone() or (), strict=False))
+    return "; the first: " + ", ".join(f"{name} {value!r:.100}" for name, value in row.items())
 
 
 def manifest_hash(attempt: Attempt) -> str:

@@ -1,8 +1,10 @@
-"""dbt once a session, in a folder of its own: everything built empty, then its unit tests."""
+"""dbt once a session, in a folder of its own: everything built empty; its unit tests for whoever asks."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +45,6 @@ create table ml.segments (user_id varchar, segment integer, name varchar);
 @dataclass(frozen=True, repr=False)
 class Project:
     manifest: dict
-    statuses: dict[str, str]
-    """Unit test → what became of it."""
     database: Path
     """Where every model is built, and empty."""
     compiled: dict[str, str]
@@ -79,13 +79,12 @@ def _raw(path) -> None:
         db.execute(ML)
 
 
-@pytest.fixture(scope="session")
-def project(tmp_path_factory) -> Project:
+@contextmanager
+def _dbt(folder: Path) -> Iterator[Callable]:
+    """Inside, what is called with a dbt command and gives its result."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    folder = tmp_path_factory.mktemp("dbt")
-    _raw(folder / "night.duckdb")
     where = [
         "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--quiet",
         "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
@@ -94,21 +93,35 @@ def project(tmp_path_factory) -> Project:
         given.setenv("NIGHTSHELF_NIGHT_DB", str(folder / "night.duckdb"))
         given.setenv("NIGHTSHELF_WAREHOUSE", str(folder / "warehouse.duckdb"))
         given.setenv("NIGHTSHELF_SPILL", str(folder / "spill"))
-        # Unit tests look up the columns of what they are given, so the tables must exist.
-        built = dbtRunner().invoke(["run", "--empty", *where])
-        assert built.success, [r.message for r in built.result.results if r.status != "success"]
-        tested = dbtRunner().invoke(["test", "--select", "test_type:unit", *where])
-        compiled = dbtRunner().invoke(["compile", *where])
+        yield lambda *command: dbtRunner().invoke([*command, *where])
         DuckDBConnectionManager.close_all_connections()
-    assert tested.exception is None
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    folder = tmp_path_factory.mktemp("dbt")
+    _raw(folder / "night.duckdb")
+    with _dbt(folder) as dbt:
+        built = dbt("run", "--empty")
+        assert built.success, [r.message for r in built.result.results if r.status != "success"]
+        compiled = dbt("compile")
     manifest = json.loads((folder / "target" / "manifest.json").read_text())
-    statuses = {r.node.name: _told(r) for r in tested.result.results}
     sql = {
         r.node.name: r.node.compiled_code
         for r in compiled.result.results
         if r.node.resource_type == "model"
     }
-    return Project(manifest, statuses, folder / "night.duckdb", sql)
+    return Project(manifest, folder / "night.duckdb", sql)
+
+
+@pytest.fixture(scope="session")
+def statuses(project) -> dict[str, str]:
+    """Unit test → what became of it. They look up the columns of what they are given, so the tables must
+    exist."""
+    with _dbt(project.database.parent) as dbt:
+        tested = dbt("test", "--select", "test_type:unit")
+    assert tested.exception is None
+    return {r.node.name: _told(r) for r in tested.result.results}
 
 
 def _told(result) -> str:

@@ -38,12 +38,12 @@ LOOKING_BACK = ("user_profiles", "user_interest_history", "label_returned", "lab
 
 
 @pytest.mark.parametrize("name", UNIT_TESTS)
-def test_unit_test_passes(project, name):
-    assert project.statuses[name] == "pass"
+def test_unit_test_passes(statuses, name):
+    assert statuses[name] == "pass"
 
 
-def test_every_unit_test_was_run(project):
-    assert sorted(project.statuses) == UNIT_TESTS
+def test_every_unit_test_was_run(statuses):
+    assert sorted(statuses) == UNIT_TESTS
 
 
 @pytest.mark.parametrize("model", COUNTING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,11 +87,25 @@ class Made:
         return {row[0] for row in self.shelf(name, "source")}
 
 
+@pytest.fixture(scope="module")
+def night_of(tmp_path_factory) -> Callable[[SmallShop], Made]:
+    """A shop's night, run once."""
+
+    nights: dict[str, Made] = {}
+
+    def made(shop: SmallShop) -> Made:
+        if shop.name not in nights:
+            folder = tmp_path_factory.mktemp(shop.name)
+            run = whole_night(Home(folder / "home"), shop.write(folder), NIGHT)
+            nights[shop.name] = Made(shop, run, read_readiness(run.attempt))
+        return nights[shop.name]
+
+    return made
+
+
 @pytest.fixture(scope="module", params=SMALL_SHOPS, ids=lambda shop: shop.name)
-def made(request, tmp_path_factory) -> Made:
-    folder = tmp_path_factory.mktemp(request.param.name)
-    run = whole_night(Home(folder / "home"), request.param.write(folder), NIGHT)
-    return Made(request.param, run, read_readiness(run.attempt))
+def made(request, night_of) -> Made:
+    return night_of(request.param)
 
 
 def test_the_night_has_its_morning_page(made):
@@ -227,12 +242,11 @@ def looked_at(shop_file: Path) -> Readiness:
     return look(Home(folder / "home"), loaded, shop_file, folder / "landing", night)
 
 
-def test_a_look_before_the_first_night_agrees_with_the_night_and_leaves_no_attempt(tmp_path):
-    before = looked(NO_CATALOGUE, tmp_path)
-    home = Home(tmp_path / "home")
-    assert not home.shop(NO_CATALOGUE.name).attempts.exists()
-    run = whole_night(home, tmp_path / f"{NO_CATALOGUE.name}.toml", NIGHT)
-    assert before == read_readiness(run.attempt)
+def test_a_look_before_the_first_night_agrees_with_the_night_and_leaves_no_attempt(
+    night_of, tmp_path
+):
+    assert looked(NO_CATALOGUE, tmp_path) == night_of(NO_CATALOGUE).readiness
+    assert not Home(tmp_path / "home").shop(NO_CATALOGUE.name).attempts.exists()
 
 
 def test_the_command_says_it_in_words_and_needs_no_date(tmp_path):

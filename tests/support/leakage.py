@@ -18,12 +18,12 @@ import numpy as np
 from nightshelf.candidates import configured_models, fingerprint
 from nightshelf.dataset import InteractionLog, Interactions, load_catalogue, load_log
 from nightshelf.dataset.catalogue import Catalogue
-from nightshelf.ingest.adapters.base import literal, quoted
 from nightshelf.learning import _label_arrays, _labels
 from nightshelf.paths import Attempt
 from nightshelf.ranking import features
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.propose import PER_SOURCE, propose
+from nightshelf.sql_text import literal, quoted
 from nightshelf.steps import Run
 from nightshelf.warehouse import connect
 

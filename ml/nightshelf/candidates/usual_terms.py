@@ -33,6 +33,11 @@ class UsualTerms:
     set_of: np.ndarray
     """(n_items,) int64: which set of usual terms it has."""
     n_sets: int
+    kind_of: np.ndarray
+    """(n_items,) intp: which kind of item it is: those of a kind have the same terms with the same weights,
+    as brands and prices of a category often have."""
+    first_of: np.ndarray
+    """(n_kinds,) intp: an item of each kind."""
 
     @classmethod
     def of(cls, items: csr_matrix) -> Self:
@@ -55,10 +60,12 @@ class UsualTerms:
         terms = np.full(shape, codes.sum(), dtype=np.intp)
         weights = np.zeros(shape, dtype=np.float32)
         terms[nth, owners], weights[nth, owners] = numbers, values
-        if not len(terms):
-            return cls(codes, terms, weights, np.zeros(shape[1], dtype=np.int64), min(shape[1], 1))
-        sets, set_of = np.unique(terms, axis=1, return_inverse=True)
-        return cls(codes, terms, weights, set_of.ravel(), sets.shape[1])
+        set_of = _alike(np.zeros(shape[1], dtype=np.intp), terms)
+        kind_of = _alike(set_of, weights.view(np.int32))
+        first_of = np.unique(kind_of, return_index=True)[1]
+        return cls(
+            codes, terms, weights, set_of, int(set_of.max(initial=-1)) + 1, kind_of, first_of
+        )
 
     def greatest(self, values: np.ndarray) -> np.ndarray:
         """(n_sets,): of (n_items,) the greatest of each set."""
@@ -71,12 +78,10 @@ class UsualTerms:
         first = np.zeros(self.n_sets, dtype=np.int64)
         first[self.set_of] = np.arange(len(self.set_of))
         weights = [self.greatest(own) for own in self.weights]
+        weights = np.array(weights, dtype=np.float32).reshape(len(self.terms), self.n_sets)
+        itself = np.arange(self.n_sets)
         return UsualTerms(
-            self.codes,
-            self.terms[:, first],
-            np.array(weights, dtype=np.float32).reshape(len(self.terms), self.n_sets),
-            np.arange(self.n_sets),
-            self.n_sets,
+            self.codes, self.terms[:, first], weights, itself, self.n_sets, itself, itself
         )
 
     def asked(self, profiles: csr_matrix) -> np.ndarray:
@@ -89,15 +94,18 @@ class UsualTerms:
         return found
 
     def shared(self, asked: np.ndarray) -> np.ndarray:
-        """(n, n_items) float32: the products with all items."""
-        found = np.zeros((len(asked), self.terms.shape[1]), dtype=np.float32)
-        part = np.empty(found.shape[1], dtype=np.float32)
+        """(n, n_items) float32: the products with all items, worked out once for each kind of them."""
+        terms, weights = self.terms[:, self.first_of], self.weights[:, self.first_of]
+        found = np.empty((len(asked), self.terms.shape[1]), dtype=np.float32)
+        sums, part = (np.empty(len(self.first_of), dtype=np.float32) for _ in range(2))
         # A profile at a time, in a core's cache: a quarter of the time.
-        for own, sums in zip(asked, found, strict=True):
-            for terms, weights in zip(self.terms, self.weights, strict=True):
-                np.take(own, terms, out=part, mode="clip")
-                part *= weights
+        for own, row in zip(asked, found, strict=True):
+            sums.fill(0)
+            for term, weight in zip(terms, weights, strict=True):
+                np.take(own, term, out=part, mode="clip")
+                part *= weight
                 sums += part
+            np.take(sums, self.kind_of, out=row, mode="clip")
         return found
 
     def shared_at(self, asked: np.ndarray, at: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -107,3 +115,12 @@ class UsualTerms:
         for terms, weights in zip(self.terms, self.weights, strict=True):
             found += asked.take(begins + terms.take(items)) * weights.take(items)
         return found
+
+
+def _alike(groups: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(n_columns,) intp: the group of each column among those of `groups` that also have the same in each of the
+    `rows`, of 32 bits. Row by row: to sort whole columns takes three times as long."""
+    for row in rows:
+        keys = groups.astype(np.int64) << 32 | (row.astype(np.int64) & 0xFFFFFFFF)
+        groups = np.unique(keys, return_inverse=True)[1]
+    return groups

@@ -5,7 +5,8 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from nightshelf.columns import EVENT_TYPES, TRAFFIC, WITHOUT_ITEM
-from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, quoted
+from nightshelf.ingest.adapters.base import ELEMENT, Adapter
+from nightshelf.sql_text import literal, quoted
 
 OF_THE_FILE = {
     "wrong_column_count": "the row has more or fewer values than the header has columns",

@@ -11,10 +11,10 @@ from itertools import islice
 import duckdb
 import pyarrow as pa
 
-from nightshelf.ingest.adapters.base import literal, quoted
 from nightshelf.ingest.careful import csv_records, printable
 from nightshelf.ingest.files import LandingFile
 from nightshelf.ingest.readers import as_texts, is_of_the_machine, line_scan, parquet_scan
+from nightshelf.sql_text import literal, quoted
 
 BATCH = 50_000
 

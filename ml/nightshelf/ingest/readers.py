@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightshelf.errors import InputError
-from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, quoted
+from nightshelf.ingest.adapters.base import ELEMENT, Adapter
 from nightshelf.ingest.careful import Record, csv_records, json_lines, printable
 from nightshelf.ingest.contract import LONGEST_ROW
 from nightshelf.ingest.files import AGAIN, DELIMITERS, LandingFile
+from nightshelf.sql_text import literal, quoted
 
 Identified = tuple[LandingFile, str]
 """A landing file and its id in the ledger."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from nightshelf.columns import PROVENANCE
-from nightshelf.ingest.adapters.base import Adapter, literal, quoted
+from nightshelf.ingest.adapters.base import Adapter
 from nightshelf.ingest.contract import OF_THE_MAPPING
 from nightshelf.ingest.files import format_of
 from nightshelf.ingest.ledger import Ledger, LedgerFile, header_of
@@ -27,6 +27,7 @@ from nightshelf.ingest.taking import Taking, Written
 from nightshelf.paths import ShopHome
 from nightshelf.progress import Progress
 from nightshelf.settings import Shop
+from nightshelf.sql_text import literal, quoted
 from nightshelf.warehouse import cores, in_memory
 
 MAPPING = tuple(OF_THE_MAPPING)

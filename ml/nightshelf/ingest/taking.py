@@ -17,13 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightshelf.columns import PROVENANCE
-from nightshelf.ingest.adapters.base import Adapter, literal, quoted
+from nightshelf.ingest.adapters.base import Adapter
 from nightshelf.ingest.careful import cut
 from nightshelf.ingest.contract import SET_ASIDE
 from nightshelf.ingest.ledger import Part
 from nightshelf.ingest.raw_text import add_raw_text
 from nightshelf.ingest.readers import Identified, Misfit, Slice, from_json
 from nightshelf.paths import ShopHome
+from nightshelf.sql_text import literal, quoted
 from nightshelf.storage import sync_directory, sync_file
 
 PARQUET = "format parquet, parquet_version v2, compression zstd, compression_level 1"

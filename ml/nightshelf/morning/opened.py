@@ -16,6 +16,7 @@ from nightshelf.paths import Attempt
 from nightshelf.publishing.nights import PublishedNight, current, published
 from nightshelf.publishing.withdrawn import is_withdrawn
 from nightshelf.settings import Shop
+from nightshelf.sql_text import literal
 from nightshelf.steps import STEPS, failure, stage_records
 from nightshelf.storage import read_json
 from nightshelf.warehouse import connect, in_memory
@@ -137,8 +138,7 @@ def _show(db: duckdb.DuckDBPyConnection, schema: str, night: PublishedNight | No
     for name in night.manifest["tables"] if night else ():
         path = night.path / name
         if path.exists():
-            quoted = str(path).replace("'", "''")
-            db.execute(f"create view {schema}.\"{path.stem}\" as from read_parquet('{quoted}')")
+            db.execute(f'create view {schema}."{path.stem}" as from read_parquet({literal(path)})')
 
 
 def _left(path: Path) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from nightshelf.publishing.nights import (
 from nightshelf.publishing.retention import LEAVING, prune
 from nightshelf.publishing.withdrawn import is_withdrawn
 from nightshelf.settings import Keep
+from nightshelf.sql_text import literal
 from nightshelf.storage import read_left, sha256_of, sync_directory, sync_file
 from nightshelf.warehouse import connect
 
@@ -145,7 +146,7 @@ def _write_tables(attempt: Attempt, folder: Path) -> dict[str, dict]:
         for name in TABLES:
             schema, order = _place(name)
             path = folder / f"{name}.parquet"
-            db.execute(f"copy (from {schema}.{name} order by {order}) to '{_sql(path)}' {PARQUET}")
+            db.execute(f"copy (from {schema}.{name} order by {order}) to {literal(path)} {PARQUET}")
             columns = db.execute(f"describe {schema}.{name}").fetchall()
             rows = db.execute(f"select count(*) from {schema}.{name}").fetchall()[0][0]
             tables[path.name] = {
@@ -230,10 +231,6 @@ def point_at(shop: ShopHome, night: PublishedNight) -> None:
     beside.symlink_to(night.path.relative_to(shop.nights))
     beside.replace(shop.current)
     sync_directory(shop.nights)
-
-
-def _sql(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def previous_night(attempt: Attempt) -> PublishedNight | None:

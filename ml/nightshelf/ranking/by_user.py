@@ -16,6 +16,7 @@ import numpy as np
 
 from nightshelf.ranking import features
 from nightshelf.ranking.proposals import Proposals, ids_file
+from nightshelf.sql_text import literal
 
 
 @contextmanager
@@ -27,12 +28,12 @@ def laid_out(
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "by_user.duckdb"
     _remove(file)
-    db.execute(f"attach {_text(file)} as by_user (read_write)")
+    db.execute(f"attach {literal(file)} as by_user (read_write)")
     try:
         for kind in ("users", "items"):
             db.execute(
                 f"create temp view pool_{kind} as select file_row_number::integer as code, id"
-                f" from read_parquet({_text(ids_file(proposals, kind))}, file_row_number = true)"
+                f" from read_parquet({literal(ids_file(proposals, kind))}, file_row_number = true)"
             )
         for name, sql in features.of_pool().items():
             db.execute(f"create table by_user.{name} as {sql} order by code", {"as_of": as_of})
@@ -61,7 +62,3 @@ def of_tables(db: duckdb.DuckDBPyConnection, block: Proposals) -> np.ndarray:
 def _remove(file: Path) -> None:
     for path in (file, file.with_suffix(".duckdb.wal")):
         path.unlink(missing_ok=True)
-
-
-def _text(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

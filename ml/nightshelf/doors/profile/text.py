@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
+from nightshelf import sql_text
+
 __all__ = ["literal", "values"]
 
 
@@ -18,7 +20,7 @@ def literal(value: object) -> str:
     if isinstance(value, date):
         return f"DATE '{value.isoformat()}'"
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return sql_text.literal(value)
     return str(value)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nightshelf.columns import CONTRACTS
+from nightshelf.sql_text import literal, quoted
 
 ELEMENT = "[]."
 """Begins the name of a column that is looked up in an element of the unfolded list."""
@@ -54,16 +55,6 @@ class Adapter:
     def is_nested(self) -> bool:
         """Are records read as JSON, whatever the file's format is?"""
         return self.unfold is not None or any("." in c for c in self.columns)
-
-
-def quoted(name: str) -> str:
-    """An SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: str) -> str:
-    """An SQL string literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def json_in(column: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nightshelf.ingest.adapters.base import ELEMENT, Adapter, literal, one_of, quoted, translated
+from nightshelf.ingest.adapters.base import ELEMENT, Adapter, one_of, translated
 from nightshelf.settings import Source
+from nightshelf.sql_text import literal, quoted
 
 NUMBERS = {"quantity", "price", "list_price", "cost", "stock_qty"}
 COMMA_NUMBER = r"\s*([+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)(,\d*)?)?\s*"

@@ -20,6 +20,7 @@ from nightshelf.publishing.nights import PublishedNight
 from nightshelf.publishing.sinks.shown import POINTER, Shown, is_behind, shown_as
 from nightshelf.publishing.sinks.tables import asked_by, files, key
 from nightshelf.settings import DuckDBFile
+from nightshelf.sql_text import literal
 from nightshelf.storage import sync_directory, sync_file
 from nightshelf.warehouse import in_memory
 
@@ -73,7 +74,7 @@ def _shown(shop: ShopHome, path: Path) -> tuple[Shown | None, set[str]]:
         )
     try:
         with in_memory(shop) as db:
-            db.execute(f"attach '{_sql(path)}' as sink (read_only)")
+            db.execute(f"attach {literal(path)} as sink (read_only)")
             tables = db.execute(
                 "select table_name from duckdb_tables() where database_name = 'sink'"
             ).fetchall()
@@ -89,7 +90,7 @@ def _shown(shop: ShopHome, path: Path) -> tuple[Shown | None, set[str]]:
 def _write(shop: ShopHome, path: Path, wanted: Shown, parquet: dict[str, Path]) -> int:
     """Every table with its key, and the row that says which night it is; returns the rows of all."""
     with in_memory(shop) as db:
-        db.execute(f"attach '{_sql(path)}' as sink")
+        db.execute(f"attach {literal(path)} as sink")
         db.execute("use sink")
         rows = sum(_load(db, table, file) for table, file in parquet.items())
         db.execute(
@@ -109,7 +110,7 @@ def _write(shop: ShopHome, path: Path, wanted: Shown, parquet: dict[str, Path]) 
 
 
 def _load(db: duckdb.DuckDBPyConnection, table: str, file: Path) -> int:
-    db.execute(f"create table {table} as select * from read_parquet('{_sql(file)}')")
+    db.execute(f"create table {table} as select * from read_parquet({literal(file)})")
     if key(table):
         db.execute(f"alter table {table} add primary key ({', '.join(key(table))})")
         # DuckDB asks an index only by all of its columns: the key's does not find a context.
@@ -124,7 +125,3 @@ def _put_in_place(path: Path) -> None:
     sync_file(beside)
     beside.replace(path)
     sync_directory(path.parent)
-
-
-def _sql(path: Path) -> str:
-    return str(path).replace("'", "''")
