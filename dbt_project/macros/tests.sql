@@ -1,11 +1,15 @@
 {# One scan for all conditions that a row of the model has to meet, each where its columns have values; a
-   returned row says how many rows break each. #}
+   returned row is a condition that is broken, and by how many rows. #}
 {% test holds(model, rules) %}
-select
-    {% for rule in rules %}count(*) filter (not ({{ rule }})) as "{{ rule }}"{{ ', ' if not loop.last }}
-    {% endfor %}
-from {{ model }}
-having {% for rule in rules %}bool_or(not ({{ rule }})){{ ' or ' if not loop.last }}{% endfor %}
+with broken as (
+    select
+        {% for rule in rules %}count(*) filter (not ({{ rule }})) as "{{ rule }}"{{ ', ' if not loop.last }}
+        {% endfor %}
+    from {{ model }}
+)
+
+from (unpivot broken on columns(*) into name rule value n_rows)
+where n_rows > 0
 {% endtest %}
 
 {# The columns together are a key; a returned row is a key that stands more than once. Equal keys have
@@ -30,11 +34,15 @@ group by {{ columns | join(', ') }}
 having count(*) > 1
 {% endtest %}
 
-{# One scan for all columns that must have a value; a returned row says which of them lacks it. #}
+{# One scan for all columns that must have a value; a returned row is a column that lacks some. #}
 {% test never_null(model, columns) %}
-select
-    {% for column in columns %}count(*) - count({{ column }}) as n_null_{{ column }}{{ ', ' if not loop.last }}
-    {% endfor %}
-from {{ model }}
-having {% for column in columns %}count(*) > count({{ column }}){{ ' or ' if not loop.last }}{% endfor %}
+with lacking as (
+    select
+        {% for column in columns %}count(*) - count({{ column }}) as "{{ column }}"{{ ', ' if not loop.last }}
+        {% endfor %}
+    from {{ model }}
+)
+
+from (unpivot lacking on columns(*) into name lacks value n_rows)
+where n_rows > 0
 {% endtest %}

@@ -9,17 +9,20 @@ from nightshelf.errors import (
     DoorBroken,
     NightshelfError,
     StorageError,
+    TableRefused,
     TransformError,
     WarehouseLocked,
 )
+
+TELLS = (DoorBroken, TransformError)
+"""dbt and the doors tell of a full disk in words of their own."""
 
 
 def in_words(error: BaseException) -> NightshelfError | None:
     """The error as one that has an exit code and a next step; None where nobody foresaw it."""
     ours = isinstance(error, NightshelfError)
-    if ours and not isinstance(error, (DoorBroken, TransformError)):
+    if ours and (not isinstance(error, TELLS) or isinstance(error, TableRefused)):
         return error
-    # dbt and the doors tell of a full disk in words of their own.
     return _of_the_machine(error) or (error if ours else None)
 
 

@@ -11,7 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightshelf.errors import TransformError
+import duckdb
+
+from nightshelf.errors import NightshelfError, TableRefused, TransformError
 from nightshelf.exploring import offer_exploration
 from nightshelf.following import FOLLOWED_DAYS
 from nightshelf.ingest.adapters import adapter_for
@@ -204,21 +206,29 @@ def _failure(visit: str, result, attempt: Attempt) -> TransformError:
         f"  {r.node.name}: {(r.message or r.status).strip()}{_first_row(r, attempt)}"
         for r in failed[:10]
     )
-    return TransformError(
+    kind = TableRefused if all(r.status == "fail" for r in failed) else TransformError
+    return kind(
         f"dbt {visit}: {len(failed)} of {len(result.result.results)} nodes failed:\n{told}",
         f"The compiled SQL lies under {_target(attempt, visit)}; docs/runbook.md says how to rerun.",
     )
 
 
 def _first_row(result, attempt: Attempt) -> str:
-    """What the query of a failed test finds first, by column; "" for a model."""
-    if result.status != "fail":
+    """What the query of a failed test finds first, by column; "" for a model, and where it finds nothing
+    without dbt: what failed is told then as dbt tells it."""
+    if result.status != "fail" or not result.node.compiled_code:
         return ""
-    with connect(attempt.database) as db:
-        db.execute(f"attach {literal(attempt.shop.warehouse)} as history (read_only)")
-        found = db.execute(result.node.compiled_code)
-        row = dict(zip((c[0] for c in found.description), found.fetchone() or (), strict=False))
-    return "; the first: " + ", ".join(f"{name} {value!r:.100}" for name, value in row.items())
+    try:
+        with connect(attempt.database) as db:
+            db.execute(f"attach {literal(attempt.shop.warehouse)} as history (read_only)")
+            found = db.execute(result.node.compiled_code)
+            columns, row = [name for name, *_ in found.description], found.fetchone()
+    except (duckdb.Error, NightshelfError):
+        return ""
+    if row is None:
+        return ""
+    told = ", ".join(f"{name}: {value!r:.100}" for name, value in zip(columns, row, strict=True))
+    return f"; the first: {told}"
 
 
 def manifest_hash(attempt: Attempt) -> str:

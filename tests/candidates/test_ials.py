@@ -3,9 +3,10 @@ import pytest
 from scipy.sparse import csr_matrix, random_array
 
 from nightshelf.candidates import Ials, IalsParams, least_squares
-from nightshelf.candidates.base import one_blas_thread, spaced
+from nightshelf.candidates.base import one_blas_thread
 from nightshelf.candidates.ials import noise
 from nightshelf.candidates.least_squares import Ratings, solve_rows
+from nightshelf.candidates.teachers import teachers
 from nightshelf.dataset import Interactions
 from nightshelf.errors import SettingsError
 from tests.support import checkerboard
@@ -195,19 +196,39 @@ def test_settings_out_of_range_are_refused_by_name():
         IalsParams(regularization_exponent=2)
 
 
+def of_many(values, **changes) -> Ials:
+    """A model that knows the users of the rows."""
+    model = Ials(IalsParams(factors=4, **changes))
+    model.users = np.array([f"u{n:02}" for n in range(values.shape[0])], dtype=object)
+    return model
+
+
 def test_items_are_learnt_from_the_most_users_and_everybody_s_factors_are_the_answers_to_them():
     generator = np.random.default_rng(6)
-    values = csr_matrix(
-        generator.random((60, 20)) * (generator.random((60, 20)) < 0.3), dtype=np.float32
-    )
-    teachers = values[spaced(60, 25)]
-    alone = Ials(IalsParams(factors=4))._factorise(teachers, 4)
-    users, items = Ials(IalsParams(factors=4, max_users=25))._factorise(values, 4)
+    dense = generator.random((60, 20)) * (generator.random((60, 20)) < 0.3)
+    values = csr_matrix(dense, dtype=np.float32)
+    model = of_many(values, max_users=25)
+    some = teachers(model.users, values, 25)
+    alone = of_many(values[some])._factorise(values[some], 4)
+    users, items = model._factorise(values, 4)
     assert items.tobytes() == alone[1].tobytes()
-    ratings = Ials(IalsParams())._ratings(values, teachers)
     # As many steps as it takes, beside the few that a night has time for.
+    ratings = model._ratings(values, values[some])
     assert users == pytest.approx(solved(ratings, items), abs=1e-3)
-    assert users[spaced(60, 25)] == pytest.approx(alone[0], abs=2e-2)
+    assert users[some] == pytest.approx(alone[0], abs=2e-2)
+
+
+def test_an_item_that_no_teacher_took_is_nobodys():
+    users = [f"u{n:02}" for n in range(40)]
+    everybody = csr_matrix(np.ones((40, 1)))
+    taught = teachers(np.array(users, dtype=object), everybody, 20)
+    others = [user for n, user in enumerate(users) if n not in taught]
+    rows = [(user, item, 99) for user in users for item in "ab"]
+    rows += [(user, "late", 99) for user in others]
+    shop = Interactions.from_arrays(*zip(*rows, strict=True), None, 100)
+    model = Ials(IalsParams(factors=2, min_buyers=1, max_users=20)).fit(shop)
+    assert model.items[model.active].tolist() == ["a", "b"]
+    assert len(Ials(IalsParams(factors=2, min_buyers=1)).fit(shop).active) == 3
 
 
 def test_only_those_who_are_asked_about_are_solved_beside_the_most_users():

@@ -35,3 +35,14 @@ def test_users_beyond_the_most_are_found_beside_the_items_of_the_others():
     asked = Nmf(params).fit(shop, ["u03"])
     assert np.flatnonzero(asked.user_factors.any(axis=1)).tolist() == [3]
     assert asked.user_factors[3] == pytest.approx(model.user_factors[3], abs=1e-6)
+
+
+def test_fewer_teachers_than_factors_and_nobody_asked_end_well():
+    shop = checkerboard.interactions()
+    params = NmfParams(factors=5, min_buyers=1, max_users=2)
+    model = Nmf(params).fit(shop)
+    assert model.user_factors.shape[1] == 2
+    assert len(model.recommend(model.users, 3))
+    nobody = Nmf(params).fit(shop, ["stranger"])
+    assert not nobody.user_factors.any()
+    assert not len(nobody.recommend(["stranger"], 3))

@@ -7,9 +7,12 @@ from types import SimpleNamespace
 
 import duckdb
 import jinja2
+import pytest
 
 from nightshelf import transform
-from nightshelf.paths import Home
+from nightshelf.errors import StorageError, TransformError
+from nightshelf.machine import in_words
+from nightshelf.paths import Attempt, Home
 from nightshelf.steps import open_night
 from nightshelf.transform import DBT_PROJECT
 from tests.support import small_shops
@@ -33,8 +36,11 @@ def test_rows_that_meet_every_condition_or_lack_the_value_break_none():
 
 
 def test_of_each_condition_the_rows_that_break_it_are_counted():
-    assert found("holds", "(0, 0.5), (0, 2), (1, null)", rules=RULES) == [(2, 1)]
-    assert found("holds", "(1, 0.5), (1, 2)", rules=RULES) == [(0, 1)]
+    assert found("holds", "(0, 0.5), (0, 2), (1, null)", rules=RULES) == [
+        ("a >= 1", 2),
+        ("b between 0 and 1", 1),
+    ]
+    assert found("holds", "(1, 0.5), (1, 2)", rules=RULES) == [("b between 0 and 1", 1)]
 
 
 def test_an_empty_table_breaks_no_condition():
@@ -42,7 +48,7 @@ def test_an_empty_table_breaks_no_condition():
 
 
 def test_a_column_that_lacks_a_value_is_named_by_its_count():
-    assert found("never_null", "(1, null), (2, null)", columns=["a", "b"]) == [(0, 2)]
+    assert found("never_null", "(1, null), (2, null)", columns=["a", "b"]) == [("b", 2)]
     assert found("never_null", "(1, 1)", columns=["a", "b"]) == []
 
 
@@ -52,26 +58,55 @@ def test_a_key_that_repeats_is_found_with_its_rows():
     assert found("unique_together", "(1, 'x'), (1, 'y')", columns=["a", "b"]) == []
 
 
-def test_a_failed_test_is_told_with_what_its_query_finds_first(tmp_path):
+@pytest.fixture
+def attempt(tmp_path) -> Attempt:
+    """Of a night whose file and history are there, and empty."""
     home = Home(tmp_path / "home")
-    attempt = open_night(home, small_shops.ONE_ITEM.write(tmp_path), small_shops.NIGHT).attempt
-    for file in (attempt.database, attempt.shop.warehouse):
+    found = open_night(home, small_shops.ONE_ITEM.write(tmp_path), small_shops.NIGHT).attempt
+    for file in (found.database, found.shop.warehouse):
         duckdb.connect(str(file)).close()
-    sql = "select 'u\n1' as user_id, 3 as n_rows"
-    failed, passed, ended = (
+    return found
+
+
+def told(attempt, *results) -> TransformError:
+    """The error of a visit with nodes of (status, message, name, SQL)."""
+    nodes = [
         SimpleNamespace(
             status=status, message=message, node=SimpleNamespace(name=name, compiled_code=sql)
         )
-        for status, message, name in (
-            ("fail", "Got 1 result", "unique_together_t"),
-            ("pass", None, "never_null_t"),
-            ("error", "Out of memory", "feat_user"),
-        )
-    )
-    results = SimpleNamespace(results=[failed, passed, ended])
-    error = transform._failure("prepare", SimpleNamespace(exception=None, result=results), attempt)
-    assert error.what.splitlines() == [
-        "dbt prepare: 2 of 3 nodes failed:",
-        "  unique_together_t: Got 1 result; the first: user_id 'u\\n1', n_rows 3",
-        "  feat_user: Out of memory",
+        for status, message, name, sql in results
     ]
+    result = SimpleNamespace(exception=None, result=SimpleNamespace(results=nodes))
+    return transform._failure("prepare", result, attempt)
+
+
+SQL = "select 'Permission denied\nto u1' as user_id, 3 as n_rows"
+FAILED = ("fail", "Got 1 result", "unique_together_t", SQL)
+
+
+def test_a_failed_test_is_told_with_what_its_query_finds_first(attempt):
+    error = told(attempt, FAILED, ("pass", None, "never_null_t", SQL))
+    assert error.what.splitlines() == [
+        "dbt prepare: 1 of 2 nodes failed:",
+        "  unique_together_t: Got 1 result; the first: user_id: 'Permission denied\\nto u1', n_rows: 3",
+    ]
+
+
+def test_what_a_shop_wrote_into_a_value_is_no_word_of_the_machine(attempt):
+    assert in_words(error := told(attempt, FAILED)) is error
+    assert (
+        type(in_words(told(attempt, ("error", "Out of Memory", "feat_user", SQL)))) is StorageError
+    )
+
+
+@pytest.mark.parametrize(
+    "sql", [None, "from gone", "select 1 where false", "select error('no')"], ids=str
+)
+def test_a_query_that_finds_nothing_without_dbt_hides_no_failure(attempt, sql):
+    error = told(attempt, ("fail", "Got 1 result", "holds_t", sql))
+    assert error.what.splitlines()[1] == "  holds_t: Got 1 result"
+
+
+def test_a_history_that_is_gone_hides_no_failure(attempt):
+    attempt.shop.warehouse.unlink()
+    assert "unique_together_t: Got 1 result" in told(attempt, FAILED).what

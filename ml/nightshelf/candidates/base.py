@@ -222,11 +222,6 @@ def enough_buyers(minimum: int, n_users: int) -> int:
     return min(minimum, max(1, n_users // 100))
 
 
-def spaced(n_users: int, most: int) -> np.ndarray:
-    """(min(n_users, most),) rising: positions of the users who stand for all, evenly spaced by id."""
-    return np.arange(most) * n_users // most if n_users > most else np.arange(n_users)
-
-
 def one_blas_thread() -> AbstractContextManager:
     """BLAS on one thread while inside: blocks run in threads of ours, and a split sum rounds
     another way.

@@ -40,6 +40,9 @@ class FactorModel(CandidateModel):
         width = min(self.params.factors, *values.shape)
         if width and values.nnz:
             users, items = self._factorise(values.tocsr(), width)
+            # What none of those who teach has taken says nothing, and would stand before what is disliked.
+            told = items.any(axis=1)
+            self.active, items = self.active[told], items[told]
         else:
             self.active = self.active[:0]
             users, items = (np.zeros((n, 0), dtype=np.float32) for n in (values.shape[0], 0))

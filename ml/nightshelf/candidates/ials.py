@@ -10,10 +10,11 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import one_blas_thread, spaced
+from nightshelf.candidates.base import one_blas_thread
 from nightshelf.candidates.factors import FactorModel, check_factors
 from nightshelf.candidates.least_squares import STEPS, Ratings, solve_rows
 from nightshelf.candidates.params import MOST_REGULARIZATION, need
+from nightshelf.candidates.teachers import teachers
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class IalsParams:
     """What a pair that was not taken weighs; a taken one weighs log(1 + decayed events) more."""
     iterations: int = 6
     max_users: int = 100_000
-    """Items' factors are learnt from so many users at most, evenly spaced by id; everybody's are the answers
-    to them."""
+    """Items' factors are learnt from so many users at most, `teachers`; everybody's are the answers to
+    them."""
     min_buyers: int = 5
     """Items with fewer get no factors and are nobody's."""
     half_life_days: float = 90.0
@@ -61,7 +62,7 @@ class Ials(FactorModel):
     with c the pair's log value, α `unobserved_weight`, λ_u in proportion to (pairs taken + α n_items)^ν,
     λ_i to (pairs taken + α n_users)^ν, ν `regularization_exponent` (Rendle, Krichene, Zhang, Koren 2022,
     Revisiting the performance of iALS). The mean of the λ_u, and of the λ_i, is `regularization` × the
-    noise of c. Users are solved last, so that theirs are the answers to the items' final factors.
+    noise of c; both means are of those who teach, where not all users do. Users are solved last, so that theirs are the answers to the items' final factors.
 
     Cost a sweep on one core: 0.2 s for 700 thousand pairs and 64 factors; it grows with pairs × factors.
     """
@@ -70,14 +71,13 @@ class Ials(FactorModel):
     Params: ClassVar[type] = IalsParams
 
     def _factorise(self, values: csr_matrix, width: int) -> tuple[np.ndarray, np.ndarray]:
-        n_users, most = values.shape[0], self.params.max_users
+        n_users, some = values.shape[0], teachers(self.users, values, self.params.max_users)
         with one_blas_thread():
-            if n_users <= most:
+            if some is None:
                 return self._alternated(values, width)
-            teachers = values[spaced(n_users, most)]
-            _, items = self._alternated(teachers, width)
+            _, items = self._alternated(values[some], width)
             rows, users = self._asked(n_users), np.zeros((n_users, width), dtype=np.float32)
-            ratings = self._ratings(values[rows], teachers)
+            ratings = self._ratings(values[rows], values[some])
             # Nobody has a last answer to begin from.
             users[rows] = solve_rows(ratings, items, users[rows], 2 * STEPS)
         return users, items
@@ -94,10 +94,10 @@ class Ials(FactorModel):
             users = solve_rows(by_user, items, users)
         return users, items
 
-    def _ratings(self, values: csr_matrix, teachers: csr_matrix) -> Ratings:
-        """Every taken pair's target is 1, so its pull is its weight. The ridge is in units of what teaches."""
-        share = self._weighs(values) / self._weighs(teachers).mean()
-        ridge = self.params.regularization * noise(teachers)
+    def _ratings(self, values: csr_matrix, of: csr_matrix) -> Ratings:
+        """Every taken pair's target is 1, so its pull is its weight. The ridge is in units `of` what teaches."""
+        share = self._weighs(values) / self._weighs(of).mean()
+        ridge = self.params.regularization * noise(of)
         ridge *= share**self.params.regularization_exponent
         return Ratings(values, values.data, ridge, self.params.unobserved_weight)
 

@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nightshelf.candidates.base import one_blas_thread, spaced
+from nightshelf.candidates.base import one_blas_thread
 from nightshelf.candidates.factors import FactorModel, check_factors
 from nightshelf.candidates.params import need
+from nightshelf.candidates.teachers import teachers
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class NmfParams:
     half_life_days: float = 90.0
     """After so many days an event counts half; 0 means that old events count in full."""
     max_users: int = 100_000
-    """Items' factors are learnt from so many users at most, evenly spaced by id; the others' are then found
-    beside them."""
+    """Items' factors are learnt from so many users at most, `teachers`; the others' are then found beside
+    them."""
     seed: int = 20170101
     """Of the randomised SVD that it starts from."""
 
@@ -55,9 +56,9 @@ class Nmf(FactorModel):
         from sklearn.decomposition import NMF
         from sklearn.exceptions import ConvergenceWarning
 
-        n_users, most = values.shape[0], self.params.max_users
+        some = teachers(self.users, values, self.params.max_users)
         model = NMF(
-            width,
+            width if some is None else min(width, len(some)),
             init="nndsvda",
             max_iter=self.params.iterations,
             random_state=self.params.seed,
@@ -65,10 +66,10 @@ class Nmf(FactorModel):
         with one_blas_thread(), warnings.catch_warnings():
             # A fixed number of sweeps is the setting; more of them change no list worth the time.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            if n_users <= most:
+            if some is None:
                 users = model.fit_transform(values)
             else:
-                model.fit(values[spaced(n_users, most)])
+                model.fit(values[some])
                 users = self._beside(model, values)
         return users.astype(np.float32), np.ascontiguousarray(model.components_.T, np.float32)
 
@@ -77,5 +78,6 @@ class Nmf(FactorModel):
         rows = self._asked(values.shape[0])
         users = np.zeros((values.shape[0], model.n_components_), dtype=values.dtype)
         model.set_params(max_iter=SWEEPS_BESIDE)
-        users[rows] = model.transform(values[rows])
+        if len(rows):
+            users[rows] = model.transform(values[rows])
         return users

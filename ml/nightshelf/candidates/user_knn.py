@@ -14,11 +14,12 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix, diags, issparse
 
-from nightshelf.candidates.base import CandidateModel, spaced
+from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
 from nightshelf.candidates.similarity import nearest
 from nightshelf.candidates.sparse import csr_arrays, csr_of, product, without_traces
+from nightshelf.candidates.teachers import teachers
 from nightshelf.candidates.weighting import rarity, unit_rows
 from nightshelf.dataset.interactions import Interactions
 
@@ -43,11 +44,11 @@ class UserKnnParams:
     """Times an item's ordinary day beyond which neighbours who begin with it count for less, as in
     `lately`; 0 counts all of them in full."""
     max_users_per_item: int = 10000
-    """What more have taken is left out of similarity, where cost grows with the square. It is still
-    recommended."""
+    """What more, of all users, have taken is left out of similarity, where cost grows with the square. It is
+    still recommended."""
     max_users: int = 100_000
-    """Neighbours are sought among so many users at most, evenly spaced by id: a hundred are found there
-    as well, and cost grows with users, no longer with their square."""
+    """Neighbours are sought among so many users at most, `teachers`: a hundred are found there as well, and
+    cost grows with users, no longer with their square."""
 
     def __post_init__(self) -> None:
         need(self.neighbours >= 1, "neighbours", self.neighbours, "at least 1")
@@ -82,7 +83,8 @@ class UserKnn(CandidateModel):
         own = interactions.matrix(params.half_life_days or None, log=True)
         recent = interactions.matrix(params.neighbour_half_life_days or None, log=True)
         recent.data *= counting(interactions, params.burst).data
-        self.neighbours = _shares(_neighbours(own, params, self.asked), 1.0 - params.own_weight)
+        found = _neighbours(own, params, self.users, self.asked)
+        self.neighbours = _shares(found, 1.0 - params.own_weight)
         self.own, self.recent = own * np.float32(params.own_weight), recent
         self._take_columns()
 
@@ -121,7 +123,9 @@ class UserKnn(CandidateModel):
         self._take_columns()
 
 
-def _neighbours(rows: csr_matrix, params: UserKnnParams, asked: np.ndarray | None) -> csr_matrix:
+def _neighbours(
+    rows: csr_matrix, params: UserKnnParams, users: np.ndarray, asked: np.ndarray | None
+) -> csr_matrix:
     """Users × users: the nearest of each user, or of each who is `asked`, sorted by (similarity, code)."""
     takers = np.bincount(rows.indices, minlength=rows.shape[1])
     telling = np.flatnonzero((takers > 0) & (takers <= params.max_users_per_item))
@@ -129,15 +133,16 @@ def _neighbours(rows: csr_matrix, params: UserKnnParams, asked: np.ndarray | Non
     if params.weighting == "tfidf":
         rows = (rows @ diags(rarity(takers[telling], of=rows.shape[0]))).tocsr()
     if params.similarity == "pearson":
-        return _by_pearson(rows, params, asked)
-    vectors = unit_rows(rows)
-    return nearest(_only(vectors, asked), _others(vectors, params), params.neighbours)
+        return _by_pearson(rows, params, users, asked)
+    return nearest(*_sides(unit_rows(rows), params, users, asked), params.neighbours)
 
 
-def _others(vectors: csr_matrix, params: UserKnnParams) -> csr_matrix:
-    """Items × users: the rows of those who may be neighbours."""
-    n_users = vectors.shape[0]
-    return _only(vectors, spaced(n_users, params.max_users)).T.tocsr()
+def _sides(
+    vectors: csr_matrix, params: UserKnnParams, users: np.ndarray, asked: np.ndarray | None
+) -> tuple[csr_matrix, csr_matrix]:
+    """Users × items, of those who are asked about; items × users, of those who may be neighbours."""
+    others = _only(vectors, teachers(users, vectors, params.max_users))
+    return _only(vectors, asked), others.T.tocsr()
 
 
 def _only(matrix: csr_matrix, rows: np.ndarray | None) -> csr_matrix:
@@ -151,7 +156,9 @@ def _only(matrix: csr_matrix, rows: np.ndarray | None) -> csr_matrix:
     return csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
 
 
-def _by_pearson(rows: csr_matrix, params: UserKnnParams, asked: np.ndarray | None) -> csr_matrix:
+def _by_pearson(
+    rows: csr_matrix, params: UserKnnParams, users: np.ndarray, asked: np.ndarray | None
+) -> csr_matrix:
     """With x over its root sum of squared deviations, correlation is x·y - n × mean(x) × mean(y):
     a product of what both took, less a term of each user's own. Below 0 where nothing is shared."""
     n_items = max(rows.shape[1], 1)
@@ -164,10 +171,10 @@ def _by_pearson(rows: csr_matrix, params: UserKnnParams, asked: np.ndarray | Non
     vectors = without_traces((diags(scales) @ rows).tocsr().astype(np.float32))
     shifts = (np.sqrt(n_items) * means * scales).astype(np.float32)
 
-    def correlation(users: np.ndarray, others: np.ndarray, products: np.ndarray) -> np.ndarray:
-        return products - shifts[users] * shifts[others]
+    def correlation(ours: np.ndarray, theirs: np.ndarray, products: np.ndarray) -> np.ndarray:
+        return products - shifts[ours] * shifts[theirs]
 
-    return nearest(_only(vectors, asked), _others(vectors, params), params.neighbours, correlation)
+    return nearest(*_sides(vectors, params, users, asked), params.neighbours, correlation)
 
 
 def _shares(neighbours: csr_matrix, total: float) -> csr_matrix:
