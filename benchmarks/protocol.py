@@ -193,7 +193,9 @@ def measure(model, fold: Fold, k: int = 10) -> dict[str, np.ndarray]:
 def main() -> None:
     from nightshelf.candidates import MODELS, model_params
 
-    names = [a for a in sys.argv[1:] if a in MODELS]
+    names = [a for a in sys.argv[1:] if "=" not in a and a != "--test"]
+    if unknown := [name for name in names if name not in MODELS]:
+        sys.exit(f"no model {', '.join(unknown)}; there are {', '.join(MODELS)}")
     changes = dict(a.split("=", 1) for a in sys.argv[1:] if "=" in a)
     back = TEST_FOLDS if "--test" in sys.argv else TUNING_FOLDS
     for shop in shops():
