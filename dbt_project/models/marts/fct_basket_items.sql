@@ -2,13 +2,14 @@
 -- into the cart together, and without carts by what was looked at together. This is the one place
 -- that says so. Together means: of one order; where there is none, of one session; where there is no
 -- session either, of one user and date. Lines without a user count here too: what was bought together
--- does not depend on by whom.
+-- does not depend on by whom. Older days than anybody counts are not read.
 with kept as (
     select cleaned.*
     from {{ ref('int_events_cleaned') }} as cleaned
     left join {{ ref('int_purchases_cancelled') }} as cancelled using (occurred_on, source, event_id)
     where dropped_by is null
         and cancelled_on is null
+        and {{ happened_since("date '" ~ var('night') ~ "' - " ~ var('basket_days'), of='cleaned') }}
 ),
 
 -- The first that is found is enough: of a log with purchases little is read.

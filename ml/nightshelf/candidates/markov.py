@@ -28,7 +28,7 @@ from nightshelf.candidates.sparse import (
     strongest,
     values_at,
 )
-from nightshelf.candidates.visits import SPAN, Steps
+from nightshelf.candidates.visits import SPAN, Steps, Visits, without_large
 from nightshelf.dataset.interactions import Interactions
 
 
@@ -82,17 +82,18 @@ class Markov(ReachingModel):
     def _fit(self, interactions: Interactions) -> None:
         params, n_items = self.params, len(self.items)
         before = Steps.of([interactions])
+        visits = Visits.of(before)
         target = interactions.typed.get(interactions.target)
         if target is None or not len(target):
             target = interactions
         after, counts = Steps.of([target]), counting(target, params.burst)
-        chain = Chain.of(before, after, counts, interactions, params)
+        chain = Chain.of(before, visits, after, counts, interactions, params)
         groups = _categories(interactions)
         self.by_item, trust = chain.transitions(identity(n_items, format="csr"))
         self.by_category, group_trust = chain.transitions(groups)
         self.popular = _popular(after, counts, interactions, params)
 
-        last = _last_visits(before, interactions.shape, params)
+        last = _last_visits(before, visits, interactions.shape, params)
         self.of_items = _float32(last @ diags(trust))
         self.of_categories = _float32(last @ diags(1 - trust) @ groups.T @ diags(group_trust))
         told = self.of_items.sum(axis=1) + self.of_categories.sum(axis=1)
@@ -202,23 +203,22 @@ class Chain:
     def of(
         cls,
         before: Steps,
+        visits: Visits,
         after: Steps,
         users_count: csr_matrix,
         interactions: Interactions,
         params: MarkovParams,
     ) -> Chain:
         n_items = interactions.shape[1]
-        before = before.without_large_visits(params.max_items_per_visit)
-        after = after.without_large_visits(params.max_items_per_visit)
-        own, of_row = np.unique(before.visit_keys(), return_inverse=True)
-        holds = csr_matrix((np.ones(len(of_row)), (before.items, of_row)), (n_items, len(own)))
-        then, of_next, sizes = np.unique(
-            after.visit_keys(), return_inverse=True, return_counts=True
-        )
-        counts = np.power(sizes[of_next].astype(np.float64), -params.visit_power)
+        largest = params.max_items_per_visit
+        before, own = without_large(before, visits, largest)
+        ones = np.ones(len(own.of_step))
+        holds = csr_matrix((ones, (before.items, own.of_step)), (n_items, len(own.keys)))
+        after, then = without_large(after, Visits.of(after), largest)
+        counts = np.power(then.sizes[then.of_step].astype(np.float64), -params.visit_power)
         counts *= _at(users_count, after)
-        lists = csr_matrix((counts, (of_next, after.items)), (len(then), n_items))
-        return cls(holds, _links(own, then, interactions.as_of, params), lists, params)
+        lists = csr_matrix((counts, (then.of_step, after.items)), (len(then.keys), n_items))
+        return cls(holds, _links(own.keys, then.keys, interactions.as_of, params), lists, params)
 
     def transitions(self, groups: csr_matrix) -> tuple[csr_matrix, np.ndarray]:
         """(n_groups × n_items float32, the likeliest successors; (n_groups,) trust in them).
@@ -257,14 +257,15 @@ def _links(own: np.ndarray, after: np.ndarray, as_of: int, params: MarkovParams)
     return csr_matrix((weights, (rows, columns)), (len(own), len(after)))
 
 
-def _last_visits(before: Steps, shape: tuple[int, int], params: MarkovParams) -> csr_matrix:
+def _last_visits(
+    before: Steps, visits: Visits, shape: tuple[int, int], params: MarkovParams
+) -> csr_matrix:
     """Users × items, rows that sum to 1: the items of the last visits, each less than the next."""
-    keys, of_row = np.unique(before.visit_keys(), return_inverse=True)
-    owners = keys // SPAN
-    back = np.searchsorted(owners, owners, side="right") - 1 - np.arange(len(keys))
+    owners = visits.keys // SPAN
+    back = np.searchsorted(owners, owners, side="right") - 1 - np.arange(len(owners))
     recent = back < params.last_visits
     weights = np.where(recent, params.decay ** np.where(recent, back, 0), 0.0)
-    found = csr_matrix((weights[of_row], (before.users, before.items)), shape)
+    found = csr_matrix((weights[visits.of_step], (before.users, before.items)), shape)
     found.eliminate_zeros()
     found = strongest(found, params.max_items_per_visit)
     return _over(found, _sums(found))

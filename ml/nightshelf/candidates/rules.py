@@ -21,7 +21,7 @@ from nightshelf.candidates.companions import baskets_of, counted_pairs, wilson_l
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, product, strongest
 from nightshelf.candidates.variants import Variants
-from nightshelf.candidates.visits import Steps
+from nightshelf.candidates.visits import Steps, Visits, without_large
 from nightshelf.dataset.interactions import Interactions
 
 
@@ -98,10 +98,9 @@ class Rules(CandidateModel):
 
     def _fit(self, interactions: Interactions) -> None:
         params = self.params
-        lines = _lines(interactions, params)
+        lines, baskets = _lines(interactions, params)
         variants = _variants(interactions, np.bincount(lines.items, minlength=len(self.items)))
-        _, baskets = np.unique(lines.visit_keys(), return_inverse=True)
-        holds = baskets_of(baskets, variants.products[lines.items], len(variants))
+        holds = baskets_of(baskets.of_step, variants.products[lines.items], len(variants))
         table = association_rules(holds, params.min_baskets, params.certainty)
         self.rules = strongest(_matrix(table, variants), params.consequents)
         self.shown = variants.shown
@@ -133,12 +132,12 @@ class Rules(CandidateModel):
         self._count_columns()
 
 
-def _lines(interactions: Interactions, params: RulesParams) -> Steps:
-    """The basket lines that rules are learnt from."""
+def _lines(interactions: Interactions, params: RulesParams) -> tuple[Steps, Visits]:
+    """The basket lines that rules are learnt from, and the baskets."""
     target = interactions.typed.get(interactions.target)
     lines = Steps.of([target if target is not None and len(target) else interactions])
     lines = lines.where(lines.days >= interactions.as_of - params.days)
-    return lines.without_large_visits(params.max_items_per_basket)
+    return without_large(lines, Visits.of(lines), params.max_items_per_basket)
 
 
 def _variants(interactions: Interactions, counts: np.ndarray) -> Variants:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from nightshelf.dataset.interactions import Interactions
 
@@ -38,15 +39,6 @@ class Steps(NamedTuple):
     def where(self, kept: np.ndarray) -> Steps:
         return Steps(*(column[kept] for column in self))
 
-    def visit_keys(self) -> np.ndarray:
-        """(n_rows,) int64: user and day as one number; a day later is one more."""
-        return self.users.astype(np.int64) * SPAN + self.days
-
-    def without_large_visits(self, max_items: int) -> Steps:
-        """Without the days on which a user had more items: a robot's, or a reseller's."""
-        visits = Visits.of(self)
-        return self.where(visits.sizes[visits.of_step] <= max_items)
-
     def buyers(self, n_items: int) -> np.ndarray:
         """(n_items,) int64: users with a row."""
         new = np.ones(len(self.users), dtype=bool)
@@ -58,7 +50,7 @@ class Visits(NamedTuple):
     """The visits of some steps: one row per (user, day), sorted so."""
 
     keys: np.ndarray
-    """(n_visits,) int64, as of `Steps.visit_keys`."""
+    """(n_visits,) int64: user and day as one number; a day later is one more."""
     sizes: np.ndarray
     """(n_visits,) int64: steps of each."""
     of_step: np.ndarray
@@ -66,10 +58,20 @@ class Visits(NamedTuple):
 
     @classmethod
     def of(cls, steps: Steps) -> Visits:
-        """0.1 s a million steps."""
-        keys, of_step, sizes = np.unique(
-            steps.visit_keys(), return_inverse=True, return_counts=True
-        )
+        """Steps are sorted by user already, and by day within each by counting, twice transposed: a tenth
+        of a sort's time. 0.03 s a million steps."""
+        first, n_users = int(steps.days.min(initial=0)), int(steps.users.max(initial=-1)) + 1
+        starts = np.append(0, np.cumsum(np.bincount(steps.users, minlength=n_users)))
+        width = int(steps.days.max(initial=first)) - first + 1
+        places = (np.arange(len(steps.days)), steps.days - first, starts)
+        by_day = csr_matrix(places, (n_users, width)).tocsc().tocsr()
+        users = np.repeat(np.arange(n_users), np.diff(by_day.indptr))
+        begins = np.append(True, (np.diff(users) != 0) | (np.diff(by_day.indices) != 0))
+        begins = begins[: len(users)]
+        of_step = np.empty(len(users), dtype=np.int64)
+        of_step[by_day.data] = np.cumsum(begins) - 1
+        keys = users[begins] * SPAN + (by_day.indices[begins] + np.int64(first))
+        sizes = np.diff(np.append(np.flatnonzero(begins), len(users)))
         return cls(keys, sizes, of_step)
 
     def days(self) -> np.ndarray:
@@ -81,3 +83,12 @@ class Visits(NamedTuple):
         sizes = np.bincount(self.of_step[kept], minlength=len(self.keys))
         left = sizes > 0
         return Visits(self.keys[left], sizes[left], (np.cumsum(left) - 1)[self.of_step[kept]])
+
+
+def without_large(steps: Steps, visits: Visits, max_items: int) -> tuple[Steps, Visits]:
+    """Steps and their visits, less the days on which a user had more items: a robot's, or a reseller's."""
+    small = visits.sizes <= max_items
+    if small.all():
+        return steps, visits
+    kept = small[visits.of_step]
+    return steps.where(kept), visits.where(kept)
