@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags, hstack, identity, issparse, vstack
+from scipy.sparse import csr_matrix, diags, hstack, issparse, vstack
 
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
@@ -80,7 +80,7 @@ class Markov(ReachingModel):
     Params: ClassVar[type] = MarkovParams
 
     def _fit(self, interactions: Interactions) -> None:
-        params, n_items = self.params, len(self.items)
+        params = self.params
         before = Steps.of([interactions])
         visits = Visits.of(before)
         target = interactions.typed.get(interactions.target)
@@ -89,8 +89,8 @@ class Markov(ReachingModel):
         after, counts = Steps.of([target]), counting(target, params.burst)
         chain = Chain.of(before, visits, after, counts, interactions, params)
         groups = _categories(interactions)
-        self.by_item, trust = chain.transitions(identity(n_items, format="csr"))
-        self.by_category, group_trust = chain.transitions(groups)
+        self.by_item, trust = chain.transitions(chain.holds)
+        self.by_category, group_trust = chain.transitions(groups @ chain.holds)
         self.popular = _popular(after, counts, interactions, params)
 
         last = _last_visits(before, visits, interactions.shape, params)
@@ -220,13 +220,13 @@ class Chain:
         lists = csr_matrix((counts, (then.of_step, after.items)), (len(then.keys), n_items))
         return cls(holds, _links(own.keys, then.keys, interactions.as_of, params), lists, params)
 
-    def transitions(self, groups: csr_matrix) -> tuple[csr_matrix, np.ndarray]:
+    def transitions(self, holds: csr_matrix) -> tuple[csr_matrix, np.ndarray]:
         """(n_groups × n_items float32, the likeliest successors; (n_groups,) trust in them).
 
-        `groups`: groups × items of ones. A row of all successors sums to 1. Trust is
-        n / (n + confidence) for n next visits, weighted as the transitions are.
+        `holds`: groups × visits before, how many items of the group each has. A row of all successors sums
+        to 1. Trust is n / (n + confidence) for n next visits, weighted as the transitions are.
         """
-        leads = ((groups @ self.holds) @ self.links).tocsr()
+        leads = (holds @ self.links).tocsr()
         n = _sums(leads)
         leads = _over(leads, leads @ _sums(self.lists))
         found = nearest(_float32(leads), _float32(self.lists), self.params.successors, itself=True)
@@ -300,10 +300,10 @@ def _sums(matrix: csr_matrix) -> np.ndarray:
 
 
 def _over(matrix: csr_matrix, totals: np.ndarray) -> csr_matrix:
-    """Each row over its total; rows of nothing stay so."""
-    return (
-        diags(np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0)) @ matrix
-    ).tocsr()
+    """Each row over its total, in its place; rows of nothing stay so."""
+    shares = np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0)
+    matrix.data *= np.repeat(shares, np.diff(matrix.indptr))
+    return matrix
 
 
 def _float32(matrix: csr_matrix) -> csr_matrix:
