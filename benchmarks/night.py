@@ -6,13 +6,15 @@
 The first night takes the whole log in and learns everything; the second, a day later, is what a shop waits
 for each morning. The log is made up, and as uneven as logs are: users who come daily and users who come
 once, tastes for a few of the categories, bestsellers by Zipf's law, visits, 2 % of the lines twice, 1 %
-without a user, lines out of order. FOLDER keeps the home, and a second call goes on from there.
+without a user, lines out of order. FOLDER keeps the home: a second call runs both nights
+again, with the history that is there.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -171,8 +173,7 @@ def _night(shop_file: Path, night: date, memory: str, size: str) -> None:
     for step in ("open", *STEPS):
         words = step.replace("door_", "gate ").split()
         began = time.monotonic()
-        process = subprocess.Popen([sys.executable, "-m", "nightshelf", *words, *given], env=env)
-        _, status, used = os.wait4(process.pid, 0)
+        status, used = _run([sys.executable, "-m", "nightshelf", *words, *given], env)
         seconds, core = time.monotonic() - began, used.ru_utime + used.ru_stime
         table.add_row(step, f"{seconds:.1f}", f"{core:.1f}", f"{used.ru_maxrss // 1024:,}")
         total = [total[0] + seconds, total[1] + core]
@@ -181,6 +182,18 @@ def _night(shop_file: Path, night: date, memory: str, size: str) -> None:
             raise SystemExit(f"{step} ended with {os.waitstatus_to_exitcode(status)}")
     table.add_row("together", f"{total[0]:.1f}", f"{total[1]:.1f}", "")
     Console().print(table)
+
+
+def _run(command: list[str], env: dict[str, str]) -> tuple[int, resource.struct_rusage]:
+    """The process's status, and what it used. Who ends this ends it, too."""
+    process = subprocess.Popen(command, env=env)
+    try:
+        _, status, used = os.wait4(process.pid, 0)
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    return status, used
 
 
 if __name__ == "__main__":

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 
+SHOWN_ROWS = 3
+"""Of what a failed test finds, in its error."""
+
+
 def build(
     visit: str,
     shop: Shop,
@@ -203,17 +207,18 @@ def _failure(visit: str, result, attempt: Attempt) -> TransformError:
         return _unreadable(visit, result.exception, attempt)
     failed = [r for r in result.result.results if r.status not in ("success", "pass", "skipped")]
     told = "\n".join(
-        f"  {r.node.name}: {(r.message or r.status).strip()}{_first_row(r, attempt)}"
+        f"  {r.node.name} ({r.node.original_file_path}): {(r.message or r.status).strip()}"
+        + _first_rows(r, attempt)
         for r in failed[:10]
     )
-    kind = TableRefused if all(r.status == "fail" for r in failed) else TransformError
-    return kind(
-        f"dbt {visit}: {len(failed)} of {len(result.result.results)} nodes failed:\n{told}",
-        f"The compiled SQL lies under {_target(attempt, visit)}; docs/runbook.md says how to rerun.",
-    )
+    refused = all(r.status == "fail" for r in failed)
+    what = f"dbt {visit}: {len(failed)} of {len(result.result.results)} nodes failed:\n{told}"
+    mend = "Mend the data, or the rule in that file. " if refused else ""
+    next_step = f"{mend}The compiled SQL lies under {_target(attempt, visit)}; docs/runbook.md says how to rerun."
+    return (TableRefused if refused else TransformError)(what, next_step)
 
 
-def _first_row(result, attempt: Attempt) -> str:
+def _first_rows(result, attempt: Attempt) -> str:
     """What the query of a failed test finds first, by column; "" for a model, and where it finds nothing
     without dbt: what failed is told then as dbt tells it."""
     if result.status != "fail" or not result.node.compiled_code:
@@ -222,13 +227,14 @@ def _first_row(result, attempt: Attempt) -> str:
         with connect(attempt.database) as db:
             db.execute(f"attach {literal(attempt.shop.warehouse)} as history (read_only)")
             found = db.execute(result.node.compiled_code)
-            columns, row = [name for name, *_ in found.description], found.fetchone()
+            columns, rows = [name for name, *_ in found.description], found.fetchmany(SHOWN_ROWS)
     except (duckdb.Error, NightshelfError):
         return ""
-    if row is None:
-        return ""
-    told = ", ".join(f"{name}: {value!r:.100}" for name, value in zip(columns, row, strict=True))
-    return f"; the first: {told}"
+    told = (
+        ", ".join(f"{name}: {value!r:.100}" for name, value in zip(columns, row, strict=True))
+        for row in rows
+    )
+    return "".join(f"\n    {each}" for each in told)
 
 
 def manifest_hash(attempt: Attempt) -> str:

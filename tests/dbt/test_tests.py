@@ -72,7 +72,11 @@ def told(attempt, *results) -> TransformError:
     """The error of a visit with nodes of (status, message, name, SQL)."""
     nodes = [
         SimpleNamespace(
-            status=status, message=message, node=SimpleNamespace(name=name, compiled_code=sql)
+            status=status,
+            message=message,
+            node=SimpleNamespace(
+                name=name, compiled_code=sql, original_file_path=f"models/{name}.yml"
+            ),
         )
         for status, message, name, sql in results
     ]
@@ -88,8 +92,15 @@ def test_a_failed_test_is_told_with_what_its_query_finds_first(attempt):
     error = told(attempt, FAILED, ("pass", None, "never_null_t", SQL))
     assert error.what.splitlines() == [
         "dbt prepare: 1 of 2 nodes failed:",
-        "  unique_together_t: Got 1 result; the first: user_id: 'Permission denied\\nto u1', n_rows: 3",
+        "  unique_together_t (models/unique_together_t.yml): Got 1 result",
+        "    user_id: 'Permission denied\\nto u1', n_rows: 3",
     ]
+    assert error.next_step.startswith("Mend the data, or the rule in that file.")
+
+
+def test_of_many_rows_the_first_three_are_told(attempt):
+    many = ("fail", "Got 9 results", "holds_t", "select n from range(9) as t(n)")
+    assert told(attempt, many).what.splitlines()[2:] == ["    n: 0", "    n: 1", "    n: 2"]
 
 
 def test_what_a_shop_wrote_into_a_value_is_no_word_of_the_machine(attempt):
@@ -104,9 +115,9 @@ def test_what_a_shop_wrote_into_a_value_is_no_word_of_the_machine(attempt):
 )
 def test_a_query_that_finds_nothing_without_dbt_hides_no_failure(attempt, sql):
     error = told(attempt, ("fail", "Got 1 result", "holds_t", sql))
-    assert error.what.splitlines()[1] == "  holds_t: Got 1 result"
+    assert error.what.splitlines()[1:] == ["  holds_t (models/holds_t.yml): Got 1 result"]
 
 
 def test_a_history_that_is_gone_hides_no_failure(attempt):
     attempt.shop.warehouse.unlink()
-    assert "unique_together_t: Got 1 result" in told(attempt, FAILED).what
+    assert told(attempt, FAILED).what.endswith("Got 1 result")
