@@ -31,6 +31,12 @@ def test_what_happened_in_two_ways_on_a_day_is_one_step():
     assert len(Steps.of([shop.typed["view"], shop.typed["purchase"]]).days) == 2
 
 
+def test_what_two_users_did_on_a_day_is_two_steps():
+    rows = [("u", "a", "view", 6), ("u", "a", "purchase", 6), ("v", "a", "view", 6)]
+    shop = typed_shop(rows, 10)
+    assert len(Steps.of([shop.typed["view"], shop.typed["purchase"]]).days) == 2
+
+
 def test_keys_order_visits_by_user_and_day():
     assert (np.diff(Visits.of(steps((0, 1, 9), (0, 1, 10), (1, 0, 0))).keys) > 0).all()
     assert np.diff(Visits.of(steps((7, 1, 9), (7, 1, 12))).keys).tolist() == [3]

@@ -62,7 +62,8 @@ class Ials(FactorModel):
     with c the pair's log value, α `unobserved_weight`, λ_u in proportion to (pairs taken + α n_items)^ν,
     λ_i to (pairs taken + α n_users)^ν, ν `regularization_exponent` (Rendle, Krichene, Zhang, Koren 2022,
     Revisiting the performance of iALS). The mean of the λ_u, and of the λ_i, is `regularization` × the
-    noise of c; both means are of those who teach, where not all users do. Users are solved last, so that theirs are the answers to the items' final factors.
+    noise of c; both means are of those who teach, where not all users do. Users are solved last, so that
+    theirs are the answers to the items' final factors.
 
     Cost a sweep on one core: 0.2 s for 700 thousand pairs and 64 factors; it grows with pairs × factors.
     """

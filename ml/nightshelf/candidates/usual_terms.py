@@ -34,8 +34,8 @@ class UsualTerms:
     """(n_items,) int64: which set of usual terms it has."""
     n_sets: int
     kind_of: np.ndarray
-    """(n_items,) intp: which kind of item it is: those of a kind have the same terms with the same weights,
-    as brands and prices of a category often have."""
+    """(n_items,) intp: which kind of item it is: those of a kind have the same usual terms with the same
+    weights, as many items of a category do."""
     first_of: np.ndarray
     """(n_kinds,) intp: an item of each kind."""
 
