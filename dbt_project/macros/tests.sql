@@ -1,14 +1,16 @@
-{# One scan for all conditions that a row of the model has to meet, each where its columns have values; a
-   returned row is a condition that is broken, and by how many rows. #}
-{% test holds(model, rules) %}
+{# One scan for all that every row of the model has to meet: columns that must have a value, and conditions, each
+   where its columns have values. A returned row is a condition that is broken, and by how many rows. #}
+{% test holds(model, never_null=[], rules=[]) %}
+{% set conditions = [] %}
+{% for column in never_null %}{% do conditions.append(column ~ " is not null") %}{% endfor %}
 with broken as (
     select
-        {% for rule in rules %}count(*) filter (not ({{ rule }})) as "{{ rule }}"{{ ', ' if not loop.last }}
+        {% for condition in conditions + rules %}count(*) filter (not ({{ condition }})) as "{{ condition }}"{{ ', ' if not loop.last }}
         {% endfor %}
     from {{ model }}
 )
 
-from (unpivot broken on columns(*) into name rule value n_rows)
+from (unpivot broken on columns(*) into name condition value n_rows)
 where n_rows > 0
 {% endtest %}
 
@@ -32,17 +34,4 @@ from keys
 where key_hash in (select key_hash from repeated)
 group by {{ columns | join(', ') }}
 having count(*) > 1
-{% endtest %}
-
-{# One scan for all columns that must have a value; a returned row is a column that lacks some. #}
-{% test never_null(model, columns) %}
-with lacking as (
-    select
-        {% for column in columns %}count(*) - count({{ column }}) as "{{ column }}"{{ ', ' if not loop.last }}
-        {% endfor %}
-    from {{ model }}
-)
-
-from (unpivot lacking on columns(*) into name lacks value n_rows)
-where n_rows > 0
 {% endtest %}

@@ -22,7 +22,7 @@ MACROS = re.sub(r"{% (end)?test", r"{% \1macro", (DBT_PROJECT / "macros" / "test
 
 def found(macro: str, rows: str, **arguments) -> list[tuple]:
     """What the test returns of a table t of those rows."""
-    library = jinja2.Environment().from_string(MACROS).module
+    library = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(MACROS).module
     with duckdb.connect() as db:
         db.execute(f"create table t as select * from (values {rows}) as v(a, b)")
         return db.execute(getattr(library, macro)(model="t", **arguments)).fetchall()
@@ -47,9 +47,14 @@ def test_an_empty_table_breaks_no_condition():
     assert found("holds", "(1, 1) limit 0", rules=RULES) == []
 
 
-def test_a_column_that_lacks_a_value_is_named_by_its_count():
-    assert found("never_null", "(1, null), (2, null)", columns=["a", "b"]) == [("b", 2)]
-    assert found("never_null", "(1, 1)", columns=["a", "b"]) == []
+def test_a_column_that_lacks_values_is_told_with_how_many_beside_the_conditions_that_are_broken():
+    rows = "(1, null), (0, null)"
+    assert found("holds", rows, never_null=["a", "b"]) == [("b is not null", 2)]
+    assert found("holds", rows, never_null=["a", "b"], rules=RULES) == [
+        ("b is not null", 2),
+        ("a >= 1", 1),
+    ]
+    assert found("holds", "(1, 1)", never_null=["a", "b"]) == []
 
 
 def test_a_key_that_repeats_is_found_with_its_rows():
@@ -89,7 +94,7 @@ FAILED = ("fail", "Got 1 result", "unique_together_t", SQL)
 
 
 def test_a_failed_test_is_told_with_what_its_query_finds_first(attempt):
-    error = told(attempt, FAILED, ("pass", None, "never_null_t", SQL))
+    error = told(attempt, FAILED, ("pass", None, "holds_t", SQL))
     assert error.what.splitlines() == [
         "dbt prepare: 1 of 2 nodes failed:",
         "  unique_together_t (models/unique_together_t.yml): Got 1 result",
