@@ -2,17 +2,19 @@
 
 from functools import partial
 
+import lightgbm
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from nightshelf.errors import ModelError
-from nightshelf.ranking import logistic
+from nightshelf.ranking import boosting, logistic
 from nightshelf.ranking.boosting import (
     Boosted,
     BoostingParams,
     as_lightgbm_text,
     fit_lightgbm,
+    fit_objectives,
     fit_sklearn,
 )
 from nightshelf.ranking.ranker import Ranker
@@ -80,6 +82,27 @@ def test_it_stops_where_later_rows_gain_no_more(fit):
     noise = np.random.default_rng(1).random(3000) < 0.2
     later = TrainingRows(rows(seed=2).matrix, noise, rows().groups, 1.0)
     assert fit(rows(), later).n_trees() < 30 == fit(rows()).n_trees()
+
+
+@pytest.mark.parametrize("later", [None, rows(seed=2)], ids=["all trees", "until it gains no more"])
+def test_objectives_that_share_bins_get_the_trees_that_each_gets_from_bins_of_its_own(later):
+    found = fit_objectives(rows(), ["binary", "lambdarank"], PARAMS, SEED, later)
+    assert {name: model.text for name, model in found.items()} == {
+        name: alone(name, later) for name in ("binary", "lambdarank")
+    }
+
+
+def alone(objective: str, later: TrainingRows | None) -> str:
+    def dataset(part: TrainingRows, like=None) -> lightgbm.Dataset:
+        group = part.groups if objective == "lambdarank" else None
+        return lightgbm.Dataset(part.matrix, part.taken.astype(int), group=group, reference=like)
+
+    learnt_from = dataset(rows())
+    valid = [dataset(later, learnt_from)] if later else None
+    stop = [lightgbm.early_stopping(PARAMS.patience, verbose=False)] if later else None
+    settings = boosting._settings(objective, PARAMS, SEED)
+    model = lightgbm.train(settings, learnt_from, PARAMS.rounds, valid_sets=valid, callbacks=stop)
+    return model.model_to_string(num_iteration=model.best_iteration or -1)
 
 
 def test_importances_name_the_features_that_were_planted():

@@ -8,7 +8,7 @@ seen it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +25,8 @@ from nightshelf.ranking.rows import TrainingRows, joined, sampled
 from nightshelf.ranking.shown import SHOWN
 from nightshelf.warehouse import cores
 
+OBJECTIVES = {"lightgbm_binary": "binary", "lightgbm_lambdarank": "lambdarank"}
+"""Contender → what LightGBM makes of the rows for it."""
 K = 10
 """The length at which contenders are compared, as the gate does."""
 
@@ -188,13 +190,7 @@ def _chosen(
     settings: RankerSettings,
 ) -> tuple[Ranker, dict[str, np.ndarray]]:
     """The best contender, as it was compared, and nDCG@10 per user of each."""
-    fits = _fits(settings)
-    if not settings.boosting.sklearn:
-        del fits["sklearn_gb"]
-    with ThreadPoolExecutor(cores()) as pool:
-        models = dict(
-            zip(fits, pool.map(lambda fit: fit(earlier, later), fits.values()), strict=True)
-        )
+    models = _models(earlier, later, settings)
     contenders = {kind: Ranker(names, (kind,), (model,), (1.0,)) for kind, model in models.items()}
     raws = dict(zip(contenders, last.raw(list(contenders.values())), strict=True))
     per_user = {kind: last.quality(raw, K) for kind, raw in raws.items()}
@@ -223,19 +219,28 @@ def _best(per_user: Mapping[str, np.ndarray], default: str, seed: int) -> str:
     return best if beaten else default
 
 
-def _fits(settings: RankerSettings) -> dict[str, Callable]:
-    """Contender → how it learns from rows, and, if given, from when it gains no more on later ones."""
+def _models(
+    earlier: TrainingRows, later: TrainingRows, settings: RankerSettings
+) -> dict[str, Logistic | Boosted]:
+    """Every contender but the blend, side by side; trees end where they gain no more on the later rows."""
     boost, seed = settings.boosting, settings.ranker.seed
-    return {
-        "logistic": lambda rows, later=None: logistic.fit(rows, settings.logistic),
-        "sklearn_gb": lambda rows, later=None: boosting.fit_sklearn(rows, boost, seed, later),
-        "lightgbm_binary": lambda rows, later=None: boosting.fit_lightgbm(
-            rows, "binary", boost, seed, later
-        ),
-        "lightgbm_lambdarank": lambda rows, later=None: boosting.fit_lightgbm(
-            rows, "lambdarank", boost, seed, later
-        ),
-    }
+    with ThreadPoolExecutor(cores()) as pool:
+        found = {"logistic": pool.submit(logistic.fit, earlier, settings.logistic)}
+        if boost.sklearn:
+            found["sklearn_gb"] = pool.submit(boosting.fit_sklearn, earlier, boost, seed, later)
+        trees = boosting.fit_objectives(earlier, OBJECTIVES.values(), boost, seed, later)
+        of_lightgbm = {kind: trees[objective] for kind, objective in OBJECTIVES.items()}
+        return {kind: future.result() for kind, future in found.items()} | of_lightgbm
+
+
+def _fit(kind: str, rows: TrainingRows, settings: RankerSettings) -> Logistic | Boosted:
+    """One contender; trees as many as `settings` say."""
+    boost, seed = settings.boosting, settings.ranker.seed
+    if kind == "logistic":
+        return logistic.fit(rows, settings.logistic)
+    if kind == "sklearn_gb":
+        return boosting.fit_sklearn(rows, boost, seed)
+    return boosting.fit_lightgbm(rows, OBJECTIVES[kind], boost, seed)
 
 
 def _platt(raw: np.ndarray, taken: np.ndarray) -> tuple[float, float]:
@@ -268,13 +273,12 @@ def _learnt(
 ) -> list[Ranker]:
     """The same kinds, each again from each of `subjects`, side by side; trees as many as were best."""
 
-    def fit(kind: str, member: Logistic | Boosted | None) -> Callable:
-        if not isinstance(member, Boosted):
-            return _fits(settings)[kind]
-        rounds = replace(settings.boosting, rounds=member.n_trees())
-        return _fits(replace(settings, boosting=rounds))[kind]
+    def fit(kind: str, member: Logistic | Boosted | None, rows: TrainingRows) -> Logistic | Boosted:
+        rounds = member.n_trees() if isinstance(member, Boosted) else settings.boosting.rounds
+        of_rounds = replace(settings, boosting=replace(settings.boosting, rounds=rounds))
+        return _fit(kind, rows, of_rounds)
 
-    fits = [fit(kind, member) for kind, member in zip(ranker.kinds, ranker.members, strict=True)]
+    members = list(zip(ranker.kinds, ranker.members, strict=True))
     with ThreadPoolExecutor(cores()) as pool:
-        of_subjects = [[pool.submit(again, rows) for again in fits] for rows in subjects]
+        of_subjects = [[pool.submit(fit, *each, rows) for each in members] for rows in subjects]
         return [replace(ranker, members=tuple(f.result() for f in of)) for of in of_subjects]
