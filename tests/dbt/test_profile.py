@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import yaml
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.environments.local import LocalEnvironment
@@ -9,13 +11,18 @@ from dbt.adapters.duckdb.environments.local import LocalEnvironment
 from nightshelf.transform import DBT_PROJECT
 
 
-def test_a_model_that_spilled_lets_the_next_one_connect(tmp_path):
+def dbt_in(folder: Path, **settings: str) -> LocalEnvironment:
+    """The profile's own, with a file of its own and nothing attached."""
     told = yaml.safe_load((DBT_PROJECT / "profiles.yml").read_text())
     profile = told["nightshelf"]["outputs"]["night"]
-    profile |= {"path": str(tmp_path / "night.duckdb"), "attach": []}
-    profile["config_options"]["temp_directory"] = str(tmp_path / "spill")
-    profile["settings"] |= {"threads": "1", "memory_limit": "30MB"}
-    dbt = LocalEnvironment(DuckDBCredentials.from_dict(profile | {"database": "night"}))
+    profile |= {"path": str(folder / "night.duckdb"), "attach": []}
+    profile["config_options"]["temp_directory"] = str(folder / "spill")
+    profile["settings"] |= {"threads": "1", "memory_limit": "30MB"} | settings
+    return LocalEnvironment(DuckDBCredentials.from_dict(profile | {"database": "night"}))
+
+
+def test_a_model_that_spilled_lets_the_next_one_connect(tmp_path):
+    dbt = dbt_in(tmp_path)
 
     one = dbt.handle()
     one.cursor().execute(
@@ -27,3 +34,17 @@ def test_a_model_that_spilled_lets_the_next_one_connect(tmp_path):
     assert other.cursor().execute("select count(*) from sorted").fetchone() == (2_000_000,)
     other.close()
     one.close()
+
+
+def test_events_are_not_compared_with_every_session_where_few_are_expected(tmp_path):
+    handle = dbt_in(tmp_path, memory_limit="100MB").handle()
+    run = handle.cursor().execute
+    run("create table sessions as select 'v' || n as visitor, n as began from range(1000) as t(n)")
+    run("create table events as select 'v1' as visitor, 5 as happened")
+    plan = run(
+        "explain from events asof left join sessions"
+        " on sessions.visitor = events.visitor and sessions.began <= events.happened"
+    ).fetchone()[1]
+    handle.close()
+    assert "Asof Join" in plan
+    assert "Nested Loop" not in plan
