@@ -37,10 +37,13 @@ class Pool:
     def best(self) -> dict[str, np.ndarray]:
         """source → (n_users,) float32 > 0: the greatest size of its scores among the user's rows; 1 where it
         has nothing to say."""
-        found = {name: np.zeros(len(self.users), dtype=np.float32) for name in self.scores}
+        found = {name: np.ones(len(self.users), dtype=np.float32) for name in self.scores}
+        firsts = np.flatnonzero(np.diff(self.user_codes, prepend=-1))
+        if not len(firsts):
+            return found
         for name, scores in self.scores.items():
-            np.maximum.at(found[name], self.user_codes, np.abs(scores))
-            found[name][found[name] == 0] = 1
+            greatest = np.maximum.reduceat(np.abs(scores), firsts)
+            found[name][self.user_codes[firsts]] = np.where(greatest == 0, 1, greatest)
         return found
 
     def source_lists(self, source: str, k: int) -> np.ndarray:

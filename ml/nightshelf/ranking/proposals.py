@@ -16,6 +16,10 @@ import pyarrow.parquet as pq
 
 from nightshelf.ranking.pool import Pool
 
+CODES = ["user_code", "item_code"]
+SCORE, RANK = "score_", "rank_"
+"""What columns of the file begin with: score_<source>, rank_<view>_<source>."""
+
 
 @dataclass(frozen=True, eq=False)
 class Proposals:
@@ -101,12 +105,13 @@ class Proposals:
     def coded(self, first: int) -> pa.Table:
         """As it is written, where its first user is that one of the file's."""
         ranks = {
-            f"rank_{view}_{name}": values
+            f"{RANK}{view}_{name}": values
             for view, of_view in self.ranks.items()
             for name, values in of_view.items()
         }
-        scores = {f"score_{name}": values for name, values in self.scores.items()}
-        codes = {"user_code": self.user_codes + np.int32(first), "item_code": self.item_codes}
+        scores = {f"{SCORE}{name}": values for name, values in self.scores.items()}
+        users = self.user_codes + np.int32(first)
+        codes = dict(zip(CODES, (users, self.item_codes), strict=True))
         return pa.table({name: pa.array(v) for name, v in (codes | scores | ranks).items()})
 
     @classmethod
@@ -114,15 +119,15 @@ class Proposals:
         columns = {n: c.to_numpy() for n, c in zip(table.column_names, table.columns, strict=True)}
         ranks: dict[str, dict[str, np.ndarray]] = {}
         for name in columns:
-            if name.startswith("rank_"):
+            if name.startswith(RANK):
                 _, view, source = name.split("_", 2)
                 ranks.setdefault(view, {})[source] = columns[name]
-        scores = {n.removeprefix("score_"): c for n, c in columns.items() if n.startswith("score_")}
+        scores = {n.removeprefix(SCORE): c for n, c in columns.items() if n.startswith(SCORE)}
         return cls(users, items, columns["user_code"], columns["item_code"], scores, ranks)
 
 
 class ProposalsWriter:
-    """The file, for people, for tracing a shelf back, and for scoring: some 45 bytes a row. Parts
+    """The file, for people, for tracing a shelf back, and for scoring: some 40 bytes a row. Parts
     come one after the other, each of users of its own and of the same items, and are row groups; two
     small tables beside the file keep the ids, so that codes mean the same when it is read again."""
 
@@ -141,7 +146,14 @@ class ProposalsWriter:
     def add(self, part: Proposals) -> None:
         table = part.coded(self._n_users)
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+            self._writer = pq.ParquetWriter(
+                self._path,
+                table.schema,
+                compression="zstd",
+                # Scores hardly repeat: a dictionary of them is given up halfway, a third of writing and reading.
+                use_dictionary=[name for name in table.column_names if not name.startswith(SCORE)],
+                write_statistics=CODES,
+            )
         self._writer.write_table(table, row_group_size=max(len(table), 1))
         self._users.append(part.users)
         self._items = part.items
