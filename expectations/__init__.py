@@ -38,6 +38,9 @@ class DoorContext:
     """Directory with the last published `<shelf>.parquet`; None on a shop's first night."""
     shelves: tuple[str, ...] = SHELVES
     """The shelves tonight makes. A shop whose logs cannot feed a shelf leaves it out."""
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    """Shelf → the slots of its lists, as the shop file says tonight: of last night's longer ones no more is
+    wanted back."""
     is_personal: bool = True
     """False where popular items, the same for all, stand in for personal lists."""
     now_utc: datetime = field(default_factory=_now)
@@ -51,6 +54,9 @@ class DoorContext:
     new_files: tuple[str, ...] | None = None
     """Ids of the files that the last published night did not read; their days are judged. None on a
     first night, when all are new: the last day is judged, by the days before it."""
+    gone_files: tuple[str, ...] = ()
+    """Ids of files whose rows are kept, and that lie in the landing folder no more: what another file repeats of
+    them is no second delivery."""
     quiet_days: tuple[str, ...] = ()
     """Days, as YYYY-MM-DD or each year's MM-DD, that may be as small as they like."""
     learn_from: date | None = None
@@ -66,6 +72,9 @@ class DoorContext:
     """Collectors retry; one event in five twice is a loop, not a retry."""
     min_volume_share: float = 0.2
     """A bank holiday halves a day; a fifth of the usual day is a broken export, whatever was learnt."""
+    max_quantity: int = 100_000
+    """Pieces of a line. The largest honest one known to us is 80,995 (UCI Online Retail), and its refund; a shop
+    that allows more in its `cleaning` is believed."""
     max_quarantined_of_file: float = 0.5
     """A file of which half is refused has another format than its source says."""
     max_first_rank_share: float = 0.5

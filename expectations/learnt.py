@@ -172,8 +172,9 @@ RULES = {
         + LAWFUL,
     ),
     "few_rows_are_repeated": (
-        "A day that was delivered twice under new ids counts double everywhere.",
-        "Look for twins of the day's files, and take one of each away. " + LAWFUL,
+        "A day that was delivered twice counts double everywhere, if its ids are new.",
+        "Look for twins of the day's files, and take one of each away from the landing folder. If its ids are"
+        " new, replace it by a file of its name with the header alone. " + LAWFUL,
     ),
     "days_are_not_copies": (
         "A day that repeats another to the second is the other's file under a new date.",

@@ -160,7 +160,8 @@ def _values(context: DoorContext) -> list[Rule]:
         _refused(
             "quantities_are_plausible",
             reason="A price or an id read as a quantity makes one line outweigh the shop.",
-            next_step="Check which column is mapped to quantity in the shop's adapter.",
+            next_step="Check which column is mapped to quantity in the shop's adapter; if they are true, raise"
+            " cleaning.max_quantity.",
         ),
         figures_rule(
             "currency_is_single",
@@ -200,7 +201,8 @@ def _values(context: DoorContext) -> list[Rule]:
             over="SELECT * FROM raw.id_profile",
             reason="Repeats are removed later; this many mean a file was delivered twice under "
             "two names, or the id is not an id.",
-            next_step="Look for twins in raw.files, and check which column is mapped to event_id.",
+            next_step="Look for twins in the landing folder and take one of each away; or check which column is"
+            " mapped to event_id.",
         ),
         # Ten, and one in a hundred: a few ids may be test accounts', or typed in by hand.
         figures_rule(

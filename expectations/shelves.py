@@ -371,12 +371,13 @@ def _shrunk(context: DoorContext, measure: str, share: float) -> str:
 
 
 def _published(context: DoorContext) -> str:
-    """Last night's shelves but for the news. One that is new tonight has nothing to be compared with;
-    where no file is found at all we ask for every one, and DuckDB names what is missing."""
+    """Last night's shelves but for the news, as far as tonight's lists go. One that is new tonight has nothing to
+    be compared with; where no file is found at all we ask for every one, and DuckDB names what is missing."""
     compared = [shelf for shelf in context.shelves if shelf not in NEWS]
     files = {shelf: context.previous / f"{shelf}.parquet" for shelf in compared}
     found = {shelf: file for shelf, file in files.items() if file.exists()} or files
     return " UNION ALL ".join(
         f"SELECT {literal(shelf)} AS shelf, context_id FROM read_parquet({literal(str(file))})"
+        + (f" WHERE rank <= {context.lengths[shelf]}" if shelf in context.lengths else "")
         for shelf, file in found.items()
     )

@@ -69,8 +69,7 @@ from (
 where repeat_share > 0
 {%- endmacro %}
 
-{# First an item's pairs (item_id, other, score), best first; then, where readiness says that the placement
-   falls short, what sells best in the item's own category. `source_name` and `reason_code` are SQL over
+{# First an item's pairs (item_id, other, score), best first; then, where the placement falls short, what sells best in the item's own category. `source_name` and `reason_code` are SQL over
    the pairs. #}
 {% macro pairs_of_items(placement, other, k, source_name, reason_code) -%}
 with pairs as (
@@ -89,9 +88,7 @@ sold as (
     join {{ ref('dim_items') }} as items using (item_id)
     where feat_item.as_of = date '{{ var("night") }}'
         and items.category is not null
-        and exists (
-            from {{ ref('rpt_readiness') }} where placement = 'rec_{{ placement }}' and not is_ready
-        )
+        and {{ falls_back(placement) }}
 ),
 
 bestsellers as (

@@ -1,7 +1,7 @@
 {# What completes a cart. A context is an item, or a pair that is often bought together: its two ids, the
    smaller first, with ' + ' between them. Scores are comparable across contexts, so that the lists of a
    cart's items and pairs can be laid together; docs/tables.md has the query. Where readiness says that
-   baskets are too few, what sells best in the item's category follows. #}
+   baskets are too few, or none of their pairs is more than chance, what sells best in the item's category follows. #}
 {% macro completions_of_carts() -%}
 with learnt as (
     select
@@ -22,7 +22,7 @@ sold as (
     select *
     from ({{ sold_lately() }})
     where category is not null
-        and not {{ is_ready('cart') }}
+        and {{ falls_back('cart') }}
 ),
 
 bestsellers as (

@@ -16,9 +16,9 @@
     (coalesce({{ traffic }} in ('internal', 'test'), false) or {{ has_internal_id(user, visitor) }})
 {%- endmacro %}
 
-{# Postage, fees, bookings: an id that is no product's. #}
+{# Postage, fees, bookings: an id that is no product's. A dot stands for a line break, too: it is part of an id. #}
 {% macro is_not_a_product(item='item_id') -%}
-    not regexp_full_match({{ item }}, {{ string_literal(var('product_id_pattern')) }})
+    not regexp_full_match({{ item }}, {{ string_literal(var('product_id_pattern')) }}, 's')
 {%- endmacro %}
 
 {# Nothing, less than nothing, or more than anybody buys. #}
@@ -26,9 +26,13 @@
     (quantity <= 0 or quantity > {{ var('max_quantity') }})
 {%- endmacro %}
 
-{# Money that no shop takes. A look's price is only shown, so it harms nothing. #}
+{# Money that no shop takes. A look's price is only shown, so it harms nothing; but a line of more than 10^11 would
+   not fit where money is added up, in 18 digits of which four stand behind the point. #}
 {% macro is_impossible_price() -%}
-    (event_type in ('purchase', 'refund') and (unit_price < 0 or unit_price > {{ var('max_price') }}))
+    (
+        coalesce(abs(quantity * unit_price) > 1e11, false)
+        or (event_type in ('purchase', 'refund') and (unit_price < 0 or unit_price > {{ var('max_price') }}))
+    )
 {%- endmacro %}
 
 {# Looking costs nothing, so robots do it without end. Lines of a basket are no looks: an honest

@@ -25,6 +25,12 @@
     (select is_ready from {{ ref('rpt_readiness') }} where placement = 'rec_{{ placement }}')
 {%- endmacro %}
 
+{# Whether what sells is laid where pairs are meant: readiness says so, or of no pair was learnt that it is more
+   than chance. #}
+{% macro falls_back(placement) -%}
+    (not {{ is_ready(placement) }} or not exists (from {{ source('ml', placement) }}))
+{%- endmacro %}
+
 {# Every item that somebody took, with its buyers of the last four weeks: what a list falls back on. #}
 {% macro sold_lately() -%}
     select items.item_id, items.product_id, items.category, items.is_offerable, {{ buyers_lately() }} as n_buyers

@@ -42,6 +42,15 @@ LISTS = {
 """Lists of `audiences` → the table that has to be ready; the other lists need its own rows only."""
 
 
+LEARNT = {
+    "rec_similar_items": "similar_items",
+    "rec_bought_together": "bought_together",
+    "rec_cart": "cart",
+}
+"""Shelves of pairs → the table of scores that they are made from. It may be empty though there is enough to learn
+from: where everything goes with everything no pair is more than chance."""
+
+
 @dataclass(frozen=True)
 class Gap:
     """One row of rpt_gaps."""
@@ -94,6 +103,17 @@ def read_readiness(attempt: Attempt) -> Readiness:
         placements = db.execute("from reports.rpt_readiness").fetchall()
         gaps = db.execute("from reports.rpt_gaps").fetchall()
     return Readiness(tuple(Placement(*p) for p in placements), tuple(Gap(*g) for g in gaps))
+
+
+def learnt_nothing(attempt: Attempt) -> tuple[str, ...]:
+    """Of LEARNT, shelves that readiness calls ready and of which nothing was learnt."""
+    ready = read_readiness(attempt)
+    with connect(attempt.database) as db:
+        return tuple(
+            shelf
+            for shelf, scores in LEARNT.items()
+            if ready.of(shelf).is_ready and not db.execute(f"from ml.{scores} limit 1").fetchall()
+        )
 
 
 def look(home: Home, shop: Shop, shop_file: Path, landing: Path, night: Night) -> Readiness:

@@ -293,12 +293,16 @@ class Placements(Strict):
     def is_on(self, placement: str) -> bool:
         return placement not in self.off
 
+    def lengths(self) -> dict[str, int]:
+        """Shelf → the slots of its lists."""
+        return {s: getattr(self, self.length_key(s.removeprefix("rec_"))) for s in SHELVES}
+
     def length_key(self, placement: str) -> str:
         """The key that says how long its lists are; `length_of` in SQL has the same."""
         return {
             "similar_items": "k_similar", "bought_together": "k_together", "popular": "k_popular",
             "cart": "k_cart", "trending": "k_trending", "new_arrivals": "k_new", "on_sale": "k_sale",
-            "cold_start": "k_cold",
+            "cold_start": "k_cold", "next_category": "k_next",
         }.get(placement, "k")  # fmt: skip
 
 

@@ -253,7 +253,7 @@ def gate(run: Run, door: str) -> None:
 def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorContext:
     """The night, the shop's own limits, and what the last published nights were."""
     from expectations import DoorContext
-    from nightshelf.doors.before import catalogues, new_files
+    from nightshelf.doors.before import catalogues, gone_files, new_files
 
     doors = run.shop.doors
     learn_from = date.fromisoformat(doors.learn_from) if doors.learn_from else None
@@ -264,10 +264,12 @@ def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorCon
         zone=run.night.zone,
         previous=before.path if before else None,
         shelves=due_shelves(run.attempt) if at_the_end else SHELVES,
+        lengths=run.shop.placements.lengths(),
         is_personal=is_personal(run.attempt) if at_the_end else True,
         rules=run.shop.rules.model_copy(update={"lines": run.shop.rules.lines_on(run.night.date)}),
         exploration=run.shop.exploration,
         new_files=new_files(run.attempt, before) if before else None,
+        gone_files=gone_files(run.attempt, run.landing),
         catalogue_before=catalogues(run.attempt.shop, run.night.date, learn_from),
         quiet_days=tuple(doors.quiet_days),
         learn_from=learn_from,
@@ -275,6 +277,7 @@ def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorCon
         max_quarantined_share=doors.max_quarantined_share,
         max_anonymous_share=doors.max_anonymous_share,
         min_volume_share=doors.min_volume_share,
+        max_quantity=max(DoorContext.max_quantity, run.shop.cleaning.max_quantity),
     )
 
 
@@ -287,12 +290,13 @@ def _whole(before: PublishedNight | None, shown: Progress) -> PublishedNight | N
 
 
 def due_shelves(attempt: Attempt) -> tuple[str, ...]:
-    """The shelves that must hold something: all but those that readiness says may be empty, and
-    that are."""
-    from nightshelf.readiness import read_readiness
+    """The shelves that must hold something: all but those that readiness says may be empty, or of which
+    nothing was learnt, and that are."""
+    from nightshelf.readiness import learnt_nothing, read_readiness
     from nightshelf.warehouse import connect
 
     excused = {p.placement for p in read_readiness(attempt).placements if p.may_be_empty}
+    excused.update(learnt_nothing(attempt))
     with connect(attempt.database) as db:
         rows = dict(db.execute("select shelf, n_rows from reports.rpt_shelves").fetchall())
     return tuple(s for s in SHELVES if rows[s] or s not in excused)
@@ -358,6 +362,7 @@ def score(run: Run) -> None:
 
 def shelve(run: Run) -> None:
     from nightshelf.exploring import unspent
+    from nightshelf.readiness import learnt_nothing
     from nightshelf.scoring import offer_to_dbt
     from nightshelf.transform import build
     from nightshelf.warehouse import connect, writer
@@ -372,6 +377,11 @@ def shelve(run: Run) -> None:
                 0
             ][0]
         record["rows"] = int(record["rows"])
+        for shelf in learnt_nothing(run.attempt):
+            shown.say(
+                f"Warning: {shelf} has what it needs, and nothing was learnt for it that is more than"
+                " chance: what sells stands there instead, or nothing."
+            )
         for shelf, share, budget in unspent(run.attempt):
             shown.say(
                 f"Warning: {shelf} explores {share:.1%} of its slots, and exploration.budget gives it"

@@ -325,3 +325,12 @@ def test_a_door_keeps_to_the_memory_of_a_night(attempt, monkeypatch):
     ):
         (found,) = connection.exec_driver_sql(sql).fetchall()
     assert tuple(found) == ("286.1 MiB", 1, str(attempt.database.parent / "spill"))
+
+
+def test_a_shelf_that_the_shop_file_shortened_is_held_against_as_much_of_last_nights(
+    attempt, context, spoil
+):
+    spoil("DELETE FROM recommendations.rec_similar_items WHERE rank > 1")
+    with pytest.raises(DoorClosed, match="shelves_are_as_long_as_last_night"):
+        check("shelves", attempt, context)
+    check("shelves", attempt, replace(context, lengths={"rec_similar_items": 1}))

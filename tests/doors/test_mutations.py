@@ -398,6 +398,39 @@ def test_a_fault_in_what_arrived_stops_the_night(what, rule, sql, shop):
         assert rule in stops(shop, context_of(SHOP))
 
 
+def test_a_shop_that_allows_large_lines_is_believed(shop):
+    context = context_of(SHOP)
+    with undone(shop):
+        shop.execute("UPDATE landed.events SET quantity = 900_000 WHERE row_number % 100 = 0")
+        assert "quantities_are_plausible" in stops(shop, context)
+        allowed = stops(shop, replace(context, max_quantity=1_000_000))
+        assert "quantities_are_plausible" not in allowed
+
+
+@pytest.mark.parametrize(
+    ("of", "rule"),
+    [(DAY, "few_rows_are_repeated"), ("", "event_ids_seldom_repeat")],
+    ids=["a day", "all"],
+)
+def test_what_was_delivered_twice_stops_no_night_once_one_of_the_files_is_gone(of, rule, shop):
+    context = context_of(SHOP)
+    with undone(shop):
+        shop.execute(f"{COPY} ('twin' AS file_id) FROM landed.events {of}")
+        assert rule in stops(shop, context)
+        left = stops(shop, replace(context, gone_files=("twin",)))
+        assert not {"few_rows_are_repeated", "event_ids_seldom_repeat"} & set(left)
+
+
+def test_a_day_that_was_delivered_under_new_ids_stops_the_night_wherever_its_file_is(shop):
+    with undone(shop):
+        shop.execute(
+            f"{COPY} ('twin' AS file_id, 'n' || event_id AS event_id) FROM landed.events {DAY}"
+        )
+        assert "few_rows_are_repeated" in stops(
+            shop, replace(context_of(SHOP), gone_files=("twin",))
+        )
+
+
 @pytest.mark.parametrize(
     ("door", "fault"),
     [*(("features", f) for f in FEATURES), *(("shelves", f) for f in SHELVES)],

@@ -236,6 +236,14 @@ def test_hostile_ids_come_through_unchanged(landing):
     assert landing.events("item_id, user_id") == [(t, t) for t in HOSTILE] * 2
 
 
+def test_an_id_that_is_a_long_number_in_json_keeps_its_digits(landing):
+    row = {"when": "2015-05-01 10:00:00", "n": 1, "price": 1, "kind": "sale"}
+    ids = [10**18 + 1, 12345678901234567890123]
+    landing.put("a.jsonl", "\n".join(json.dumps(row | {"sku": n, "who": n}) for n in ids))
+    assert landing.ingest().quarantined == 0
+    assert landing.events("item_id, user_id") == [(str(n), str(n)) for n in ids]
+
+
 def test_numbers_are_read_as_they_were_meant(landing):
     given = ["2", "2.0", "0.482", "-0.482", "-3", "", "1e3", " 4 "]
     landing.put("a.csv", [f"2015-05-01 10:00:00,tea,ann,{n},1.23455,sale" for n in given])
@@ -263,6 +271,9 @@ LONDON = {
     "2015-07-01T10:00:00-0730": "2015-07-01 17:30:00",
     "2015-07-01 10:00:00+05": "2015-07-01 05:00:00",
     "2015-07-01 10:00:00 America/New_York": "2015-07-01 14:00:00",
+    "2015-07-01 10:00:00 utc": "2015-07-01 10:00:00",
+    "2015-07-01T10:00:00.5z": "2015-07-01 10:00:00.5",
+    "2015-07-01 10:00:00 Africa/Brazzaville": "2015-07-01 09:00:00",
 }
 
 
@@ -275,6 +286,16 @@ def test_times_without_an_offset_are_the_shops_and_others_are_their_own(tmp_path
     assert dict(zip(LONDON, found, strict=True)) == {
         text: datetime.fromisoformat(utc) for text, utc in LONDON.items()
     }
+
+
+def test_letters_that_are_some_country_s_zone_are_no_time(tmp_path):
+    landing = Landing(tmp_path, zone="Europe/London")
+    letters = ["BST", "IST", "CST", "EDT", "EST5EDT", "CET", "(GMT)", "PM"]
+    landing.put(
+        "a.csv", [GOOD.replace("2015-05-01 10:00:00", f"2015-07-01 10:00:00 {z}") for z in letters]
+    )
+    landing.ingest()
+    assert landing.quarantine() == [(n, "bad_time") for n in range(1, 1 + len(letters))]
 
 
 BERLIN = {

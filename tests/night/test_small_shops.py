@@ -17,7 +17,7 @@ from nightshelf.errors import InputError, SettingsError
 from nightshelf.night import Night
 from nightshelf.paths import Home
 from nightshelf.publishing.nights import current
-from nightshelf.readiness import Readiness, look, read_readiness
+from nightshelf.readiness import Readiness, learnt_nothing, look, read_readiness
 from nightshelf.settings import load_shop
 from nightshelf.steps import Run, stage_records, whole_night
 from nightshelf.storage import read_json
@@ -33,6 +33,7 @@ from tests.support.small_shops import (
     ONLY_SESSIONS,
     ONLY_VISITORS,
     SMALL_SHOPS,
+    STAPLES,
     SmallShop,
 )
 
@@ -60,6 +61,7 @@ LACKING = {
     FIVE_ITEMS.name: set(),
     ONE_DAY.name: set(),
     ONE_ITEM.name: set(),
+    STAPLES.name: {"views", "carts"},
 }
 
 
@@ -129,12 +131,21 @@ def test_what_readiness_says_is_published_instead_is_what_lies_there(made):
         "rec_cart": {"pairs", "triples"}, "rec_cold_start": {"onboarding"},
     }  # fmt: skip
     for told in map(made.readiness.of, SHELVES):
-        if told.is_ready:
+        if told.placement in learnt_nothing(made.run.attempt):
+            assert made.sources(told.placement) <= {"category"}
+        elif told.is_ready:
             assert "category" not in made.sources(told.placement)
         else:
             kinds = {"popularity": {"popularity"}, "category": {"category"}, "nothing": set()}
             allowed = kinds[told.published_instead] | own.get(told.placement, set())
             assert made.sources(told.placement) <= allowed
+
+
+def test_a_shop_whose_baskets_say_nothing_gets_its_night_and_categories_for_its_carts(night_of):
+    made = night_of(STAPLES)
+    assert learnt_nothing(made.run.attempt) == ("rec_cart",)
+    assert made.readiness.of("rec_cart").is_ready
+    assert made.sources("rec_cart") == {"category"}
 
 
 def test_the_lists_that_audiences_is_said_to_lack_are_not_in_it(made):

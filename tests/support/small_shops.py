@@ -146,6 +146,20 @@ def _dice(*of: object, sides: int) -> int:
     return int(sha256(repr(of).encode()).hexdigest()[:8], 16) % sides
 
 
+@dataclass(frozen=True)
+class Staples(SmallShop):
+    """Enough baskets to learn from, of which none says anything: each holds three items by chance."""
+
+    n_baskets: int = 1_100
+
+    def events(self) -> Iterator[dict[str, str]]:
+        for n in range(self.n_baskets):
+            day = NIGHT - timedelta(days=1 + n % self.n_days)
+            for line in range(3):
+                item = _dice(n, line, sides=self.n_items)
+                yield self._event("purchase", _dice(n, sides=self.n_users), f"{n}", day, line, item)
+
+
 ONLY_PURCHASES = SmallShop("only_purchases", kinds=("purchase",))
 ONLY_VISITORS = SmallShop("only_visitors", people=("visitor",), kinds=("view",), target="view")
 ONLY_SESSIONS = SmallShop(
@@ -158,8 +172,9 @@ NO_EVENT_IDS = SmallShop("no_event_ids", lacks=("id",))
 FIVE_ITEMS = SmallShop("five_items", n_users=3, n_items=5)
 ONE_DAY = SmallShop("one_day", n_days=1)
 ONE_ITEM = SmallShop("one_item", n_items=1)
+STAPLES = Staples("staples", kinds=("purchase",), n_users=60, n_items=12)
 
 SMALL_SHOPS = (
     ONLY_PURCHASES, ONLY_VISITORS, ONLY_SESSIONS, NO_CATALOGUE, NO_PRICES, NO_EVENT_IDS, FIVE_ITEMS,
-    ONE_DAY, ONE_ITEM,
+    ONE_DAY, ONE_ITEM, STAPLES,
 )  # fmt: skip

@@ -143,8 +143,7 @@ weekdays as (
     group by user_id
 ),
 
--- Events that carry the user's own id. A shop whose events all happen at one time of the day tells
--- dates, and no times.
+-- Events that carry the user's own id.
 moments as (
     select
         user_id,
@@ -158,10 +157,19 @@ moments as (
         and {{ happened_since(a_year_before(night)) }}
 ),
 
+-- A log of dates has one clock a date, and two in all where a date begins at one o'clock, as summer time does in some
+-- places, or where midnight is another zone's.
+has_times as (
+    select bool_or(first_clock < last_clock) or count(distinct first_clock) > 2
+    from (
+        select min(clock) as first_clock, max(clock) as last_clock from moments group by event_date
+    )
+),
+
 visits as (
     select distinct user_id, event_date, day_part
     from moments
-    where (select min(clock) < max(clock) from moments)
+    where (from has_times)
 ),
 
 day_parts as (

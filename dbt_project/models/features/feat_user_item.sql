@@ -12,7 +12,8 @@ select
     count(*)::integer as n_days,
     count(*) filter (interaction_date >= as_of - 28)::integer as n_days_28d,
     count(*) filter (interaction_date >= as_of - 91)::integer as n_days_91d,
-    sum(quantity)::bigint as quantity,
+    -- What has no price costs something: its pieces would make the others cheap.
+    (sum(quantity) filter (revenue is not null))::bigint as quantity,
     sum(revenue) as revenue,
     (as_of - min(interaction_date))::integer as days_since_first,
     (as_of - min(interaction_date) filter (interaction_date >= as_of - 28))::integer as days_since_first_28d,

@@ -1,4 +1,4 @@
-{%- set made_of = version_with(1, [
+{%- set made_of = version_with(2, [
     'event_weights', 'product_id_pattern', 'max_quantity', 'max_price', 'internal_ids', 'max_views_per_day', 'max_views_per_minute',
 ]) -%}
 {{
@@ -138,7 +138,11 @@ interactions as (
         case when count(cancelled_on) = count(*) then max(cancelled_on) end as cancelled_on,
         count(*)::integer as n_events,
         sum(quantity)::bigint as quantity,
-        sum(quantity * unit_price)::decimal(18, 4) as revenue
+        -- Pieces without a price cost what the others of that day did: unknown is not nothing.
+        case
+            when count(unit_price) = count(*) then sum(quantity * unit_price)
+            else sum(quantity * unit_price) * (sum(quantity) / sum(quantity) filter (unit_price is not null))
+        end::decimal(18, 4) as revenue
     from dated
     group by user_id, item_id, event_type, event_date, joined_on, left_on
 )

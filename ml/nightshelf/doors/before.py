@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 from nightshelf.errors import StorageError
 from nightshelf.paths import Attempt, ShopHome
@@ -21,6 +22,13 @@ def new_files(attempt: Attempt, before: PublishedNight) -> tuple[str, ...]:
             "SELECT file_id, source || ':' || name, sha256 FROM raw.files ORDER BY file_id"
         ).fetchall()
     return tuple(file_id for file_id, name, sha256 in rows if known.get(name) != sha256)
+
+
+def gone_files(attempt: Attempt, landing: Path) -> tuple[str, ...]:
+    """Ids of the files that lie in the landing folder no more."""
+    with connect(attempt.database) as db:
+        rows = db.execute("SELECT file_id, name FROM raw.files ORDER BY file_id").fetchall()
+    return tuple(file_id for file_id, name in rows if not (landing / name).exists())
 
 
 def catalogues(

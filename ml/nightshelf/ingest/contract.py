@@ -110,9 +110,13 @@ def _time(unit: str, zone: ZoneInfo) -> str:
     has_more = r"regexp_matches({c}, ':\d\d.*[^0-9:.]')"
     # The world's offsets end at +14; what lies beyond is a slip, and would move the event by days.
     far = r"regexp_matches({c}, ':\d\d.*[+-](1[5-9]|[2-9]\d)(:?\d\d)?$')"
+    # Letters are UTC's or a region's and a city's: three alone are read as some country's, BST as Bangladesh's.
+    sure = r"regexp_matches({c}, '(?i)(\d|:\d\d\S* ?(z|utc|gmt)|[a-z_]+/[a-z0-9_+/-]+)$')"
+    with_zone = r"try_cast(regexp_replace({c}, '(\d)z$', '\1Z') as timestamptz)"
     naive = f"(try_cast({{c}} as timestamp) at time zone {literal(zone.key)})"
     return (
-        f"case when {far} then null when {has_more} then try_cast({{c}} as timestamptz) at time zone 'UTC'"
+        f"case when {far} then null"
+        f" when {has_more} then case when {sure} then {with_zone} at time zone 'UTC' end"
         f" else {naive} at time zone 'UTC' end"
     )
 

@@ -39,8 +39,9 @@ def make(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
     _judged(db, context)
     _by_item(db, ordinary)
     _by_visitor(db, ordinary)
+    _ids(db, _of_deliveries(context, ordinary))
     rows = db.execute("SELECT sum(n) FROM hourly").fetchone()[0] or 0
-    _by_content(db, window, rows)
+    _by_content(db, _of_deliveries(context, window), rows)
     identities.make(db, window, rows)
     for table in ("hourly", "itemly", "visitorly", "catalogue", "bulk_orders"):
         db.execute(f"DROP TABLE temp.{table}")
@@ -55,6 +56,16 @@ def _window(context: DoorContext) -> str:
         WHERE occurred_at < {as_of} AND occurred_at >= {as_of} - INTERVAL {WINDOW + 2} DAY
             AND {literal(context.night)} - ({shown})::DATE BETWEEN 1 AND {WINDOW}
     ) AS events"""
+
+
+def _of_deliveries(context: DoorContext, window: str) -> str:
+    """The window without what a file that is gone has in common with one that lies there: of two deliveries of one
+    export one was taken away, or it was renamed, and the copies fall by their ids."""
+    if not context.gone_files:
+        return window
+    gone = ", ".join(map(literal, context.gone_files))
+    there = f"SELECT event_id FROM {window} WHERE file_id NOT IN ({gone})"
+    return f"(SELECT * FROM {window} WHERE file_id NOT IN ({gone}) OR event_id NOT IN ({there})) AS events"
 
 
 def _into(db: duckdb.DuckDBPyConnection, select: str) -> None:
@@ -245,7 +256,6 @@ def _by_visitor(db: duckdb.DuckDBPyConnection, window: str) -> None:
             coalesce(sum(n) FILTER (first_day > day), 0) / sum(n) AS value, sum(n) AS n
         FROM visitorly JOIN first USING (visitor) WHERE visitor[1] = 'u' GROUP BY day
     """)  # fmt: skip
-    _ids(db, window)
 
 
 def _ids(db: duckdb.DuckDBPyConnection, window: str) -> None:

@@ -11,27 +11,24 @@ from nightshelf.doors.profile.text import literal
 FIRST_TIME = "TIMESTAMP '1995-01-01'"
 """No shop on the web kept a log before; an older event is a unit or an epoch misread."""
 
-
-ABSURD = 100_000
-"""Pieces. The largest honest line known to us is 80,995 (UCI Online Retail), and its refund."""
 KEPT = 100_000
 """Refused rows that are kept of one promise; where there are more, the message counts so many."""
 
 
 def make(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
     _profile(db, context)
-    _refused(db)
+    _refused(db, context)
 
 
 # Only what sorts before "!" can be blank: that spares a trim of every id.
 BLANK = "(item_id IS NULL OR item_id < '!' AND trim(item_id) = '')"
 
 
-def _promises() -> dict[str, tuple[str, str, str, str]]:
+def _promises(context: DoorContext) -> dict[str, tuple[str, str, str, str]]:
     """Promise → (event types it is about, what a row that breaks it looks like, the value it shows,
     how many may)."""
     types, without = (", ".join(map(literal, names)) for names in (EVENT_TYPES, WITHOUT_ITEM))
-    absurd = f"quantity NOT BETWEEN -{ABSURD} AND {ABSURD}"
+    absurd = f"quantity NOT BETWEEN -{context.max_quantity} AND {context.max_quantity}"
     return {
         "event_types_are_known": (
             f"(event_type IN ({types})) IS NOT TRUE",
@@ -50,7 +47,7 @@ def _promises() -> dict[str, tuple[str, str, str, str]]:
 def _profile(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
     """By event type first: what is asked of a type is then asked a dozen times, not of every row."""
     as_of = literal(context.as_of_utc)
-    promises = _promises().items()
+    promises = _promises(context).items()
     counted = ", ".join(f"count(*) FILTER ({row}) AS {name}" for name, (_, row, _, _) in promises)
     broken = ", ".join(
         f"coalesce(sum({name}) FILTER ({of_types}), 0)::BIGINT AS {name}"
@@ -89,12 +86,12 @@ def _profile(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
     """)
 
 
-def _refused(db: duckdb.DuckDBPyConnection) -> None:
+def _refused(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
     """raw.log_refused: the rows that broke a promise. The log is read again only where some did."""
     db.execute("""
         CREATE TABLE raw.log_refused (promise VARCHAR, file_id VARCHAR, row_number BIGINT,
             event_id VARCHAR, event_type VARCHAR, value VARCHAR)""")
-    for promise, (of_types, row, value, allowed) in _promises().items():
+    for promise, (of_types, row, value, allowed) in _promises(context).items():
         many = db.execute(f"SELECT {promise} > {allowed} FROM raw.log_profile").fetchone()[0]
         if many:
             db.execute(f"""
