@@ -30,7 +30,7 @@ buyers as (
         count(*) filter (n_days > 1) / count(*) as repeat_share,
         sum(n_days_between)::double / nullif(sum(n_days - 1), 0) as mean_gap_days,
         -- What was paid before as_of, not today's list price: that would be news from the future.
-        (sum(revenue) / sum(quantity))::double as price
+        (sum(revenue) / sum(quantity) filter (revenue is not null))::double as price
     from pairs
     group by all
 )

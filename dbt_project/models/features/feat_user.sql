@@ -10,7 +10,7 @@ with items as (
         sum(n_days) / count(*) as mean_days_per_item,
         count(*) filter (n_days > 1) / count(*) as repeat_share,
         min(days_since_last)::integer as days_since_last,
-        (sum(revenue) / sum(quantity))::double as mean_price
+        (sum(revenue) / sum(quantity) filter (revenue is not null))::double as mean_price
     from {{ ref('feat_user_item') }}
     group by as_of, user_id
 ),

@@ -12,9 +12,12 @@ select
     count(*)::integer as n_days,
     count(*) filter (interaction_date >= as_of - 28)::integer as n_days_28d,
     count(*) filter (interaction_date >= as_of - 91)::integer as n_days_91d,
-    -- What has no price costs something: its pieces would make the others cheap.
-    (sum(quantity) filter (revenue is not null))::bigint as quantity,
-    sum(revenue) as revenue,
+    sum(quantity)::bigint as quantity,
+    -- As of a day: pieces without a price cost what the others did.
+    case
+        when count(revenue) = count(*) then sum(revenue)
+        else sum(revenue) * (sum(quantity) / sum(quantity) filter (revenue is not null))
+    end::decimal(38, 4) as revenue,
     (as_of - min(interaction_date))::integer as days_since_first,
     (as_of - min(interaction_date) filter (interaction_date >= as_of - 28))::integer as days_since_first_28d,
     (as_of - max(interaction_date))::integer as days_since_last,
