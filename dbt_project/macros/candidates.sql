@@ -69,8 +69,8 @@ from (
 where repeat_share > 0
 {%- endmacro %}
 
-{# First an item's pairs (item_id, other, score), best first; then, where the placement falls short, what sells best in the item's own category. `source_name` and `reason_code` are SQL over
-   the pairs. #}
+{# First an item's pairs (item_id, other, score), best first; then, where the placement falls short, what sells best in
+   the item's own category. `source_name` and `reason_code` are SQL over the pairs. #}
 {% macro pairs_of_items(placement, other, k, source_name, reason_code) -%}
 with pairs as (
     select

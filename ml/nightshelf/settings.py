@@ -298,7 +298,7 @@ class Placements(Strict):
         return {s: getattr(self, self.length_key(s.removeprefix("rec_"))) for s in SHELVES}
 
     def length_key(self, placement: str) -> str:
-        """The key that says how long its lists are; `length_of` in SQL has the same."""
+        """The key that says how long its lists are; `length_of` in SQL has those of the placements under rules."""
         return {
             "similar_items": "k_similar", "bought_together": "k_together", "popular": "k_popular",
             "cart": "k_cart", "trending": "k_trending", "new_arrivals": "k_new", "on_sale": "k_sale",

@@ -263,7 +263,7 @@ def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorCon
         as_of_utc=run.night.instant,
         zone=run.night.zone,
         previous=before.path if before else None,
-        shelves=due_shelves(run.attempt) if at_the_end else SHELVES,
+        shelves=due_shelves(run.attempt, before) if at_the_end else SHELVES,
         lengths=run.shop.placements.lengths(),
         is_personal=is_personal(run.attempt) if at_the_end else True,
         rules=run.shop.rules.model_copy(update={"lines": run.shop.rules.lines_on(run.night.date)}),
@@ -289,17 +289,22 @@ def _whole(before: PublishedNight | None, shown: Progress) -> PublishedNight | N
     return None if wrong else before
 
 
-def due_shelves(attempt: Attempt) -> tuple[str, ...]:
-    """The shelves that must hold something: all but those that readiness says may be empty, or of which
-    nothing was learnt, and that are."""
+def due_shelves(attempt: Attempt, before: PublishedNight | None = None) -> tuple[str, ...]:
+    """The shelves that must hold something: all but those that are empty and that readiness says may be,
+    or of which nothing was learnt. One that the night before filled has lost what it was learnt from."""
     from nightshelf.readiness import learnt_nothing, read_readiness
     from nightshelf.warehouse import connect
 
     excused = {p.placement for p in read_readiness(attempt).placements if p.may_be_empty}
-    excused.update(learnt_nothing(attempt))
+    excused.update(s for s in learnt_nothing(attempt) if not _filled(before, s))
     with connect(attempt.database) as db:
         rows = dict(db.execute("select shelf, n_rows from reports.rpt_shelves").fetchall())
     return tuple(s for s in SHELVES if rows[s] or s not in excused)
+
+
+def _filled(before: PublishedNight | None, shelf: str) -> bool:
+    tables = before.manifest["tables"] if before else {}
+    return tables.get(f"{shelf}.parquet", {}).get("rows", 0) > 0
 
 
 def is_personal(attempt: Attempt) -> bool:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -19,8 +20,9 @@ from nightshelf.paths import Home
 from nightshelf.publishing.nights import current
 from nightshelf.readiness import Readiness, learnt_nothing, look, read_readiness
 from nightshelf.settings import load_shop
-from nightshelf.steps import Run, stage_records, whole_night
+from nightshelf.steps import Run, _door_context, due_shelves, stage_records, whole_night
 from nightshelf.storage import read_json
+from nightshelf.warehouse import connect
 from tests.support.small_shops import (
     FIVE_ITEMS,
     NIGHT,
@@ -297,3 +299,48 @@ def test_a_catalogue_that_was_never_delivered_is_named_with_both_ways_out(tmp_pa
         looked_at(tmp_path / f"{ONE_DAY.name}.toml")
     assert "Put the exports there" in told.value.next_step
     assert "is left out of it" in told.value.next_step
+
+
+def test_a_shelf_of_which_nothing_was_learnt_may_be_empty_unless_the_night_before_filled_it(
+    night_of,
+):
+    attempt = night_of(STAPLES).run.attempt
+
+    def rows_of_carts(n_rows: int) -> None:
+        with connect(attempt.database, read_only=False) as db:
+            db.execute(
+                "update reports.rpt_shelves set n_rows = ? where shelf = 'rec_cart'", [n_rows]
+            )
+
+    def night(rows: int) -> SimpleNamespace:
+        return SimpleNamespace(manifest={"tables": {"rec_cart.parquet": {"rows": rows}}})
+
+    with connect(attempt.database) as db:
+        (there,) = db.execute(
+            "select n_rows from reports.rpt_shelves where shelf = 'rec_cart'"
+        ).fetchone()
+    rows_of_carts(0)
+    try:
+        due = ["rec_cart" in due_shelves(attempt, before) for before in (None, night(0), night(7))]
+    finally:
+        rows_of_carts(there)
+    assert due == [False, False, True]
+
+
+def test_the_doors_know_the_shop_file_and_which_files_are_gone(night_of):
+    run = night_of(ONE_ITEM).run
+    placements, cleaning = run.shop.placements, run.shop.cleaning
+    changed = {
+        "placements": placements.model_copy(update={"k_similar": 3}),
+        "cleaning": cleaning.model_copy(update={"max_quantity": 10**6}),
+    }
+    before = _door_context(run, "raw", None)
+    (run.landing / "items.csv").rename(run.landing / "aside")
+    try:
+        shop = run.shop.model_copy(update=changed)
+        after = _door_context(dataclasses.replace(run, shop=shop), "raw", None)
+    finally:
+        (run.landing / "aside").rename(run.landing / "items.csv")
+    assert (before.lengths["rec_similar_items"], after.lengths["rec_similar_items"]) == (20, 3)
+    assert (before.max_quantity, after.max_quantity) == (100_000, 10**6)
+    assert (before.gone_files, len(after.gone_files)) == ((), 1)

@@ -1,5 +1,5 @@
-{# A table of the night, in one transaction. Nobody else reads an attempt's file while its tables are made: so none is
-   made beside the old one and renamed, as the adapter does. #}
+{# A table of the night: an old one is dropped, then the new one made. Nobody else reads an attempt's file while its
+   tables are made, so none is made beside the old one and renamed, as the adapter does. What fails leaves no table. #}
 {% materialization table, adapter='duckdb', supported_languages=['sql', 'python'] -%}
     {%- set target, language = this.incorporate(type='table'), model['language'] -%}
     {{ run_hooks(pre_hooks) }}

@@ -16,8 +16,8 @@ select
     -- As of a day: pieces without a price cost what the others did.
     case
         when count(revenue) = count(*) then sum(revenue)
-        else sum(revenue) * (sum(quantity) / sum(quantity) filter (revenue is not null))
-    end::decimal(38, 4) as revenue,
+        else (sum(revenue) * (sum(quantity) / sum(quantity) filter (revenue is not null)))::decimal(38, 4)
+    end as revenue,
     (as_of - min(interaction_date))::integer as days_since_first,
     (as_of - min(interaction_date) filter (interaction_date >= as_of - 28))::integer as days_since_first_28d,
     (as_of - max(interaction_date))::integer as days_since_last,

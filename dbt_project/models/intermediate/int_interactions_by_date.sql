@@ -141,7 +141,9 @@ interactions as (
         -- Pieces without a price cost what the others of that day did: unknown is not nothing.
         case
             when count(unit_price) = count(*) then sum(quantity * unit_price)
-            else sum(quantity * unit_price) * (sum(quantity) / sum(quantity) filter (unit_price is not null))
+            else try_cast(
+                sum(quantity * unit_price) * (sum(quantity) / sum(quantity) filter (unit_price is not null)) as decimal(18, 4)
+            )
         end::decimal(18, 4) as revenue
     from dated
     group by user_id, item_id, event_type, event_date, joined_on, left_on

@@ -9,7 +9,7 @@ with rules as (
         ('no_item', 'n_no_item', 'events about no single item: searches, logins, checkouts'),
         ('not_a_product', 'n_not_a_product', 'events about postage, fees or bookings'),
         ('impossible_quantity', 'n_impossible_quantity', 'nothing, less than nothing, or more pieces than anybody buys'),
-        ('impossible_price', 'n_impossible_price', 'a price below nothing, or above what the shop takes'),
+        ('impossible_price', 'n_impossible_price', 'a price below nothing, or above what the shop takes, or a line of more than 10^11'),
     ] %}
     select source, {{ loop.index }} as place, '{{ rule }}' as rule, {{ column }} as n_events, n_raw as of_all, '{{ means }}' as means
     from {{ ref('rpt_events') }}

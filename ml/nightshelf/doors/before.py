@@ -25,7 +25,8 @@ def new_files(attempt: Attempt, before: PublishedNight) -> tuple[str, ...]:
 
 
 def gone_files(attempt: Attempt, landing: Path) -> tuple[str, ...]:
-    """Ids of the files that lie in the landing folder no more."""
+    """Ids of the files that lie in the landing folder no more, as it is now: a twin that the door found is taken away
+    before the door is asked again."""
     with connect(attempt.database) as db:
         rows = db.execute("SELECT file_id, name FROM raw.files ORDER BY file_id").fetchall()
     return tuple(file_id for file_id, name in rows if not (landing / name).exists())

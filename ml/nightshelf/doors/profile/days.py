@@ -59,13 +59,23 @@ def _window(context: DoorContext) -> str:
 
 
 def _of_deliveries(context: DoorContext, window: str) -> str:
-    """The window without what a file that is gone has in common with one that lies there: of two deliveries of one
-    export one was taken away, or it was renamed, and the copies fall by their ids."""
+    """The window without those rows of files that are gone which stand in a file that lies there, too: of two
+    deliveries of one export one was taken away, or it was renamed. Dropped as copies later are rows of one source, UTC
+    day and id, and those alone are left out. Only the rows of the files that are gone are looked up."""
     if not context.gone_files:
         return window
     gone = ", ".join(map(literal, context.gone_files))
-    there = f"SELECT event_id FROM {window} WHERE file_id NOT IN ({gone})"
-    return f"(SELECT * FROM {window} WHERE file_id NOT IN ({gone}) OR event_id NOT IN ({there})) AS events"
+    return f"""(
+        SELECT * FROM {window}
+        WHERE (file_id, row_number, element) NOT IN (
+            SELECT (file_id, row_number, element)
+            FROM (SELECT *, occurred_at::DATE AS utc_day FROM {window} WHERE file_id IN ({gone})) AS of_gone
+            SEMI JOIN (
+                SELECT source, event_id, occurred_at::DATE AS utc_day
+                FROM {window} WHERE file_id NOT IN ({gone})
+            ) AS there USING (source, utc_day, event_id)
+        )
+    ) AS events"""
 
 
 def _into(db: duckdb.DuckDBPyConnection, select: str) -> None:
