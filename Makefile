@@ -14,7 +14,7 @@ READY := .venv/ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup night test fuzz bench bench-big soak lint up down status logs env backup restore clean
+.PHONY: help setup night test test-all fuzz bench bench-big soak lint up down status logs env backup restore clean
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -24,8 +24,14 @@ night: $(READY) ## Run one night of the demo shop through Airflow and show the s
 	@$(PY) -m nightshelf demo
 	@$(PY) -m nightshelf night-by-airflow --shop "$(SHOP)" --as-of "$(NIGHT)"
 
-test: $(READY) ## Run the tests
-	@$(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+PYTEST := -m pytest -n logical --maxprocesses 4 --dist loadfile
+
+test: $(READY) ## Run the tests but those marked long (minutes)
+	@echo "The long tests stay out: make test-all runs them too, as continuous integration does"
+	@$(PY) $(PYTEST) -m "not long" $(PYTEST_ARGS)
+
+test-all: $(READY) ## Run all the tests: whole nights of many small shops, faults, real shops (a quarter of an hour)
+	@$(PY) $(PYTEST) $(PYTEST_ARGS)
 
 fuzz: $(READY) ## Read a million fuzzed lines of each kind: none may be lost (minutes)
 	@NIGHTSHELF_FUZZ_LINES=1000000 $(PY) -m pytest tests/ingest/test_fuzz.py -q

@@ -104,6 +104,14 @@ def test_a_night_lays_the_demo_out_and_runs_the_dag(checkout):
     ]
 
 
+def test_the_long_tests_run_where_all_are_asked_for_and_stay_out_of_the_short_run(checkout):
+    said = pretend_ready(checkout)
+    assert "make test-all" in make(checkout, "test", "PYTEST_ARGS=tests/cli").stdout
+    make(checkout, "test-all", "PYTEST_ARGS=tests/cli")
+    short, whole = said.read_text().splitlines()
+    assert short == whole.replace(" tests/cli", " -m not long tests/cli")
+
+
 def test_set_up_once_is_set_up(checkout):
     said = pretend_ready(checkout)
     assert make(checkout, "setup").returncode == 0
@@ -124,10 +132,10 @@ def test_the_lock_names_no_index_and_hashes_everything():
     assert len(pinned) > 200 and all("--hash=sha256:" in block for block in pinned)
 
 
-def test_continuous_integration_runs_make_test():
+def test_continuous_integration_runs_all_the_tests():
     script = PROJECT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    assert script.read_text().splitlines()[-1] == "exec make test"
+    assert script.read_text().splitlines()[-1] == "exec make test-all"
 
 
 # ------------------------------------------------------------------ a server's backup, or the home's

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -40,7 +42,7 @@ from nightshelf.storage import without_nan, write_json
 from nightshelf.transform import manifest_hash
 from nightshelf.tuning.store import MODEL as SETTINGS
 from nightshelf.tuning.verdict import Judged, judge_settings
-from nightshelf.warehouse import connect
+from nightshelf.warehouse import connect, cores
 
 EXPLAINED_FEATURES = 6
 """Partial dependence is drawn of so many, the most important ones."""
@@ -129,12 +131,9 @@ def _judge(
     try:
         with registry.told():
             record.sources(progress)
-        readiness = read_readiness(attempt)
-        examined = []
-        for placement, view in PLACEMENT_VIEWS.items():
-            progress.advance(f"examining rec_{placement}")
-            ready = readiness.of(f"rec_{placement}")
-            examined.append(_examine(registry, placement, view, ready, night, attempt))
+        reigns = _reigns(registry, night, attempt)
+        progress.advance("examining " + " and ".join(f"rec_{placement}" for placement in reigns))
+        examined = _examine_all(reigns, night, attempt)
         decisions = {}
         for each in examined:
             progress.advance(f"MLflow: rec_{each.placement}")
@@ -183,13 +182,30 @@ def data_fingerprint(attempt: Attempt) -> dict[str, object]:
     return {"rows": rows, "first": str(first), "last": str(last), "hash": content}
 
 
-def _examine(
-    registry: Registry, placement: str, view: str, ready: Placement, night: Night, attempt: Attempt
-) -> Examined:
+def _reigns(registry: Registry, night: Night, attempt: Attempt) -> dict[str, Reign]:
+    """Who reigns, by placement."""
     sources = list(trained.told(attempt, "sources.json"))
     names = features.names(sources)
     with registry.told():
-        reign = find_reign(registry, placement, night, sources, names)
+        return {p: find_reign(registry, p, night, sources, names) for p in PLACEMENT_VIEWS}
+
+
+def _examine_all(reigns: Mapping[str, Reign], night: Night, attempt: Attempt) -> list[Examined]:
+    """Side by side: much of each is the work of one core."""
+    readiness = read_readiness(attempt)
+
+    def examined(placement: str) -> Examined:
+        ready = readiness.of(f"rec_{placement}")
+        return _examine(reigns[placement], placement, ready, night, attempt)
+
+    with ThreadPoolExecutor(cores()) as threads:
+        return list(threads.map(examined, reigns))
+
+
+def _examine(
+    reign: Reign, placement: str, ready: Placement, night: Night, attempt: Attempt
+) -> Examined:
+    view = PLACEMENT_VIEWS[placement]
     if not ready.is_ready:
         return Examined(placement, view, reign, _not_ready(ready, reign))
     if not pinned(attempt).retrains:

@@ -7,6 +7,8 @@ import pytest
 
 from benchmarks import doors, ingest, publish
 
+pytestmark = pytest.mark.long
+
 
 def test_publishing_costs_a_few_bare_writes():
     found = publish.measured(1_000_000)

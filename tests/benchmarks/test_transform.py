@@ -5,6 +5,8 @@ import pytest
 from benchmarks.big_log import BigLog
 from benchmarks.transform import Clock, measured
 
+pytestmark = pytest.mark.long
+
 LOG = BigLog(100_000, days=20)
 
 

@@ -14,6 +14,8 @@ from nightshelf.publishing.nights import current
 from tests.faults.conftest import SOAK
 from tests.support.small_shops import FIVE_ITEMS, NIGHT, ONE_DAY
 
+pytestmark = pytest.mark.long
+
 
 def night_by_airflow(shop, folder) -> subprocess.CompletedProcess:
     given = ("--shop", f"{shop.name}.toml", "--as-of", str(NIGHT), "--home", "home")

@@ -29,9 +29,12 @@ DATA = Path(
 DAYS = DATA / "online_retail" / "by-day"
 NIGHT = date(2011, 12, 1)
 
-pytestmark = pytest.mark.skipif(
-    not DAYS.is_dir(), reason=f"no Online Retail in {DAYS}; set NIGHTSHELF_SHARED_DATA"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not DAYS.is_dir(), reason=f"no Online Retail in {DAYS}; set NIGHTSHELF_SHARED_DATA"
+    ),
+]
 
 LINES = 541_909
 WITHOUT_CUSTOMER = 135_080

@@ -113,6 +113,7 @@ def shifted(log: dict, shift: timedelta) -> dict:
     }
 
 
+@pytest.mark.long
 @law
 @given(
     nights=st.lists(
@@ -171,6 +172,7 @@ LATE = {
 """What lands late → (log before, late lines, dates of sessions and of interactions that are built)."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("late", LATE)
 def test_what_comes_late_builds_the_dates_that_it_reaches_and_no_others(project, tmp_path, late):
     before, after, sessions, interactions = LATE[late]

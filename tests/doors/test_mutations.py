@@ -474,6 +474,7 @@ def clean_shops() -> list[tuple[Clickstream, list[int]]]:
     return [(shop, [0, 1, 2, 3, 11]) for shop in shops]
 
 
+@pytest.mark.long
 def test_sixty_clean_nights_pass():
     """Weekends, growth, decline, dips, sales, closed days, new visitors: ordinary life."""
     nights, stopped = 0, []

@@ -1,4 +1,4 @@
-"""What befalls a publication. A short form runs in `make test`, the long one by `make soak`.
+"""What befalls a publication. A short form runs in `make test-all`, the long one by `make soak`.
 
 Each test prints what it tried and what was lost; docs/reliability.md has the figures.
 """

@@ -29,6 +29,7 @@ def every(site, tmp_path, calls):
     return found
 
 
+@pytest.mark.long
 @needs_strace
 def test_death_at_every_write_fsync_and_rename(site, tmp_path):
     calls = (*faults.CHANGES, *faults.OPENS) if SOAK else faults.CHANGES
@@ -45,6 +46,7 @@ def test_death_at_every_write_fsync_and_rename(site, tmp_path):
     assert deaths >= 0.97 * len(points)  # a few calls depend on what lies there
 
 
+@pytest.mark.long
 @needs_strace
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
 @pytest.mark.parametrize("lasting", ["", "+"], ids=["once", "from then on"])

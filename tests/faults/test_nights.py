@@ -26,6 +26,8 @@ from tests.support import apart
 from tests.support.apart import Site, Straits
 from tests.support.small_shops import EVENT, FIVE_ITEMS, NIGHT, ONLY_PURCHASES
 
+pytestmark = pytest.mark.long
+
 soak_only = pytest.mark.skipif(not SOAK, reason="hours of nights were not tried: `make soak` does")
 
 DEATHS = 50 if SOAK else 1

@@ -38,6 +38,7 @@ def taken(root, rows: list[list[str]], delimiter: str) -> Landing:
     return landing
 
 
+@pytest.mark.long
 @EVERY_OTHER
 @settings(max_examples=15, deadline=None)
 @given(st.lists(VALUES, max_size=5))

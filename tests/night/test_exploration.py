@@ -34,6 +34,8 @@ from nightshelf.tracing.standing import why_not
 from nightshelf.transform import build
 from tests.support.trap_shop import NIGHT
 
+pytestmark = pytest.mark.long
+
 K = 8
 BUDGETS = {"for_you": 0.3, "discover": 0.25}
 RULES = Rules(

@@ -9,6 +9,8 @@ from nightshelf.paths import Home
 from nightshelf.steps import STEPS, open_night
 from tests.support import trap_shop
 
+pytestmark = pytest.mark.long
+
 TABLES = {
     "history.main_intermediate.int_copies_found": "* exclude (day_fingerprint)",
     "history.main_intermediate.int_session_parts": "* exclude (day_fingerprint)",

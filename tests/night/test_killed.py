@@ -23,6 +23,8 @@ from nightshelf.registry.store import MOVED_BY_NIGHTS
 from nightshelf.steps import STEPS, Run
 from tests.support.small_shops import FIVE_ITEMS, NIGHT
 
+pytestmark = pytest.mark.long
+
 MODEL = f"{FIVE_ITEMS.name}-for_you"
 PROGRAM = """
 import os, sys

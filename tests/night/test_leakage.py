@@ -30,6 +30,8 @@ from tests.support.rebuilt import Build, Landed, with_other_sql
 from tests.support.replay import Model, downstream, edited
 from tests.support.tampering import ADDED, TAMPERINGS, added
 
+pytestmark = pytest.mark.long
+
 CUTS = {role: Night(NIGHT, ZoneInfo("America/New_York")).as_of(role) for role in ROLES}
 TAMPERED = [(role, how) for role in ROLES for how in TAMPERINGS] + [("evaluate", k) for k in ADDED]
 """(role, how): what the log is tampered with since the role's cut; at one cut by each kind alone."""

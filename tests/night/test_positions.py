@@ -19,6 +19,8 @@ from nightshelf.tracing.ranked import Ranked, ranked
 from nightshelf.warehouse import connect
 from tests.support.small_shops import NIGHT, SmallShop
 
+pytestmark = pytest.mark.long
+
 SHOP = SmallShop("showing", n_users=40)
 PAGES = """
 [[sources]]

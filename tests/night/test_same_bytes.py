@@ -1,6 +1,10 @@
 """Same inputs, same bytes; and what comes after the night changes nothing."""
 
+import pytest
+
 from nightshelf.steps import stage_records
+
+pytestmark = pytest.mark.long
 
 COUNTS_OF_LINES = ("rpt_events.parquet", "rpt_cleaning.parquet")
 """Reports on every line that landed, and on shares of them: later lines are counted as such."""

@@ -107,7 +107,14 @@ def night_of(tmp_path_factory) -> Callable[[SmallShop], Made]:
     return made
 
 
-@pytest.fixture(scope="module", params=SMALL_SHOPS, ids=lambda shop: shop.name)
+EACH = [
+    pytest.param(shop, marks=[] if shop in (NO_CATALOGUE, STAPLES) else pytest.mark.long)
+    for shop in SMALL_SHOPS
+]
+"""Two of them in the short run: one has people and little else, the other nothing but purchases."""
+
+
+@pytest.fixture(scope="module", params=EACH, ids=lambda shop: shop.name)
 def made(request, night_of) -> Made:
     return night_of(request.param)
 
@@ -328,7 +335,7 @@ def test_a_shelf_of_which_nothing_was_learnt_may_be_empty_unless_the_night_befor
 
 
 def test_the_doors_know_the_shop_file_and_which_files_are_gone(night_of):
-    run = night_of(ONE_ITEM).run
+    run = night_of(STAPLES).run
     placements, cleaning = run.shop.placements, run.shop.cleaning
     changed = {
         "placements": placements.model_copy(update={"k_similar": 3}),

@@ -10,6 +10,8 @@ from nightshelf.reigning import Reign
 from nightshelf.steps import stage_records
 from nightshelf.storage import read_json
 
+pytestmark = pytest.mark.long
+
 
 def test_the_reigning_models_make_the_same_shelves_of_the_same_night(second, unretrained):
     assert unretrained.sha256 == second.sha256

@@ -8,6 +8,8 @@ from contextlib import suppress
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 psycopg = pytest.importorskip("psycopg", reason="the sink to PostgreSQL was not tested: no psycopg")
 
 import duckdb  # noqa: E402

@@ -21,6 +21,8 @@ from nightshelf.simulation.shop_file import NAME
 from nightshelf.steps import STEPS, open_night
 from nightshelf.warehouse import connect
 
+pytestmark = pytest.mark.long
+
 SIZE = Size(users=60, items=60, nights=1)
 SEED = 2
 """Of this shop one user comes for the first time on the day after the night."""

@@ -12,6 +12,8 @@ import pytest
 
 from nightshelf.paths import PROJECT
 
+pytestmark = pytest.mark.long
+
 OPEN = {
     "airflow": {
         "GET /{rest_of_path:path}": "the page that asks the API, empty without it",

@@ -70,6 +70,7 @@ def trials(of: Built) -> dict[str, list]:
     return {f.subject: [(f.present, t.values, t.value, t.state) for t in f.trials] for f in found}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["changed", "added"])
 def test_what_happens_since_the_evaluate_cut_changes_no_trial(honest, name, tmp_path):
     """Other lines, and more of them: refunds of what the folds' windows hold, logins, a new catalogue."""

@@ -25,6 +25,8 @@ from nightshelf.tuning.store import FILE, SettingsStore
 from nightshelf.tuning.tried import read_tried
 from tests.support.small_shops import ONE_DAY, SmallShop
 
+pytestmark = pytest.mark.long
+
 SHOP = SmallShop("tuned", n_days=80)
 SEARCHED_ON, REFUSING, ACCEPTING, AFTER = (
     date(2015, 3, 25), date(2015, 3, 30), date(2015, 3, 31), date(2015, 4, 1),
