@@ -224,8 +224,8 @@ def _propose_to_all(cut: Cut, attempt: Attempt, deep: int, progress: Progress) -
 
 
 def _bought(cut: Cut, users: np.ndarray) -> csr_matrix:
-    """(len(users), n_items) bool; an empty row for a user without interactions."""
-    bought = cut.interactions.bought()
+    """(len(users), n_items) bool; an empty row for who took nothing."""
+    bought = cut.interactions.taken()
     padded = vstack([bought, csr_matrix((1, bought.shape[1]), dtype=bool)], format="csr")
     rows = positions(cut.interactions.users, users)
     return padded[np.where(rows < 0, bought.shape[0], rows)].astype(bool)

@@ -138,11 +138,10 @@ def _trending(seen: Interactions, trend: Trend, is_on: bool) -> Made:
 
 
 def _onboarding(seen: Interactions, placements: Placements, is_on: bool) -> Made:
-    taken = seen.typed.get(seen.target, seen).bought()
     unknown = np.full(len(seen.items), -1)
     groups = unknown if seen.catalogue is None else seen.catalogue.categories
     k = DEEP * placements.k_onboarding if is_on else 0
-    items, bits = telling(taken, offerable(seen), groups, k)
+    items, bits = telling(seen.taken(), offerable(seen), groups, k)
     table = {"item_id": ids_of(seen.items, items), "bits": pa.array(bits)}
     return table, fingerprint({"items": items, "bits": bits})
 

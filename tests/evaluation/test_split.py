@@ -4,6 +4,7 @@ import pytest
 from nightshelf.candidates import OwnHistory
 from nightshelf.dataset import Interactions
 from nightshelf.evaluation import METRICS, labels
+from tests.support.typed import typed_shop
 
 CUT = 10
 ROWS = [
@@ -54,6 +55,20 @@ def test_only_what_was_never_taken_is_new(shop):
     assert names(train, window, 0) == ["c", "never seen"]
     assert names(train, window, 1) == []
     assert train.items[window.exclude[0].indices].tolist() == ["a", "b"]
+
+
+def test_what_was_only_looked_at_is_still_new():
+    rows = [("u", "kettle", "view", 8), ("u", "cup", "purchase", 9), ("w", "kettle", "view", 9)]
+    train = typed_shop(rows, CUT)
+    bought = Interactions.from_arrays(["u", "u"], ["kettle", "cup"], [10, 11], None, 30)
+    wanted = labels(train, bought, "new")
+    assert names(train, wanted, 0) == ["kettle"]
+    assert train.items[wanted.exclude[0].indices].tolist() == ["cup"]
+
+
+def test_who_only_looked_has_taken_nothing():
+    looks = typed_shop([("u", "kettle", "view", 8), ("u", "cup", "view", 8)], CUT)
+    assert looks.taken().nnz == 0 and looks.bought().nnz == 2
 
 
 def test_labels_line_up_with_a_model_fitted_on_the_training_rows(shop):

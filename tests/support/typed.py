@@ -28,7 +28,7 @@ def typed_shop(rows, as_of: int, catalogue=None, target: str = "purchase") -> In
         )
     return replace(
         whole,
-        by_type=by_type if len(by_type) > 1 else {},
+        by_type={} if set(by_type) == {target} else by_type,
         target=target,
         catalogue=columns,
     )

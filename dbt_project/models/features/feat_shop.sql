@@ -5,11 +5,15 @@ with seen as (
     select i.* from {{ ref('fct_interactions') }} as i where {{ seen_before(night) }}
 ),
 
--- for you, discover: people whose last fortnight can be held against what was known before it.
+-- for you, discover: people whose last fortnight can be held against what was known before it. What
+-- they had only looked at is still new to them.
 known_before as (
-    select distinct i.user_id, i.item_id
+    select
+        i.user_id,
+        coalesce(list(distinct i.item_id) filter (i.event_type = '{{ var("target_event") }}'), []) as items
     from {{ ref('fct_interactions') }} as i
     where {{ seen_before(examined_from) }}
+    group by i.user_id
 ),
 
 taken_since as (
@@ -17,15 +21,16 @@ taken_since as (
     from seen
     where event_type = '{{ var("target_event") }}'
         and interaction_date >= {{ examined_from }}
-        and user_id in (select user_id from known_before)
 ),
 
 returned as (
     select
         count(distinct taken_since.user_id) as n_users,
-        count(distinct taken_since.user_id) filter (known_before.item_id is null) as n_users_new
+        count(distinct taken_since.user_id) filter (
+            not list_contains(known_before.items, taken_since.item_id)
+        ) as n_users_new
     from taken_since
-    left join known_before using (user_id, item_id)
+    join known_before using (user_id)
 ),
 
 -- similar items: people who took two items that are common enough to be compared.
@@ -106,7 +111,8 @@ offered as (
 owned as (
     select count(distinct (user_id, item_id)) as n_pairs
     from seen
-    where item_id in (select item_id from offered)
+    where event_type = '{{ var("target_event") }}'
+        and item_id in (select item_id from offered)
 ),
 
 rhythms as (

@@ -51,7 +51,7 @@ class Interactions:
     as_of: int
     """Day number; midnight at its start, in the shop's zone."""
     by_type: Mapping[str, Interactions] = field(default_factory=dict)
-    """Event type → its own rows, in these same codes. Empty where types are not told apart."""
+    """Event type → its own rows, in these same codes. Empty where all rows are the target's."""
     target: str = "purchase"
     """The event type that the shelves are to bring about."""
     catalogue: Catalogue | None = None
@@ -83,7 +83,7 @@ class Interactions:
 
     @property
     def typed(self) -> Mapping[str, Interactions]:
-        """`by_type`; where types are not told apart, all rows are of the target's."""
+        """`by_type`, with the target where it is alone."""
         return self.by_type or {self.target: self}
 
     @classmethod
@@ -144,6 +144,13 @@ class Interactions:
             # Rows of a pair are sorted by day, so its last row decides.
             starts = starts[self.last_days() >= since]
         return self._pairs(starts, np.ones(len(starts), dtype=bool))
+
+    def taken(self) -> csr_matrix:
+        """Users × items bool: the pairs that have a row of the target's. Who only looked has taken nothing."""
+        if not self.by_type:
+            return self.bought()
+        rows = self.by_type.get(self.target)
+        return csr_matrix(self.shape, dtype=bool) if rows is None else rows.bought()
 
     def last_days(self) -> np.ndarray:
         """(n_pairs,) int32: the last day of each pair, in the order of `bought().indices`."""
@@ -256,7 +263,7 @@ class InteractionLog:
         by_type = {name: part.over(seen.users, items) for name, part in parts.items()}
         return replace(
             seen.over(seen.users, items),
-            by_type=by_type if len(by_type) > 1 else {},
+            by_type={} if set(by_type) == {self.target} else by_type,
             target=self.target,
             catalogue=catalogue.laid_over(items),
         )

@@ -27,7 +27,8 @@ class Labels:
     """n_users × n_items bool. Columns are `train.items`, then items first seen in the window:
     nobody who learnt from `train` can offer those, and they count as missed."""
     seen: csr_matrix
-    """n_users × len(train.items) bool: taken before the cut; `exclude` of the view `new`."""
+    """n_users × len(train.items) bool: what the user took before the cut, looks aside; `exclude` of the
+    view `new`."""
     view: View
 
     @property
@@ -62,7 +63,7 @@ def labels(train: Interactions, window: Interactions, view: View) -> Labels:
         )
     train_rows = positions(train.users, window.users)
     both = np.flatnonzero(train_rows >= 0)
-    seen = train.bought()[train_rows[both]]
+    seen = train.taken()[train_rows[both]]
     relevant = _by_train_items(window.bought()[both], train.items, window.items)
     if view == "new":
         relevant = _without(relevant, seen)

@@ -26,7 +26,7 @@ def why_not(
     if fate is not None:
         return f"{_stands(found, item)}, and {fate}"
     if found.row is None:
-        return _not_proposed(attempt, found, item, placement)
+        return _not_proposed(attempt, found, item, placement, user)
     if item not in found.order:
         return f"proposed, but {found.recipe.source}, which ranks this shelf, does not rank it"
     return (
@@ -57,16 +57,25 @@ def _left_to_chance(attempt: Attempt, user: str, item: str, placement: str, k: i
     return "it is one of the items that exploring slots may show, and none of them drew it tonight"
 
 
-def _not_proposed(attempt: Attempt, found: Ranked, item: str, placement: str) -> str:
+def _not_proposed(
+    attempt: Attempt, found: Ranked, item: str, placement: str, user: str
+) -> str:
     if not len(found.pool):
-        return "nothing was proposed for this user: no interaction before the night"
-    user = found.pool.users[found.pool.user_codes[0]]
+        return f"nothing was proposed for this user: {_why_nothing(attempt, user)}"
     if placement == "discover" and _was_bought(attempt, user, item):
         return "the user has bought it, and this shelf is of what is new to them"
     return (
         f"none of the {len(found.pool.ranks)} sources has it among the {PER_SOURCE} that each"
         f" proposes for this user ({len(found.pool):,} items together)"
     )
+
+
+def _why_nothing(attempt: Attempt, user: str) -> str:
+    with connect(attempt.database) as db:
+        known = db.execute("from marts.dim_users where user_id = ?", [user]).fetchone()
+    if known is None:
+        return "no interaction before the night"
+    return "whatever may be offered they have bought"
 
 
 def _is_known(attempt: Attempt, item: str) -> bool:
