@@ -402,6 +402,7 @@ def _report(examined: Examined, decision: dict[str, Any]) -> dict[str, Any]:
         "verdict": decision["why"],
         "warning": decision["warning"],
         "serving": decision["serving"],
+        "serves_as": decision["serves_as"],
         "challenger": examined.verdict.challenger,
         "comparisons": [asdict(c) for c in examined.verdict.comparisons],
         "ndcg@10 over two windows": examined.over_windows,

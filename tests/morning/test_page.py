@@ -50,7 +50,7 @@ def test_a_shelf_is_told_by_its_rows_lists_items_bestsellers_and_what_stayed(pag
 
 def test_quality_stands_beside_baselines_and_last_night(page):
     told = page.part("quality")
-    assert "Ranked by ranker, version 7, kept from an earlier night." in told
+    assert "Ranked by ranker, version 7, promoted tonight." in told
     assert "ranker serves 0.4000 0.350 to 0.450" in told
     assert "own_history baseline 0.3000 0.250 to 0.350" in told
     assert "ranker last night 0.4000" in told

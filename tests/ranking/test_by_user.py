@@ -43,3 +43,16 @@ def test_what_a_killed_step_left_is_written_anew(folder):
     (folder / "spill" / "by_user.duckdb").write_text("half a page")
     with laid_out(folder) as db:
         assert db.execute("select count(*) from by_user.u").fetchone() == (300,)
+
+
+@pytest.mark.parametrize(
+    "user, pair, expected", [(None, None, 0), (3, 3, 1), (3, 9, 0), (3, None, 0)]
+)
+def test_who_never_took_anything_has_no_item_in_a_last_basket(user, pair, expected):
+    sql = features.FAMILIES["user and item"]["pair_in_last_basket"]
+    found = duckdb.execute(
+        f"select coalesce({sql}, 0) from (select ?::integer as days_since_last) as u,"
+        " (select ?::integer as days_since_last) as ui",
+        [user, pair],
+    ).fetchone()
+    assert found == (expected,)

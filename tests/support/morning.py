@@ -153,7 +153,7 @@ def _examination() -> dict[str, Any]:
     light = {"name": "light", "told": "2 to 9 dates", "size": 400, "figure": "ndcg@10/users/light"}
     return {
         "n_users": 800, "window_days": 14, "reachable": 0.5, "verdict": "better than own_history",
-        "warning": "", "serving": "ranker", "limits": [], "cohorts": [light], "contenders": contenders,
+        "warning": "", "serving": "ranker", "serves_as": "challenger", "limits": [], "cohorts": [light], "contenders": contenders,
     }  # fmt: skip
 
 
@@ -172,7 +172,7 @@ def _take(attempt: Attempt) -> None:
         f" ('f', 'set_aside', 'c')) t(file_id, reason, raw)) to '{path}' (format parquet)"
     )
     manifest = attempt.published / "manifest.json"
-    model = {"serving": "ranker", "serves_as": "champion", "version": "7", "promoted": False}
+    model = {"serving": "ranker", "serves_as": "challenger", "version": "7", "promoted": True}
     more = {
         "models": {"for_you": {**model, "why": "", "warning": ""}},
         "inputs": {"orders:a.csv": "s"},

@@ -91,6 +91,10 @@ def _door(name: str, told: dict[str, Any] | None) -> dict[str, Any]:
     return {"door": name, "state": state, "n_rules": len(rules), "shut": shut}
 
 
+OUTSIDE = ("below", "above")
+"""Verdicts of a figure outside its band; of a quiet day, or after too few days, none is passed."""
+
+
 def bands(of: Opened) -> dict[str, Any]:
     """The figures of the newest day that landed, each inside the band learnt from the days before it.
 
@@ -100,7 +104,7 @@ def bands(of: Opened) -> dict[str, Any]:
     newest = max((f["day"] for f in found), default=None)
     of_day = [f for f in found if f["day"] == newest]
     target = of.shop.events.target
-    outside = [f for f in of_day if f["verdict"] != "within"]
+    outside = [f for f in of_day if f["verdict"] in OUTSIDE]
     one_each = [f for f in of_day if f not in outside and f["key"] in ("", target)]
     shown = [*outside, *one_each][:MOST_BANDS]
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nightshelf.morning.opened import Opened
-from nightshelf.quality import BASELINES, GATE_METRIC
+from nightshelf.quality import BASELINES, CHAMPION, GATE_METRIC
 
 SHOWN = 8
 """Contenders of a placement in the picture; whoever serves and the baselines are always among them."""
@@ -35,7 +35,7 @@ def _placement(of: Opened, name: str, found: dict[str, Any]) -> dict[str, Any]:
         "contenders": shown,
         "n_left_out": len(ranked) - len(shown),
         "scale": max((c["high"] or c["mean"] or 0.0 for c in shown), default=0.0) or 1.0,
-        "serves": next((c for c in ranked if c["name"] == found["serving"]), None),
+        "serves": next((c for c in ranked if c["role"] == "serves"), None),
         "baseline": next((c for c in ranked if c["name"] in BASELINES), None),
         "before": _serving(before),
         "cohorts": _cohorts(found, ranked),
@@ -45,7 +45,7 @@ def _placement(of: Opened, name: str, found: dict[str, Any]) -> dict[str, Any]:
 def _contender(told: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     low, high, _ = told["intervals"].get(GATE_METRIC, (None, None, 0))
     name = told["name"]
-    role = "serves" if name == found["serving"] else "baseline" if name in BASELINES else ""
+    role = "serves" if name == _who_serves(found) else "baseline" if name in BASELINES else ""
     figures = [told.get(key) for key in BESIDE]
     mean = told.get(GATE_METRIC)
     return {"name": name, "role": role, "mean": mean, "low": low, "high": high, "figures": figures, "of": told}  # fmt: skip
@@ -65,8 +65,14 @@ def served_by(decision: dict[str, Any]) -> str:
 
 
 def _serving(found: dict[str, Any]) -> dict[str, Any] | None:
-    of = (c for c in found.get("contenders", ()) if c["name"] == found.get("serving"))
+    of = (c for c in found.get("contenders", ()) if c["name"] == _who_serves(found))
     return next((_contender(c, found) for c in of), None)
+
+
+def _who_serves(found: dict[str, Any]) -> str | None:
+    """The contender's name. Who reigned before is examined as the champion, whatever it ranks by: the ranker
+    beside it is tonight's, which may have been refused."""
+    return CHAMPION if found.get("serves_as") == CHAMPION else found.get("serving")
 
 
 def _cohorts(found: dict[str, Any], ranked: list[dict[str, Any]]) -> list[dict[str, Any]]:

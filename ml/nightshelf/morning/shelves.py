@@ -64,13 +64,15 @@ def _kept(of: Opened, shelf: str) -> dict[str, Any]:
 
 
 def users_served(of: Opened) -> dict[str, int]:
-    """Users with a list on rec_for_you, of those who have a profile."""
+    """Of the users who have a profile, those with a list on rec_for_you."""
     if not (of.has("rec_for_you") and of.has("user_profiles")):
         return {}
     return of.rows(
-        """select (select count(distinct context_id) from tonight.rec_for_you
-                where context_type = 'user') as n_served,
-            (select count(*) from tonight.user_profiles) as n_users"""
+        """select count(*) filter (user_id in (
+                select context_id from tonight.rec_for_you where context_type = 'user'
+            )) as n_served,
+            count(*) as n_users
+        from tonight.user_profiles"""
     )[0]
 
 

@@ -51,7 +51,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "pair_days_91d": "ln(1 + coalesce(ui.n_days_91d, 0))",
         "pair_decayed": "ln(1 + coalesce(ui.decayed_count, 0))",
         "pair_share": "coalesce(ui.n_days / u.n_active_days, 0)",
-        "pair_in_last_basket": "(ui.days_since_last is not distinct from u.days_since_last)::integer",
+        "pair_in_last_basket": "(ui.days_since_last = u.days_since_last)::integer",
         # Days since the pair's last, in units of the gap that the item has for everybody.
         "pair_item_gaps": "ln(1 + coalesce(ui.days_since_last, 365) / (1 + coalesce(i.mean_gap_days, 365)))",
         "pair_never": "(ui.n_days is null)::integer",

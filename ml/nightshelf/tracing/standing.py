@@ -57,9 +57,7 @@ def _left_to_chance(attempt: Attempt, user: str, item: str, placement: str, k: i
     return "it is one of the items that exploring slots may show, and none of them drew it tonight"
 
 
-def _not_proposed(
-    attempt: Attempt, found: Ranked, item: str, placement: str, user: str
-) -> str:
+def _not_proposed(attempt: Attempt, found: Ranked, item: str, placement: str, user: str) -> str:
     if not len(found.pool):
         return f"nothing was proposed for this user: {_why_nothing(attempt, user)}"
     if placement == "discover" and _was_bought(attempt, user, item):
