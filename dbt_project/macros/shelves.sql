@@ -52,7 +52,7 @@ ranked as (
 {%- endmacro %}
 
 {# A user's shelf from scored candidates under the shop's rules, each row with its reason. Reasons, first
-   that applies: exploring, pinned, due_again and bought_before (evidence: the item itself),
+   that applies: exploring, pinned, due_again, bought_before and looked_at (evidence: the item itself),
    because_you_bought (the user's own item that is most similar), popular_now, similar_shoppers. #}
 {% macro personal_shelf(placement) -%}
 -- Read three times, as it lies: a copy of all its text would be the largest thing in memory.
@@ -141,6 +141,7 @@ ranked as (
             when reasoned.pin_rank is not null then 'pinned'
             when reasoned.n_days >= 2 and reasoned.is_due then 'due_again'
             when reasoned.n_days >= 1 then 'bought_before'
+            when sources.source = 'own_history' then 'looked_at'
             when reasoned.own_item_no is not null then 'because_you_bought'
             when sources.source = 'popularity' then 'popular_now'
             else 'similar_shoppers'
@@ -150,7 +151,7 @@ ranked as (
             when reasoned.is_exploration then []
             {% endif -%}
             when reasoned.pin_rank is not null then []
-            when reasoned.n_days >= 1 then [items.item_id]
+            when reasoned.n_days >= 1 or sources.source = 'own_history' then [items.item_id]
             when reasoned.own_item_no is not null then [nearest_items.item_id]
             else []
         end as evidence

@@ -8,7 +8,7 @@ does not exist.
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -189,26 +189,45 @@ def _check_reach(db: duckdb.DuckDBPyConnection, night: Night) -> None:
 
 
 def newest_night(shop: ShopHome, zone: ZoneInfo) -> date | None:
-    """The midnight in the shop's zone that lies nearest to its newest event; None without events.
+    """The midnight in the shop's zone that lies nearest to its newest event; None without events. Of a log
+    that has dates and no times, the midnight that ends its newest date.
 
     Nearest, not next: an export that ran at three has a few lines of the day that just began.
     Events from the future are left out: one shopper's wrong clock would name a night years ahead,
     and readers would stay with it.
     """
+    newest = _newest_days(shop, most=2)
+    if not newest:
+        return None
+    local = newest[0][1].replace(tzinfo=UTC).astimezone(zone)
+    if all(_is_a_date(first, last, zone) for first, last in newest):
+        return local.date() + timedelta(days=1)
+    return (local + timedelta(hours=12)).date()
+
+
+def _newest_days(shop: ShopHome, most: int) -> list[tuple[datetime, datetime]]:
+    """The first and the last event of the newest UTC days that have any, newest first. UTC, without zone."""
     ledger = Ledger(shop.ledger)
     replaced = sorted(ledger.replaced_ids())
     by_day: dict[str, list[str]] = {}
     for part in ledger.parts():
         if part.kind == "events":
             by_day.setdefault(part.occurred_on, []).append(str(shop.raw / part.path))
+    found = []
     with in_memory(shop) as db:
         for day in sorted(by_day, reverse=True):
-            newest = db.execute(
-                "select max(occurred_at) from read_parquet(?)"
+            first, last = db.execute(
+                "select min(occurred_at), max(occurred_at) from read_parquet(?)"
                 " where occurred_at <= ? and not list_contains(?, file_id)",
                 [by_day[day], datetime.now(UTC).replace(tzinfo=None), replaced],
-            ).fetchall()[0][0]
-            if newest is not None:
-                local = newest.replace(tzinfo=UTC).astimezone(zone)
-                return (local + timedelta(hours=12)).date()
-    return None
+            ).fetchall()[0]
+            found += [(first, last)] if last is not None else []
+            if len(found) == most:
+                break
+    return found
+
+
+def _is_a_date(first: datetime, last: datetime, zone: ZoneInfo) -> bool:
+    """Do all events of the day lie at its midnight in the shop's zone, as dates are read? One day alone may
+    hold what an export that ran at midnight took of it: the day before tells."""
+    return first == last and last.replace(tzinfo=UTC).astimezone(zone).time() == time()

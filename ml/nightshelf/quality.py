@@ -215,7 +215,8 @@ def contenders(
     """Each source alone, tonight's ranker, and the reigning champion, on the same users. `scores` are those
     of `rankers_among` them."""
     pool, view = held.pool, held.wanted.view
-    # A source that proposes nothing in this view (own history, of what is new) is no contender.
+    # A source that proposes nothing in this view is no contender: own history, of what is new where looks
+    # weigh nothing.
     speaking = [s for s in pool.scores if pool.ranks[s].any()]
     asked = {s: Recipe(view, s) for s in speaking}
     asked |= {RANKER: ranker} if ranker is not None else {}

@@ -13,6 +13,7 @@ WORDS = {
     "due_again": "due again",
     "exploring": "exploring",
     "first_choice": "what newcomers take first",
+    "looked_at": "looked at, and not bought",
     "looks_alike": "looks like",
     "new_arrival": "new in the shop",
     "next_category": "likely next:",

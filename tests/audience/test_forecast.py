@@ -158,6 +158,14 @@ def test_the_best_stand_first_and_the_others_together_last(interests):
     assert found["probability"] == pytest.approx([0.3, 0.05, 0.65])
 
 
+def test_shares_that_were_rounded_up_sum_to_one(interests):
+    db = interests([(NIGHT, "u", c, 1, 1, 1, 1) for c in CATEGORIES[:4]], [])
+    cut = read_cut(db, "category", NIGHT)
+    shares = np.array([[0.303039, 0.317447, 0.217385, 0.16213, 0.0]])
+    found = best_shares(cut, cut.users, shares, 10)
+    assert found["probability"].tolist() == [0.317446, 0.303039, 0.217385, 0.16213, 0.0]
+
+
 def test_a_shop_with_fewer_categories_than_are_shown_shows_them_all(interests):
     db = interests([(NIGHT, "u", "Tea", 1, 1, 1, 1)], [])
     cut = read_cut(db, "category", NIGHT)

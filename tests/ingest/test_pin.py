@@ -89,6 +89,16 @@ def test_the_newest_night_is_the_midnight_nearest_to_the_newest_event(landing):
     assert newest_night(landing.home, ZoneInfo("Pacific/Kiritimati")) == date(2015, 5, 3)
 
 
+def test_after_a_log_of_dates_the_night_is_the_one_that_ends_its_newest_date(landing):
+    dates = [GOOD.replace("05-01 10:00:00", day) for day in ("04-30", "05-01")]
+    landing.put("a.csv", dates)
+    landing.ingest()
+    assert newest_night(landing.home, UTC) == date(2015, 5, 2)
+    landing.put("b.csv", [GOOD.replace("05-01 10:00:00", "05-02 00:00:00"), GOOD])
+    landing.ingest()
+    assert newest_night(landing.home, UTC) == date(2015, 5, 2)
+
+
 def test_restated_events_and_events_from_the_future_do_not_name_the_night(landing):
     landing.put("a.csv", [on("2015-05-08")])
     landing.put("b.csv", [GOOD.replace("10:00:00", "20:00:00"), on("2099-01-01")])

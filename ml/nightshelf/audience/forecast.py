@@ -270,7 +270,7 @@ def learn(
     cut, taken, wanted = _people(db, cuts["interest_evaluate"])
     found = {model.name: model.shares(cut, taken) for model in models}
     each = {name: losses(shares, wanted) for name, shares in found.items()}
-    best = min(models, key=lambda model: each[model.name].mean())
+    best = min(models[1:], key=lambda model: each[model.name].mean())
     gain = paired_difference_interval(each[BASELINE], each[best.name], SEED)
     used = best if gain.low > 0 else models[0]
     return used, {

@@ -221,7 +221,10 @@ def best_shares(
     shown = min(shown, named.shape[1])
     best = np.argsort(-named, axis=1, kind="stable")[:, :shown]
     chances = np.take_along_axis(named, best, axis=1)
-    rest = np.maximum(np.round(1 - chances.sum(axis=1, keepdims=True), DIGITS), 0.0)
+    rest = np.round(1 - chances.sum(axis=1, keepdims=True), DIGITS)
+    # Rounded up, all categories together may be a digit above 1: the largest, which tells it least, gives.
+    chances[:, :1] = np.round(chances[:, :1] + np.minimum(rest, 0), DIGITS)
+    rest = np.maximum(rest, 0.0)
     names = np.append(cut.subjects[best], np.full((len(users), 1), None), axis=1)
     return {
         "user_id": np.repeat(users, shown + 1),
