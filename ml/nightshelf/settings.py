@@ -16,11 +16,11 @@ from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.paths import Home
 from nightshelf.settings_exploration import Budget, Exploration
 from nightshelf.settings_rules import Line, Rules, with_files
-from nightshelf.strict import Share, Strict
+from nightshelf.strict import DateText, Share, Strict
 
 OUR_COLUMNS = (*PROVENANCE, "line", "is_object", "is_aside", "reason", "*")
 """Names that the reader gives to columns of its own."""
-Day = Annotated[str, Field(pattern=r"^(\d{4}-)?\d{2}-\d{2}$")]
+Day = Annotated[DateText, Field(pattern=r"^(\d{4}-)?\d{2}-\d{2}$")]
 
 
 class Source(Strict):
@@ -224,7 +224,7 @@ class Doors(Strict):
     """A day's events against what is usual on its weekday, however wide the learnt band is."""
     quiet_days: list[Day] = ["12-24", "12-25", "12-26", "12-31", "01-01"]
     """Days that may be as small as they like: MM-DD each year, or one YYYY-MM-DD."""
-    learn_from: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    learn_from: Annotated[DateText, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
     """The first day that bands are learnt from: the day of a change that is meant (a new id, a new
     currency unit). Until there are 14 such days, the fixed limits alone hold."""
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TextIO
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from nightshelf.errors import SettingsError
-from nightshelf.strict import Share, Strict
+from nightshelf.strict import Date, Share, Strict
 
 Ruled = Literal[
     "for_you", "discover", "buy_again", "similar_items", "bought_together", "popular",
@@ -45,9 +45,9 @@ class Line(Strict):
     """Of a boost: what the score is multiplied by; below 1 it pushes back."""
     rank: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Of a pin: the place in every list of the placement; never in a list by category."""
-    since: date | None = None
+    since: Date | None = None
     """The first night on which it holds."""
-    until: date | None = None
+    until: Date | None = None
     """The last night on which it holds."""
     campaign: str = ""
     origin: str = ""

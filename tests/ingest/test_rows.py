@@ -194,6 +194,22 @@ def test_lists_in_parquet_are_unfolded_like_those_in_json(tmp_path):
     assert found[:3] == found[3:]
 
 
+def test_floats_that_parquet_keeps_in_lists_are_whole_numbers_like_those_beside_them(tmp_path):
+    rows = [
+        record([{"sku": 7.0, "n": 2.0}, {"sku": None, "n": 1.0}, {"sku": 7.5, "n": 1.0}]),
+        record(None),
+    ]
+    lines = (json.dumps(r | {"user": {"id": 9.0}}) + "\n" for r in rows)
+    (tmp_path / "t.jsonl").write_text("".join(lines))
+    duckdb.execute(f"copy (from read_json('{tmp_path}/t.jsonl')) to '{tmp_path}/t.parquet'")
+    landing = Landing(tmp_path, [LIST])
+    landing.put("a.parquet", (tmp_path / "t.parquet").read_bytes())
+    landing.ingest()
+    assert landing.events("user_id, item_id, quantity") == [("9", "7", 2), ("9", "7.5", 1)]
+    refused = landing.quarantine("row_number, element, reason")
+    assert refused == [(1, 2, "missing_item_id"), (2, 1, "missing_item_id")]
+
+
 def test_bytes_that_are_not_utf8_are_one_bad_row(landing):
     rows = [
         GOOD.encode(),

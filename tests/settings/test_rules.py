@@ -130,6 +130,12 @@ def test_a_file_of_rules_that_is_not_there_is_named(tmp_path):
     assert str(tmp_path / "gone.csv") in told(tmp_path, '[rules]\nfiles = ["gone.csv"]\n')
 
 
+def test_a_date_may_stand_in_quotes(tmp_path):
+    line = f'{LINE}rule = "block"\nvalue = "x"\n'
+    bare = shop_with(tmp_path, f"{line}since = 2017-12-02\n").rules.lines
+    assert shop_with(tmp_path, f'{line}since = "2017-12-02"\n').rules.lines == bare
+
+
 def test_two_pins_of_one_rank_on_different_nights_are_no_conflict(tmp_path):
     csv = "rule,value,placement,rank,since,until\npin,x,popular,1,,2017-12-01\npin,y,popular,1,2017-12-02,\n"
     assert len(shop_with(tmp_path, '[rules]\nfiles = ["rules.csv"]\n', csv).rules.lines) == 2

@@ -165,6 +165,16 @@ def test_what_a_shop_does_not_say_has_a_default(tmp_path):
     )
 
 
+def test_a_date_may_stand_without_quotes(tmp_path):
+    found = []
+    for day in ("2026-05-01", '"2026-05-01"'):
+        file = tmp_path / "shop.toml"
+        file.write_text(f'{GOOD}[doors]\nlearn_from = {day}\nquiet_days = ["12-25", {day}]\n')
+        found.append(load_shop(file).doors)
+    assert found[0] == found[1]
+    assert found[0].learn_from == "2026-05-01"
+
+
 def test_without_weights_the_target_alone_counts(tmp_path):
     path = tmp_path / "shop.toml"
     path.write_text(GOOD + '[events]\ntarget = "view"', encoding="utf-8")

@@ -195,9 +195,8 @@ def _scan(adapter: Adapter, file: LandingFile, file_id: str, longest: int) -> st
     if file.format == "jsonl":
         return f"select {number}, line from {line_scan(file, longest)}"
     if not is_flat(adapter, file.format, file.header):
-        return (
-            f"select {number}, to_json(record)::varchar as line from {parquet_scan(file)} as record"
-        )
+        records = f"(select *{_with_whole_numbers(file)} from {parquet_scan(file)})"
+        return f"select {number}, to_json(record)::varchar as line from {records} as record"
     return f"select {number}, {_wanted(adapter, file)} from {_table(file, longest)}"
 
 
@@ -242,6 +241,29 @@ def as_texts(file: LandingFile) -> dict[str, str]:
     return {
         c: _whole(quoted(c)) if c in floats else f"{quoted(c)}::varchar" for c in file.header or ()
     }
+
+
+def _with_whole_numbers(file: LandingFile) -> str:
+    """For columns that are stepped into: floats as the text that a flat file's have, at any depth."""
+    found = {f.name: _retold(quoted(f.name), f.type) for f in pq.read_schema(file.path)}
+    replaced = ", ".join(f"{sql} as {quoted(name)}" for name, sql in found.items() if sql)
+    return f" replace ({replaced})" if replaced else ""
+
+
+def _retold(value: str, kind: pa.DataType, depth: int = 0) -> str | None:
+    """SQL for a value whose floats are text; None where it holds none."""
+    if pa.types.is_floating(kind):
+        return _whole(value)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        each = _retold(f"v{depth}", kind.value_type, depth + 1)
+        return each and f"list_transform({value}, lambda v{depth}: {each})"
+    if pa.types.is_struct(kind):
+        parts = {f.name: f"struct_extract({value}, {literal(f.name)})" for f in kind}
+        retold = {f.name: _retold(parts[f.name], f.type, depth) for f in kind}
+        if any(retold.values()):
+            fields = ", ".join(f"{quoted(n)} := {retold[n] or parts[n]}" for n in parts)
+            return f"struct_pack({fields})"
+    return None
 
 
 def _whole(column: str) -> str:
