@@ -44,7 +44,7 @@ DATASET = ("event_id", "event_type", "occurred_at", "user_id", "anonymous_id", "
            "quantity", "price", "source")  # fmt: skip
 """What a peer reads."""
 GAP = timedelta(minutes=30)
-LOOKS = ("view", "list_view", "click", "search", "impression")
+LOOKS = ("view", "click", "search")
 
 
 class Clock(Progress):

@@ -35,10 +35,10 @@
     )
 {%- endmacro %}
 
-{# Looking costs nothing, so robots do it without end. Lines of a basket are no looks: an honest
-   order may have a thousand of them at one minute. #}
-{% macro is_look(event_type='event_type') -%}
-    {{ event_type }} in ('view', 'list_view', 'click', 'search', 'impression')
+{# Of `events`: somebody opened something. Opening costs nothing, so robots do it without end. What one page makes many
+   lines of is no look: an honest order may have a thousand lines at one minute, and a page shows a hundred items. #}
+{% macro is_look() -%}
+    (events.event_type in ('view', 'click', 'search') or (events.event_type = 'list_view' and events.item_id is null))
 {%- endmacro %}
 
 {# The source says so, or the visitor looked too fast that day (`robots`: int_robots_found). What was

@@ -198,7 +198,7 @@ class Cleaning(Strict):
     """Ids of users and visitors who are the shop's own: staff, monitoring, test accounts."""
     max_views_per_day: Annotated[int, Field(gt=0)] = 2_000
     """A visitor who looks more often than this on one day is a robot: one look every 40 seconds,
-    day and night. Looks are views, list views, clicks, searches and impressions."""
+    day and night. Looks are views, clicks, searches, and list views that name no item."""
     max_views_per_minute: Annotated[int, Field(gt=0)] = 60
     """One look a second, for a minute, is no reader."""
 

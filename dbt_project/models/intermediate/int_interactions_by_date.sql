@@ -1,4 +1,4 @@
-{%- set made_of = version_with(2, [
+{%- set made_of = version_with(3, [
     'event_weights', 'product_id_pattern', 'max_quantity', 'max_price', 'internal_ids', 'max_views_per_day', 'max_views_per_minute',
 ]) -%}
 {{

@@ -1,4 +1,4 @@
-{%- set made_of = version_with(1, ['max_views_per_day', 'max_views_per_minute']) -%}
+{%- set made_of = version_with(2, ['max_views_per_day', 'max_views_per_minute']) -%}
 {{
     config(
         materialized='history',
@@ -28,7 +28,7 @@ looks as (
     from {{ ref('int_events_deduplicated') }} as events
     join dates_to_build using (event_date)
     where events.traffic is null
-        and {{ is_look('events.event_type') }}
+        and {{ is_look() }}
         and {{ on_days_to_build('events.occurred_on') }}
         -- A join in place of this is laid before the dates, and reads all of the log.
         and ({{ visitor_id() }}, events.event_date) in (select (visitor_id, event_date) from days)

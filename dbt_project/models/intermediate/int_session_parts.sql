@@ -1,6 +1,6 @@
 {%- set gap = var('session_gap_minutes') -%}
 {#- Parts keep hashes of items, which DuckDB may make otherwise in another version. -#}
-{%- set made_of = '2, gap ' ~ gap ~ ', DuckDB ' ~ var('duckdb', '') -%}
+{%- set made_of = '3, gap ' ~ gap ~ ', DuckDB ' ~ var('duckdb', '') -%}
 {{
     config(
         materialized='history',
