@@ -1,15 +1,19 @@
 -- The catalogue as of the night, from dim_item_versions, and what keeps an item off every shelf. Items
--- that were sold but never catalogued are kept, named by their id.
+-- that events name and no catalogue does are kept, named by their id.
 with catalogued as (
     select versions.*
     from {{ ref('dim_item_versions') }} as versions
     where {{ valid_as_of("date '" ~ var('night') ~ "'") }}
 ),
 
-sold as (
+mentioned as (
     select
         item_id,
-        arg_max(unit_price, {'at': occurred_at, 'source': source, 'event': event_id}) as unit_price
+        -- The last one paid; a look's is only shown. At 0 it was given away, or nobody said.
+        arg_max(
+            unit_price,
+            {'was_paid': event_type = 'purchase', 'at': occurred_at, 'source': source, 'event': event_id}
+        ) filter (unit_price > 0) as unit_price
     from {{ ref('int_events_cleaned') }}
     where dropped_by is null
     group by item_id
@@ -18,7 +22,7 @@ sold as (
 ids as (
     select item_id from catalogued
     union
-    select item_id from sold
+    select item_id from mentioned
 ),
 
 described as (
@@ -28,21 +32,21 @@ described as (
         coalesce(catalogued.title, ids.item_id) as title,
         catalogued.category,
         catalogued.brand,
-        coalesce(catalogued.price, sold.unit_price) as price,
+        coalesce(catalogued.price, mentioned.unit_price) as price,
         catalogued.cost,
         catalogued.in_stock,
         catalogued.available_from,
         catalogued.available_until,
         not {{ is_not_a_product('ids.item_id') }} as is_product,
         -- Of two negatives the quotient is above 1: a flipped sign would earn more than anything.
+        -- Rounded: 0.88 of 1.10 leaves a fifth, and not 0.19999999999999998.
         case
-            when coalesce(catalogued.price, sold.unit_price) > 0 and catalogued.cost >= 0
-                then (coalesce(catalogued.price, sold.unit_price) - catalogued.cost)
-                    / coalesce(catalogued.price, sold.unit_price)
+            when coalesce(catalogued.price, mentioned.unit_price) > 0 and catalogued.cost >= 0
+                then round(1 - catalogued.cost / coalesce(catalogued.price, mentioned.unit_price), 6)
         end::double as margin
     from ids
     left join catalogued using (item_id)
-    left join sold using (item_id)
+    left join mentioned using (item_id)
 ),
 {% if rule('blocks') %}
 blocked as (
