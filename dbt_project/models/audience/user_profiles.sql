@@ -25,7 +25,8 @@ lines as (
         i.revenue,
         items.category_place,
         items.brand_place,
-        i.revenue / i.quantity as price
+        -- A price in the log's digits: a third of 2.10 is 0.70, and not 0.7000000000000001.
+        (i.revenue / i.quantity)::decimal(18, 4) as price
     from {{ ref('fct_interactions') }} as i
     join items_numbered as items using (item_id)
     where i.event_type = '{{ var("target_event") }}'
