@@ -9,6 +9,11 @@
     last_value(case when {{ given }} then {{ value }} end ignore nulls) over so_far
 {%- endmacro %}
 
+{# The last value so far of what the catalogue says; where it is silent, of what order lines claim. #}
+{% macro last_told(value) -%}
+    coalesce({{ last_word(value, 'not is_claim') }}, {{ last_word(value, 'is_claim') }})
+{%- endmacro %}
+
 {# Two levels of a category path are fine enough to tell tastes apart and coarse enough to count them. #}
 {% macro two_levels(path) -%}
     nullif(concat_ws(' > ', string_split({{ path }}, ' > ')[1], string_split({{ path }}, ' > ')[2]), '')

@@ -6,11 +6,14 @@ with listed as (
     join {{ ref('int_as_ofs') }} as as_ofs on {{ valid_as_of('as_ofs.as_of') }}
 ),
 
+-- What an order line claims is no listing: an old item is first named when somebody first looks at it.
 first_listed as (
-    select item_id, {{ local_date('min(valid_from)') }} as listed_on
-    from {{ ref('dim_item_versions') }}
-    group by item_id
-    having count(*) = count(valid_from)
+    select items.item_id, {{ local_date('min(items.updated_at)') }} as listed_on
+    from {{ ref('stg_items') }} as items
+    join {{ source('raw', 'files') }} as files using (file_id)
+    where not files.is_claim
+    group by items.item_id
+    having count(*) = count(items.updated_at)
 ),
 
 sold as (
@@ -37,7 +40,11 @@ select
     listed.brand,
     listed.price,
     -- when: an undated catalogue does not say since when, its first sale does
-    coalesce({{ local_date('listed.available_from') }}, case when listed.item_id is not null then first_listed.listed_on end, sold.sold_on) as listed_on,
+    coalesce(
+        {{ local_date('listed.available_from') }},
+        case when first_listed.listed_on < known.as_of then first_listed.listed_on end,
+        sold.sold_on
+    ) as listed_on,
     -- booleans
     not {{ is_not_a_product('known.item_id') }}
         and coalesce(listed.in_stock, true)

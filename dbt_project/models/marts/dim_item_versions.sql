@@ -34,12 +34,11 @@ carried as (
         item_id,
         updated_at,
         {{ last_word('title', 'not is_claim and title is not null') }} as title,
-        {{ last_word("{'path': category_path, 'brand': brand}", 'category_path is not null or brand is not null') }} as kind,
+        {{ last_told('category_path') }} as told_path,
+        {{ last_told('brand') }} as brand,
         {{ last_word('parent_id', 'parent_id is not null') }} as parent_id,
-        coalesce(
-            {{ last_word('price', 'not is_claim and price is not null') }},
-            {{ last_word('price', 'is_claim and price is not null') }}
-        ) as price,
+        -- A line without a price may claim 0.
+        coalesce({{ last_word('price', 'not is_claim') }}, {{ last_word('price', 'is_claim and price > 0') }}) as price,
         {{ last_word('cost', 'cost is not null') }} as cost,
         {{ last_word('in_stock', 'in_stock is not null') }} as in_stock,
         {{ last_word("{'from': available_from, 'until': available_until}",
@@ -57,10 +56,10 @@ carried as (
 placed as (
     select
         carried.* exclude (age),
-        coalesce(paths.category_path, carried.kind.path) as full_path
+        coalesce(paths.category_path, carried.told_path) as category_path
     from carried
     asof left join {{ ref('int_category_paths') }} as paths
-        on paths.category_id = carried.kind.path
+        on paths.category_id = carried.told_path
         and coalesce(paths.valid_from, timestamp '-infinity') <= coalesce(carried.updated_at, timestamp '-infinity')
     where carried.age = 1
 ),
@@ -68,8 +67,8 @@ placed as (
 versions as (
     select
         *,
-        {{ two_levels('full_path') }} as category,
-        row(title, {{ two_levels('full_path') }}, kind.brand, parent_id, price, cost, in_stock, span) as said
+        {{ two_levels('category_path') }} as category,
+        row(title, {{ two_levels('category_path') }}, brand, parent_id, price, cost, in_stock, span) as said
     from placed
 ),
 
@@ -87,7 +86,7 @@ select
     -- what it is
     coalesce(changes.title, titles.title, changes.item_id) as title,
     changes.category,
-    changes.kind.brand as brand,
+    changes.brand,
     changes.price,
     changes.cost,
     -- booleans
