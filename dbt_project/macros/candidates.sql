@@ -82,39 +82,7 @@ with pairs as (
     from {{ source('ml', placement) }}
 ),
 
-sold as (
-    select feat_item.item_id, items.category, items.is_offerable, {{ buyers_lately() }} as n_buyers
-    from {{ ref('feat_item') }} as feat_item
-    join {{ ref('dim_items') }} as items using (item_id)
-    where feat_item.as_of = date '{{ var("night") }}'
-        and items.category is not null
-        and {{ falls_back(placement) }}
-),
-
-bestsellers as (
-    select *
-    from sold
-    where is_offerable
-    -- Twice the shelf and the item itself: some of them stand among the pairs already.
-    qualify row_number() over (partition by category order by n_buyers desc, item_id) <= 2 * {{ k }} + 1
-),
-
-of_category as (
-    select
-        context.item_id as context_id,
-        bestsellers.item_id,
-        -- Below every pair's score, and nearer to 0 the more buyers there are.
-        -1.0::double / (1 + bestsellers.n_buyers) as score,
-        'category' as source,
-        'same_category' as reason_code
-    from sold as context
-    join bestsellers
-        on bestsellers.category = context.category
-        and bestsellers.item_id <> context.item_id
-    anti join pairs
-        on pairs.context_id = context.item_id
-        and pairs.item_id = bestsellers.item_id
-)
+{{ sold_beside(placement, k, 'pairs') }}
 
 select 'item' as context_type, *, [context_id] as evidence
 from (
@@ -127,11 +95,9 @@ from (
 {# What sells now, overall and per category. #}
 {% macro bestsellers() -%}
 with sold as (
-    select items.item_id, items.category, {{ buyers_lately() }} as score
-    from {{ ref('feat_item') }} as feat_item
-    join {{ ref('dim_items') }} as items using (item_id)
-    where feat_item.as_of = date '{{ var("night") }}'
-    qualify score > 0
+    select item_id, category, n_buyers as score
+    from ({{ sold_lately() }})
+    where n_buyers > 0
 ),
 
 contexts as (

@@ -39,6 +39,42 @@
     where feat_item.as_of = date '{{ var("night") }}'
 {%- endmacro %}
 
+{# CTEs to `of_category` (context_id, item_id, score, source, reason_code): where the placement falls back, what sells
+   best in the category of the item `context_id`, and is neither a variant of it nor among its `pairs` (context_id,
+   item_id) already. #}
+{% macro sold_beside(placement, k, pairs) -%}
+sold as (
+    select *
+    from ({{ sold_lately() }})
+    where category is not null
+        and {{ falls_back(placement) }}
+),
+
+bestsellers as (
+    select *
+    from sold
+    where is_offerable
+    -- Twice the list and the item itself: some of them stand among the pairs already, or are its variants.
+    qualify row_number() over (partition by category order by n_buyers desc, item_id) <= 2 * {{ k }} + 1
+),
+
+of_category as (
+    select
+        context.item_id as context_id,
+        bestsellers.item_id,
+        {{ score_of_fallback('bestsellers.n_buyers') }} as score,
+        'category' as source,
+        'same_category' as reason_code
+    from sold as context
+    join bestsellers
+        on bestsellers.category = context.category
+        and bestsellers.product_id <> context.product_id
+    anti join {{ pairs }} as pairs
+        on pairs.context_id = context.item_id
+        and pairs.item_id = bestsellers.item_id
+)
+{%- endmacro %}
+
 {# Below every score of the placement itself, and nearer to 0 the more buyers there are. #}
 {% macro score_of_fallback(n_buyers='n_buyers') -%}
     -1.0::double / (1 + {{ n_buyers }})
