@@ -44,7 +44,8 @@ SHOP = """
 create schema marts; create schema features; create schema ml; create schema reports;
 create table marts.dim_items as
 select 'i' || n as item_id, case when n % 5 = 0 then 'i' || n + 1 else 'i' || n end as product_id,
-    'Item ' || n as title, 'c' || n % 60 // 10 || ' > ' || n % 60 as category, 'b' || n % 400 as brand,
+    'Item ' || n as title, 'c' || n % 60 // 10 || ' > ' || n % 60 as category,
+    category as category_path, 'b' || n % 400 as brand,
     (hash(n) % 9000 / 100 + 1)::decimal(18, 4) as price, price * 0.6 as cost,
     ((price - cost) / price)::double as margin, n % 5 + 1 as price_band, true as in_stock,
     true as is_product, n % 50 > 0 as is_offerable,

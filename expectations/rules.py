@@ -59,7 +59,7 @@ def _nothing_blocked(stacked: str) -> Rule:
         JOIN marts.dim_items AS items USING (item_id)
         JOIN raw.rules AS lines ON lines.rule = 'block' AND CASE subject
             WHEN 'item' THEN item_id = value WHEN 'brand' THEN brand = value
-            ELSE starts_with(category || ' > ', value || ' > ') END
+            ELSE starts_with(category_path || ' > ', value || ' > ') END
         ORDER BY ALL
         """,
         over=stacked,

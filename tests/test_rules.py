@@ -43,9 +43,9 @@ def attempt(tmp_path):
         db.execute(
             """create schema marts;
             create table marts.dim_items as
-            select 'a' as item_id, true as is_product, 'Food > Tea' as category,
+            select 'a' as item_id, true as is_product, 'Food > Tea' as category, 'Food > Tea > Green' as category_path,
                 null::varchar as brand, 1.0 as price, null::double as cost
-            union all select 'POST', false, null, 'Post', 1.0, 1.0;
+            union all select 'POST', false, null, null, 'Post', 1.0, 1.0;
             create table marts.fct_interactions as select 'view' as event_type"""
         )
     return attempt
@@ -100,11 +100,14 @@ def test_a_line_that_no_item_is_of_is_told(attempt):
         Line(rule="block", subject="category", value="Food"),
         Line(rule="block", subject="category", value="Foo"),
         Line(rule="block", value="b"),
+        Line(rule="block", subject="category", value="Food > Tea > Green"),
+        Line(rule="block", subject="category", value="Food > Tea > Gre"),
     ]
     offer_lines(attempt, Rules(lines=lines), NIGHT)
     assert [(origin, value) for origin, _, _, value in lines_about_nothing(attempt)] == [
         ("rules.lines[2]", "Foo"),
         ("rules.lines[3]", "b"),
+        ("rules.lines[5]", "Food > Tea > Gre"),
     ]
 
 

@@ -72,13 +72,13 @@ ruled as (
 case when campaign <> '' then 'campaign ' || campaign else rule end
 {%- endmacro %}
 
-{# The shop's lines of a rule, with each item of `items` that a line is about. A category takes those
-   below it along. #}
+{# The shop's lines of a rule, with each item of `items` that a line is about. A category is named by as many
+   levels as the shop likes, and takes those below it along. #}
 {% macro items_of_lines(name, items) -%}
 {%- set about = {
     'item': 'items.item_id = lines.value',
     'brand': 'items.brand = lines.value',
-    'category': "starts_with(items.category || ' > ', lines.value || ' > ')",
+    'category': "starts_with(items.category_path || ' > ', lines.value || ' > ')",
 } -%}
 {%- for subject, matches in about.items() %}
     select lines.*, items.item_id

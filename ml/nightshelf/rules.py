@@ -101,6 +101,6 @@ def lines_about_nothing(attempt: Attempt) -> list[tuple[str, str, str, str]]:
                 from marts.dim_items as items
                 where case subject when 'item' then items.item_id = lines.value
                     when 'brand' then items.brand = lines.value
-                    else starts_with(items.category || ' > ', lines.value || ' > ') end
+                    else starts_with(items.category_path || ' > ', lines.value || ' > ') end
             ) order by line"""
         ).fetchall()

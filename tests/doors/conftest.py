@@ -80,6 +80,7 @@ INSERT INTO raw.files VALUES ('f1', 'events.csv', 'columns', 'events', false, 'a
 
 CREATE TABLE marts.dim_items AS
 SELECT item_id, item_id AS product_id, title, 'Home > Tea' AS category,
+    'Home > Tea > Green' AS category_path,
     ['Acme', 'Bolt'][row_number % 2 + 1] AS brand, price, (row_number % 4 + 1)::INTEGER AS price_band,
     in_stock, true AS is_product, true AS is_offerable, []::VARCHAR[] AS withheld_by
 FROM landed.items;

@@ -370,7 +370,7 @@ FAULTS = [
     (
         "shelves",
         "no_blocked_item_is_offered",
-        "UPDATE raw.rules SET subject = 'category', value = 'Home' WHERE rule = 'block'",
+        "UPDATE raw.rules SET subject = 'category', value = 'Home > Tea > Green' WHERE rule = 'block'",
     ),
     (
         "shelves",

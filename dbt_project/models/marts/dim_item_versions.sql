@@ -68,7 +68,7 @@ versions as (
     select
         *,
         {{ two_levels('category_path') }} as category,
-        row(title, {{ two_levels('category_path') }}, brand, parent_id, price, cost, in_stock, span) as said
+        row(title, category_path, brand, parent_id, price, cost, in_stock, span) as said
     from placed
 ),
 
@@ -86,6 +86,7 @@ select
     -- what it is
     coalesce(changes.title, titles.title, changes.item_id) as title,
     changes.category,
+    changes.category_path,
     changes.brand,
     changes.price,
     changes.cost,

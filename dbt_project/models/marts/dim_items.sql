@@ -31,6 +31,7 @@ described as (
         coalesce(catalogued.parent_id, ids.item_id) as product_id,
         coalesce(catalogued.title, ids.item_id) as title,
         catalogued.category,
+        catalogued.category_path,
         catalogued.brand,
         coalesce(catalogued.price, mentioned.unit_price) as price,
         catalogued.cost,
@@ -94,6 +95,7 @@ select
     -- what it is
     judged.title,
     judged.category,
+    judged.category_path,
     judged.brand,
     -- numerics
     judged.price,

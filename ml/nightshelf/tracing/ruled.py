@@ -108,7 +108,7 @@ def _lines_of(
         from raw.rules as lines
         join marts.dim_items as items on case subject
             when 'item' then item_id = value when 'brand' then brand = value
-            else starts_with(category || ' > ', value || ' > ') end
+            else starts_with(category_path || ' > ', value || ' > ') end
         where rule = $rule
             and item_id = $item
             and (placement is null or placement = $placement)
@@ -270,7 +270,7 @@ _CANDIDATES = f"""
         from raw.rules as lines
         join marts.dim_items as items on case subject
             when 'item' then item_id = value when 'brand' then brand = value
-            else starts_with(category || ' > ', value || ' > ') end
+            else starts_with(category_path || ' > ', value || ' > ') end
         where rule = 'boost'
             and (placement is null or placement = $placement)
         group by item_id
