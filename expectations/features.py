@@ -248,12 +248,14 @@ def _pairs() -> list[Rule]:
         rows_rule(
             "feat_user_item_decay_is_bounded",
             table,
+            # Beyond seven years a day that halves every quarter may round to nothing.
             f"""
-            SELECT {pair}, n_days, decayed_count FROM {{batch}}
-            WHERE (isfinite(decayed_count) AND decayed_count > 0
+            SELECT {pair}, n_days, days_since_last, decayed_count FROM {{batch}}
+            WHERE (isfinite(decayed_count) AND decayed_count >= 0
+                AND (decayed_count > 0 OR days_since_last > 7 * 365)
                 AND decayed_count <= n_days + 1e-9) IS NOT TRUE
             """,
-            reason="Each day counts for more than nothing and at most one.",
+            reason="Each day counts for at most one, and a day of the last years for more than nothing.",
             next_step=REBUILD,
         ),
         figures_rule(

@@ -519,6 +519,14 @@ def test_whoever_bought_it_need_not_see_a_pin_on_discover(attempt, context, spoi
     assert "context_id='u0'" not in str(closed.value)
 
 
+def test_what_was_taken_eight_years_ago_may_count_for_nothing(attempt, context, spoil):
+    spoil(f"UPDATE features.feat_user_item SET decayed_count = 0, days_since_last = 8 * 365 {U1}")
+    assert check("features", attempt, context).success
+    spoil(f"UPDATE features.feat_user_item SET days_since_last = 30 {U1}")
+    with pytest.raises(DoorClosed, match="feat_user_item_decay_is_bounded"):
+        check("features", attempt, context)
+
+
 FAMILIES = ("_key_is_given", "_key_is_unique", "_sees_strictly_before")
 """One promise, made about several tables. Their faults touch one table each and are planted
 together, which saves twenty runs of the door."""
