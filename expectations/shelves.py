@@ -328,13 +328,14 @@ def _against_last_night(context: DoorContext) -> list[Rule]:
             reason="A shelf of half the length lost a source of candidates.",
             **rest,
         ),
-        *([_is_not_last_nights(context)] if _has_lists_of_before(context) else []),
+        *([_is_not_last_nights(context)] if _has_scores_that_decay(context) else []),
     ]
 
 
-def _has_lists_of_before(context: DoorContext) -> bool:
+def _has_scores_that_decay(context: DoorContext) -> bool:
+    """Popularity counts the buyers of a window: where a day without any comes in for another, it stands as it was."""
     lists = context.previous / "rec_for_you.parquet"
-    return "rec_for_you" in context.shelves and lists.exists()
+    return context.is_personal and "rec_for_you" in context.shelves and lists.exists()
 
 
 def _is_not_last_nights(context: DoorContext) -> Rule:
@@ -353,8 +354,8 @@ def _is_not_last_nights(context: DoorContext) -> Rule:
         FROM {{batch}} WHERE context_type = 'user'
         """,
         f"users < 20 OR same_lines < lines OR last_night >= {literal(context.night)}",
-        reason="Scores decay from night to night; lists that stand to the last digit were not made "
-        "tonight.",
+        reason="Scores of users' own events decay from night to night; lists that stand to the last digit "
+        "were not made tonight.",
         next_step="Look for the scores that the shelves were built from: attempts/<night>/<n>/scores.",
     )
 

@@ -152,6 +152,15 @@ def test_where_popular_items_serve_one_may_lead_for_everybody(attempt, context, 
     assert check("shelves", attempt, replace(context, is_personal=False)).success
 
 
+def test_where_popular_items_serve_a_day_without_events_leaves_the_lists_as_they_were(
+    attempt, context, spoil
+):
+    spoil("UPDATE recommendations.rec_for_you SET score = 0.99 * score")
+    with pytest.raises(DoorClosed, match="shelves_are_not_last_nights"):
+        check("shelves", attempt, context)
+    assert check("shelves", attempt, replace(context, is_personal=False)).success
+
+
 def test_what_most_users_took_before_may_lead_for_everybody(attempt, context, spoil):
     spoil(f"{ONE_LEADS}; INSERT INTO landed.items BY NAME SELECT 'i13' AS item_id;"
           " INSERT INTO marts.dim_items BY NAME SELECT 'i13' AS item_id")  # fmt: skip
