@@ -361,13 +361,25 @@ def _is_not_last_nights(context: DoorContext) -> Rule:
 
 
 def _shrunk(context: DoorContext, measure: str, share: float) -> str:
-    """The shelves where tonight's `measure` is below `share` of last night's."""
+    """The shelves where tonight's `measure` is below `share` of last night's. A category's bestsellers that stood in
+    for pairs go, pins and all, when the pairs suffice; a region's list goes with its newcomers. Neither is missed."""
     return f"""
         WITH published AS ({_published(context)}),
-        before AS (SELECT shelf, {measure} AS last_night FROM published GROUP BY shelf),
-        today AS (SELECT shelf, {measure} AS tonight FROM {{batch}} GROUP BY shelf)
-        SELECT shelf, last_night, tonight, {share} AS share_required
-        FROM before JOIN today USING (shelf) WHERE tonight < {share} * last_night ORDER BY shelf
+        before AS (
+            SELECT shelf, {measure} AS whole,
+                {measure} FILTER (source NOT IN ('category', 'rules')) AS its_own
+            FROM published WHERE context_type <> 'region' GROUP BY shelf
+        ),
+        today AS (
+            SELECT shelf, {measure} AS tonight, bool_or(source = 'category') AS falls_back
+            FROM {{batch}} WHERE context_type <> 'region' GROUP BY shelf
+        ),
+        compared AS (
+            SELECT shelf, CASE WHEN falls_back THEN whole ELSE its_own END AS last_night, tonight
+            FROM before JOIN today USING (shelf)
+        )
+        SELECT *, {share} AS share_required FROM compared
+        WHERE tonight < {share} * last_night ORDER BY shelf
     """
 
 
@@ -378,7 +390,8 @@ def _published(context: DoorContext) -> str:
     files = {shelf: context.previous / f"{shelf}.parquet" for shelf in compared}
     found = {shelf: file for shelf, file in files.items() if file.exists()} or files
     return " UNION ALL ".join(
-        f"SELECT {literal(shelf)} AS shelf, context_id FROM read_parquet({literal(str(file))})"
+        f"SELECT {literal(shelf)} AS shelf, context_type, context_id, source"
+        f" FROM read_parquet({literal(str(file))})"
         + (f" WHERE rank <= {context.lengths[shelf]}" if shelf in context.lengths else "")
         for shelf, file in found.items()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ import pytest
 
 from expectations import SHELVES
 from expectations.declare import literal
-from nightshelf.doors import check
+from nightshelf.doors import DoorContext, check
 from nightshelf.doors import run as doors_run
 from nightshelf.errors import DoorBroken, DoorClosed, SettingsError, StorageError, WarehouseLocked
 from nightshelf.settings_rules import Rules
@@ -137,6 +138,45 @@ def test_a_shop_may_leave_a_shelf_out(attempt, context, spoil):
 
 def test_a_sale_that_ends_takes_its_lists_along(attempt, context, spoil):
     spoil("DELETE FROM recommendations.rec_on_sale WHERE context_id > 'u10'")
+    assert check("shelves", attempt, context).success
+
+
+@pytest.fixture
+def before(context, tmp_path):
+    """A context whose last night's shelf is what the SQL makes of `before`, as it was published."""
+
+    def made(shelf: str, sql: str) -> DoorContext:
+        folder = tmp_path / "previous"
+        shutil.copytree(context.previous, folder)
+        published = literal(str(context.previous / f"{shelf}.parquet"))
+        with duckdb.connect() as db:
+            db.execute(f"CREATE TABLE before AS FROM read_parquet({published}); {sql}")
+            db.execute(
+                f"COPY before TO {literal(str(folder / f'{shelf}.parquet'))} (FORMAT parquet)"
+            )
+        return replace(context, previous=folder)
+
+    return made
+
+
+def test_bestsellers_that_stood_in_for_pairs_go_when_the_pairs_suffice(attempt, before, spoil):
+    context = before(
+        "rec_cart",
+        "UPDATE before SET source = CASE WHEN rank = 1 THEN 'rules' ELSE 'category' END WHERE context_id > 'i2'",
+    )
+    spoil("DELETE FROM recommendations.rec_cart WHERE context_id > 'i2'")
+    assert check("shelves", attempt, context).success
+    spoil("UPDATE recommendations.rec_cart SET source = 'category' WHERE rank = 4")
+    with pytest.raises(DoorClosed, match="shelves_serve_as_many_as_last_night"):
+        check("shelves", attempt, context)
+
+
+def test_a_region_with_too_few_newcomers_takes_its_list_along(attempt, before):
+    context = before(
+        "rec_cold_start",
+        "INSERT INTO before SELECT before.* REPLACE ('region' AS context_type, 'r' || n AS context_id)"
+        " FROM before, range(9) AS regions(n)",
+    )
     assert check("shelves", attempt, context).success
 
 
