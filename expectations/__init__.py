@@ -43,6 +43,8 @@ class DoorContext:
     wanted back."""
     is_personal: bool = True
     """False where popular items, the same for all, stand in for personal lists."""
+    target_event: str = "purchase"
+    """The event that shelves are made to bring about."""
     now_utc: datetime = field(default_factory=_now)
     rules: Rules = field(default_factory=Rules)
     """The shop's own, with the lines that hold on the night: each is looked for in every list."""

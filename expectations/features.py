@@ -103,10 +103,15 @@ def _dates(context: DoorContext) -> list[Rule]:
             SELECT role, day AS as_of, 0 AS rows
             FROM (VALUES {roles}) AS roles(role, day)
             WHERE day NOT IN (SELECT as_of FROM {{batch}} WHERE as_of IS NOT NULL)
-                AND day > (SELECT min(first_seen_on) FROM marts.dim_users)
+                AND day > (
+                    -- What was cancelled, or had another id at first, was not seen as of every date.
+                    SELECT min(interaction_date) FROM marts.fct_interactions
+                    WHERE event_type = {literal(context.target_event)}
+                        AND coalesce(cancelled_on, joined_on, left_on) IS NULL
+                )
             """,
             reason="Models are fitted as of one date, judged as of another, served as of a third; "
-            "only a date before the shop's first event may have nobody.",
+            "only a date before the shop's first target event may have nobody.",
             next_step="Look for the missing date in int_as_ofs and feat_user.",
         ),
         rows_rule(

@@ -266,6 +266,7 @@ def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorCon
         shelves=due_shelves(run.attempt, before) if at_the_end else SHELVES,
         lengths=run.shop.placements.lengths(),
         is_personal=is_personal(run.attempt) if at_the_end else True,
+        target_event=run.shop.events.target,
         rules=run.shop.rules.model_copy(update={"lines": run.shop.rules.lines_on(run.night.date)}),
         exploration=run.shop.exploration,
         new_files=new_files(run.attempt, before) if before else None,

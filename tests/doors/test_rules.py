@@ -179,6 +179,7 @@ FAULTS = [
     (
         "features",
         "feat_user_knows_every_date_with_a_past",
+        f"UPDATE marts.fct_interactions SET interaction_date = DATE '2026-04-20' {U1}; "
         "DELETE FROM features.feat_user_item WHERE as_of = DATE '2026-05-17'; "
         "DELETE FROM features.feat_user WHERE as_of = DATE '2026-05-17'",
     ),
@@ -525,6 +526,20 @@ def test_what_was_taken_eight_years_ago_may_count_for_nothing(attempt, context, 
     spoil(f"UPDATE features.feat_user_item SET days_since_last = 30 {U1}")
     with pytest.raises(DoorClosed, match="feat_user_item_decay_is_bounded"):
         check("features", attempt, context)
+
+
+def test_a_date_before_the_first_target_event_may_have_nobody_however_old_the_views(
+    attempt, context, spoil
+):
+    spoil("UPDATE marts.fct_interactions SET interaction_date = DATE '2026-05-20'")
+    spoil("""INSERT INTO marts.fct_interactions BY NAME
+        SELECT * REPLACE ('view' AS event_type, DATE '2026-04-20' AS interaction_date)
+        FROM marts.fct_interactions""")
+    for table in ("feat_user", "feat_user_item"):
+        spoil(f"DELETE FROM features.{table} WHERE as_of < DATE '2026-05-20'")
+    assert check("features", attempt, context).success
+    with pytest.raises(DoorClosed, match="feat_user_knows_every_date_with_a_past"):
+        check("features", attempt, replace(context, target_event="view"))
 
 
 FAMILIES = ("_key_is_given", "_key_is_unique", "_sees_strictly_before")
