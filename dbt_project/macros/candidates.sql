@@ -39,9 +39,9 @@ from {{ source('ml', placement) }}
 {%- endmacro %}
 
 {# Buyers of the last four weeks, those of a burst for an ordinary day's: long enough to be steady, short
-   enough to follow the season. Where nobody bought anything in them, buyers of all time. #}
+   enough to follow the season. Where none of them bought anything that may be offered, buyers of all time. #}
 {% macro buyers_lately() -%}
-case when max(usual_buyers_28d) over () > 0 then usual_buyers_28d else n_buyers end
+case when max(usual_buyers_28d) filter (items.is_offerable) over () > 0 then usual_buyers_28d else n_buyers end
 {%- endmacro %}
 
 {# The user's habit times the item's: decayed_count, and the share of the item's buyers who bought it on a
