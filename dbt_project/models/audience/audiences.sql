@@ -26,7 +26,7 @@ lapses as (
         or (risk = 'lapsed' and days_since_last <= 2 * horizon_days)
 ),
 
--- The running month, or the one before it where that has no news.
+-- The last change in the running month or the one before it: a steady month after it takes nothing back.
 trends as (
     select
         trend || ': ' || category as audience,
@@ -38,11 +38,12 @@ trends as (
             strftime(month_before, '%B')) as why
     from {{ ref('user_interest_history') }}
     where month >= date_trunc('month', {{ night }}) - interval 1 month
-    qualify row_number() over (partition by user_id, category order by month desc) = 1
         and trend in ('rising', 'fading')
+    qualify row_number() over (partition by user_id, category order by month desc) = 1
 ),
 
--- The highest tenth, among those who have been here within the last quarter.
+-- The highest tenth, among those who have been here within the last quarter. Where many spend the same the tenth is
+-- as many: what half of all spend is nothing big.
 spenders as (
     select
         'big spenders' as audience,
@@ -54,6 +55,7 @@ spenders as (
     from profiles
     where spend > 0
     qualify spend >= quantile_disc(spend, 0.9) over ()
+        and spend > median(spend) over ()
         and days_since_last <= 91
 ),
 
@@ -80,7 +82,7 @@ interests as (
     from {{ source('ml', 'interest_tags') }}
 ),
 
--- The cheapest tenth of who can be told: half a dozen lines say nothing of a habit.
+-- The cheapest tenth of who can be told, if it pays less than half do: half a dozen lines say nothing of a habit.
 thrifty as (
     select
         'price sensitive' as audience,
@@ -93,14 +95,15 @@ thrifty as (
     where price_level is not null
         and n_lines >= 10
     qualify price_level <= quantile_disc(price_level, 0.1) over ()
+        and price_level < median(price_level) over ()
 ),
 
--- What a shop writes letters about: what is new, and what is cheaper. Whom it suits best says the
--- ranking of rec_for_you and rec_discover.
+-- What a shop writes letters about: what is new, and what is cheaper; a pin says neither. Whom it suits best
+-- says the ranking of rec_for_you and rec_discover.
 news as (
-    select item_id, 'is new' as what from {{ ref('rec_new_arrivals') }} where context_type = 'all'
+    select item_id, 'is new' as what from {{ ref('rec_new_arrivals') }} where context_type = 'all' and reason_code = 'new_arrival'
     union
-    select item_id, 'is on sale' from {{ ref('rec_on_sale') }} where context_type = 'all'
+    select item_id, 'is on sale' from {{ ref('rec_on_sale') }} where context_type = 'all' and reason_code = 'on_sale'
 ),
 
 suited as (
@@ -135,6 +138,7 @@ of_sales as (
     join {{ ref('dim_items') }} as items using (item_id)
     join {{ ref('feat_item_price') }} as prices using (item_id)
     where sales.context_type = 'user'
+        and sales.reason_code = 'on_sale'
     group by items.category, sales.context_id
 ),
 
