@@ -29,14 +29,19 @@ of_payments as (
         and count(distinct user_id) filter (interaction_date < {{ night }} - 28) >= 3
 ),
 
--- A price that stands on an order line is what was paid, and no list price.
+-- Since when a dated catalogue tells an item's price; an undated line says it since ever. A price that stands on an
+-- order line is what was paid, and no list price.
 dated as (
-    select distinct items.item_id
+    select
+        items.item_id,
+        case when count(items.updated_at) = count(*) then min(items.updated_at) end as since
     from {{ ref('stg_items') }} as items
     join {{ source('raw', 'files') }} as files using (file_id)
     where not files.is_claim
         and items.price is not null
-        and {{ local_date('items.updated_at') }} < {{ night }}
+        and (items.updated_at is null or {{ local_date('items.updated_at') }} < {{ night }})
+    group by items.item_id
+    having count(items.updated_at) > 0
 ),
 
 spans as (
@@ -44,7 +49,7 @@ spans as (
         item_id,
         versions.price::double as price,
         least(coalesce({{ local_date('valid_until') }}, {{ night }}), {{ night }} - 28)
-            - greatest(coalesce({{ local_date('valid_from') }}, {{ night }} - 91), {{ night }} - 91) as n_days
+            - greatest({{ local_date('valid_from') }}, {{ local_date('since') }}, {{ night }} - 91) as n_days
     from {{ ref('dim_item_versions') }} as versions
     join dated using (item_id)
     where versions.price > 0
