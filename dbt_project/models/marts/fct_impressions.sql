@@ -98,14 +98,17 @@ matched as (
 ),
 
 clicks as (
-    select occurred_on, source, event_id, user_id, item_id, occurred_at, placement, 1 as n_clicks, 0::decimal(18, 4) as revenue
+    select
+        occurred_on, source, event_id, user_id, item_id, occurred_at, placement, context_named, night_named, 1 as n_clicks,
+        0::decimal(18, 4) as revenue
     from {{ ref('int_list_events') }}
     where event_type = 'click'
 ),
 
 purchases as (
     select
-        occurred_on, source, event_id, user_id, item_id, occurred_at, null as placement, 0 as n_clicks,
+        occurred_on, source, event_id, user_id, item_id, occurred_at, null as placement, null as context_named,
+        null as night_named, 0 as n_clicks,
         coalesce(quantity * unit_price, 0)::decimal(18, 4) as revenue
     from {{ ref('int_events_cleaned') }} as events
     anti join {{ ref('int_purchases_cancelled') }} using (occurred_on, source, event_id)
@@ -120,7 +123,8 @@ answers as (
     from purchases
 ),
 
--- A click within a day, a purchase within a week; a click that names a list counts for that list.
+-- A click within a day, a purchase within a week; a click that names a list counts for that list, with its context and,
+-- where both name one, its night.
 answered as (
     select
         matched.occurred_on, matched.source, matched.event_id,
@@ -133,7 +137,9 @@ answered as (
         and matched.item_id = answers.item_id
         and matched.occurred_at <= answers.occurred_at
         and answers.occurred_at - matched.occurred_at <= interval 7 day
-        and (answers.placement is null or answers.placement = matched.placement)
+        and coalesce(answers.placement = matched.placement, true)
+        and coalesce(answers.context_named = matched.context_id, true)
+        and coalesce(answers.night_named = matched.night_named, true)
     where matched.unmatched_because is null
     qualify row_number() over (
         partition by answers.occurred_on, answers.source, answers.event_id
