@@ -3,8 +3,9 @@
     coalesce({{ of }}.anonymous_id, {{ of }}.user_id, {{ of }}.session_id)
 {%- endmacro %}
 
-{# Joins each row of `events` to the session that it lies in, as `sessions`; the session's columns are null
-   where it has none, as a robot's purchase has. `of`: the sessions, if not all. #}
+{# Joins each row of `events` to its visitor's last session that began by then, as `sessions`: the one that it
+   lies in, unless that has ended before it, as before a robot's purchase. The session's columns are null where there
+   is none. `of`: the sessions, if not all. #}
 {% macro left_join_session(events, sessions='sessions', of=none) -%}
 asof left join {{ of or ref('fct_sessions') }} as {{ sessions }}
     on {{ sessions }}.visitor_id = {{ events }}.visitor_id

@@ -1,7 +1,7 @@
 -- A basket is what was bought together. A shop whose log has no purchase is told by what was put
 -- into the cart together, and without carts by what was looked at together. This is the one place
--- that says so. Together means: of one order; where there is none, of one session; where there is no
--- session either, of one user and date. Lines without a user count here too: what was bought together
+-- that says so. Together means: of one order and date, since tills count from one each morning; where there is no
+-- order, of one session; where there is no session either, of one visitor and date. Lines without a user count here too: what was bought together
 -- does not depend on by whom. Older days than anybody counts are not read.
 with kept as (
     select cleaned.*
@@ -29,16 +29,26 @@ lines as (
     select kept.* from kept join meant using (event_type)
 ),
 
+-- What a robot bought lies in no session, though the visitor may have had one on another date.
 without_order as (
     select
-        coalesce(
-            sessions.visitor_id || ' ' || sessions.session_id || ' ' || sessions.started_at::varchar,
-            lines.visitor_id || ' ' || lines.event_date::varchar
-        ) as basket_id,
-        lines.item_id,
-        coalesce(sessions.session_date, lines.event_date) as basket_date
+        lines.*,
+        coalesce(lines.occurred_at <= sessions.ended_at, false) as is_in_session,
+        sessions.started_at,
+        sessions.session_date
     from (select * from lines where order_id is null) as lines
     {{ left_join_session('lines') }}
+),
+
+with_basket as (
+    select
+        visitor_id || ' ' || case
+            when is_in_session then coalesce(session_id, '') || ' ' || started_at::varchar
+            else event_date::varchar
+        end as basket_id,
+        item_id,
+        case when is_in_session then session_date else event_date end as basket_date
+    from without_order
 )
 
 select order_id as basket_id, item_id, event_date as basket_date
@@ -46,4 +56,4 @@ from lines
 where order_id is not null
 union
 select basket_id, item_id, basket_date
-from without_order
+from with_basket
