@@ -367,30 +367,40 @@ def test_as_of_any_date_a_day_is_seen_once_and_no_event_is_lost(project, log, da
 
 
 def taken_back(log: list[dict]) -> dict[str, date]:
-    """Event → the date on which its last piece went; a stack played through, step by step."""
-    stacks, gone = {}, {}
-    order = {"purchase": 0, "refund": 1}
-    played = [e for e in log if e["event_type"] in order]
-    for event in sorted(
-        played, key=lambda e: (e["occurred_at"], order[e["event_type"]], e["event_id"])
-    ):
-        stack = stacks.setdefault((event["user_id"], event["item_id"]), [])
-        if event["event_type"] == "purchase":
-            stack.append({"event": event, "left": event["quantity"]})
-            continue
-        wanted = event["quantity"]
-        named = event["order_id"]
-        # Of purchases of one instant, the first by id lies on top.
-        from_top = sorted(stack, key=lambda line: line["event"]["event_id"])
-        from_top.sort(key=lambda line: line["event"]["occurred_at"], reverse=True)
-        from_top.sort(key=lambda line: not (named and line["event"]["order_id"] == named))
-        for line in from_top:
-            taken = min(line["left"], wanted)
+    """Event → the date on which its last piece went; the refunds played through, step by step."""
+    gone = {}
+    left = {e["event_id"]: e["quantity"] for e in log if e["event_type"] == "purchase"}
+    refunds = [e for e in log if e["event_type"] == "refund"]
+    for refund in sorted(refunds, key=lambda e: (e["occurred_at"], e["event_id"])):
+        wanted = refund["quantity"]
+        for purchase in from_top(log, refund):
+            event = purchase["event_id"]
+            taken = min(left[event], wanted)
             wanted -= taken
-            if taken and taken == line["left"]:
-                gone[line["event"]["event_id"]] = event["occurred_at"].date()
-            line["left"] -= taken
+            if taken and taken == left[event]:
+                gone[event] = refund["occurred_at"].date()
+            left[event] -= taken
     return gone
+
+
+def from_top(log: list[dict], refund: dict) -> list[dict]:
+    """The purchases that a refund may take from: of the order that it names those of its whole date. Of purchases
+    of one instant, the first by id lies on top."""
+
+    def is_of_order(e: dict) -> bool:
+        return e["order_id"] is not None and e["order_id"] == refund["order_id"]
+
+    def is_earlier(e: dict) -> bool:
+        is_of_date = e["occurred_at"].date() == refund["occurred_at"].date()
+        return e["occurred_at"] <= refund["occurred_at"] or (is_of_order(e) and is_of_date)
+
+    stack = [e for e in log if e["event_type"] == "purchase" and is_earlier(e)]
+    stack = [
+        e for e in stack if (e["user_id"], e["item_id"]) == (refund["user_id"], refund["item_id"])
+    ]
+    stack.sort(key=lambda e: e["event_id"])
+    stack.sort(key=lambda e: e["occurred_at"], reverse=True)
+    return sorted(stack, key=is_of_order, reverse=True)
 
 
 known = events.map(

@@ -1,7 +1,8 @@
 -- A buyer's purchases of one item lie on a stack, the latest on top, and each refund takes its
 -- pieces: first those bought in the order that it names, then from the top. A purchase of which no
--- piece is left is cancelled, since that refund. Refunds look backwards only, so what is known as of
--- a date never changes afterwards. A refund of more than was bought takes what there is.
+-- piece is left is cancelled, since that refund. Of the order that it names a refund takes what was
+-- bought on its whole date, since many a return is booked under a date without an hour. Refunds look
+-- back from the end of their date, so what is known as of a date never changes afterwards. A refund of more than was bought takes what there is.
 {%- set columns = 'occurred_on, source, event_id, event_type, event_date, occurred_at, user_id, order_id, item_id, quantity' %}
 with recursive given_back as (
     select {{ columns }}
@@ -33,7 +34,7 @@ givers as (
     join kept as purchases
         on purchases.order_id = refunds.order_id
         and purchases.item_id = refunds.item_id
-        and purchases.occurred_at <= refunds.occurred_at
+        and purchases.event_date <= refunds.event_date
         and purchases.event_type = 'purchase'
         and purchases.user_id is not null
     where refunds.event_type = 'refund'
@@ -91,8 +92,9 @@ stacks as (
                 refunds.turn,
                 refunds.quantity as refunded,
                 refunds.event_date as refunded_on,
-                stacks.occurred_at <= refunds.occurred_at as is_earlier,
-                coalesce(stacks.order_id = refunds.order_id, false) as is_of_order
+                coalesce(stacks.order_id = refunds.order_id, false) as is_of_order,
+                stacks.occurred_at <= refunds.occurred_at
+                    or (is_of_order and stacks.event_date <= refunds.event_date) as is_earlier
             from stacks
             join refunds
                 on refunds.buyer = stacks.buyer
