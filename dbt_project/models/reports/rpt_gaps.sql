@@ -68,7 +68,7 @@ gaps as (
     from n_events
     union all
     select 6, 'orders', 'purchases that name their order', n_with_order, n_purchases,
-        'without it the purchases of one user on one date are one basket'
+        'without it what is bought in one visit is one basket'
     from n_events
     where n_purchases > 0
     union all
