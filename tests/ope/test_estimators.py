@@ -113,6 +113,38 @@ def test_the_tabular_model_draws_an_item_towards_the_mean_and_scales_it_by_posit
     assert q == pytest.approx([0.9, 0.9, 0.3, 1 / 6])
 
 
+def test_the_tabular_model_adds_the_positions_where_rewards_may_be_negative():
+    rows = under(
+        [0.5, 0.5],
+        [0, 0, 0, 1],
+        [1, 1, 0, -2],  # their mean is 0, and no position's is a multiple of it
+        position=np.array([0, 0, 1, 1]),
+        context=np.arange(4),
+    )
+    q = TabularRewards(prior=1).fit(rows).shown(rows)
+    # items 2 / 4 and -2 / 2; positions 2 / 3 and -2 / 3
+    assert q == pytest.approx([7 / 6, 7 / 6, -1 / 6, -5 / 3])
+
+
+def test_doubly_robust_is_no_wider_than_ips_where_rewards_of_both_signs_cancel():
+    generator = np.random.default_rng(1)
+    n = 4000
+    item, position = generator.integers(0, 4, n), generator.integers(0, 2, n)
+    reward = np.array([-0.4, -0.1, 0.1, 0.4])[item] + np.array([0.3, -0.3])[position]
+    reward = reward + generator.normal(0, 0.2, n)
+    rows = under(
+        [0.1, 0.2, 0.3, 0.4],
+        item,
+        reward - reward.mean() + 1e-3,
+        propensity=0.25,
+        position=position,
+    )
+    found = evaluate(rows, NORMAL).values
+    width = {name: value.high - value.low for name, value in found.items()}
+    assert found["DR"].mean == pytest.approx(found["IPS"].mean, abs=0.02)
+    assert width["DR"] <= width["IPS"]
+
+
 def test_the_logistic_model_learns_what_suits_whom():
     generator = np.random.default_rng(1)
     n = 4000

@@ -32,7 +32,9 @@ class RewardModel(Protocol):
 
 @dataclass(frozen=True)
 class TabularRewards:
-    """q(item, position): the item's mean reward, drawn towards the mean of all, times the position's.
+    """q(item, position): the item's mean reward, drawn towards the mean of all, times the position's
+    over that mean. Of rewards that may be negative the mean is no unit: there the position's distance
+    from it is added.
 
     `prior` is so many impressions of the average mixed into each item's: at a click rate of 1 %, a
     hundred are one click.
@@ -45,6 +47,8 @@ class TabularRewards:
         mean = log.reward.mean()
         rate = self._drawn(log.item, log.reward, n_items, mean)
         at = self._drawn(log.position, log.reward, log.n_positions, mean)
+        if log.reward.min() < 0:
+            return _Table((at - mean)[:, None] + rate, mean)
         return _Table(np.outer(at / mean if mean else np.ones_like(at), rate), mean)
 
     def _drawn(self, code, reward, n: int, mean: float) -> np.ndarray:
