@@ -67,6 +67,27 @@ def test_parquet_is_csv(files, tmp_path):
     assert one.values["DR"] == other.values["DR"]
 
 
+@pytest.mark.parametrize("ids", [("1.1", "1.10"), ("1000", "1e3"), ("True", "true"), ("007", "7")])
+def test_ids_are_text_however_much_they_look_like_something_else(files, ids):
+    one, other = ids
+    text = f"context_id,item_id,position,propensity,reward\n{one},{one},1,0.5,1\n{other},{other},1,0.5,0\n"
+    rows = read_impressions(*files(text, f"item_id,probability\n{one},0.2\n{other},0.8\n"))
+    assert sorted(zip(rows.context, rows.item, rows.evaluation, strict=True)) == [
+        (0, 0, 0.2),
+        (1, 1, 0.8),
+    ]
+
+
+def test_a_policy_that_names_a_word_knows_a_number_as_the_log_writes_it(files):
+    log = "context_id,item_id,position,propensity,reward\nu,1.10,1,0.5,1\nv,2.20,1,0.5,0\n"
+    rows = read_impressions(*files(log, "item_id,probability\n1.10,0.5\n2.20,0.3\nA1,0.2\n"))
+    assert list(rows.weights) == [1, 0.6]
+
+
+def test_a_reward_may_be_a_truth(files):
+    assert list(read_impressions(*files(LOG.replace(",1\nu", ",true\nu"))).reward) == [1, 0, 0, 1]
+
+
 def test_another_order_of_contexts_in_the_file_changes_no_code(files):
     head, *lines = LOG.splitlines()
     rows = read_impressions(*files("\n".join([head, *lines[2:], *lines[:2]])))

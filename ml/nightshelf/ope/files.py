@@ -21,7 +21,9 @@ from nightshelf.ope.log import SUM_WITHIN, LoggedImpressions, Policy
 LOG = ("context_id", "item_id", "position", "propensity", "reward")
 KEYS = ("context_id", "position")
 NUMBERS = ("propensity", "reward", "probability")
-READERS = {".parquet": "read_parquet", ".csv": "read_csv", ".gz": "read_csv"}
+CSV = "read_csv($file, header = true, all_varchar = true)"
+"""By its looks 1.10 would be the number 1.1, and True the truth that true is."""
+READERS = {".parquet": "read_parquet($file)", ".csv": CSV, ".gz": CSV}
 
 
 def read_impressions(log: Path, policy: Path | None) -> LoggedImpressions:
@@ -145,7 +147,7 @@ def _load(
         raise InputError(
             f"{file} is neither Parquet nor CSV.", "Name it .parquet, .csv or .csv.gz."
         )
-    source, name = f"{READERS[file.suffix]}($file)", {"file": str(file)}
+    source, name = READERS[file.suffix], {"file": str(file)}
     try:
         there = {column for column, *_ in db.execute(f"describe from {source}", name).fetchall()}
         if lacking := [column for column in columns if column not in there]:
@@ -186,7 +188,10 @@ def _need_numbers(
 
 
 def _cast(value: str, name: str) -> str:
-    return f"try_cast({value} as double)" if name in NUMBERS else f"cast({value} as varchar)"
+    """A reward may be `true`, which is 1."""
+    if name not in NUMBERS:
+        return f"cast({value} as varchar)"
+    return f"coalesce(try_cast({value} as double), try_cast({value} as boolean)::double)"
 
 
 def _need_whole(db: duckdb.DuckDBPyConnection, policy: Path | None) -> None:
