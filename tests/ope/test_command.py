@@ -115,6 +115,19 @@ def test_a_log_that_fits_leaves_no_doubt(files):
     assert doubts(evaluate(read_impressions(log, None), options), options) == []
 
 
+def test_a_log_of_one_context_has_no_interval_and_says_so(files):
+    log, policy = files(
+        "".join(LOG.splitlines(keepends=True)[:3]), "item_id,probability\n9,0.5\n10,0.5\n"
+    )
+    done = CliRunner().invoke(
+        app, ["ope", str(log), "--policy", str(policy), "--allow-uncovered", "1"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "nan" not in done.output
+    assert "! All impressions are of one context" in done.output
+    assert "The mean weight is" not in done.output
+
+
 def test_rows_that_stand_twice_are_told(files):
     log, policy = files(LOG + "u1,10,2,0.25,1\nu1,10,2,0.25,0\n")
     found = evaluate(read_impressions(log, policy))

@@ -214,6 +214,15 @@ def test_one_click_bounds_a_rate_from_below_only():
     assert found.high == np.inf  # a third of the draws have no click, and no error to measure by
 
 
+@pytest.mark.parametrize("method", ["bootstrap_t", "percentile", "normal"])
+def test_one_context_tells_nothing_of_chance(method):
+    found = evaluate(log(context=np.zeros(4, dtype=int)), Options(sampling=Sampling(method)))
+    for value in (*found.values.values(), found.logged, found.mean_weight):
+        assert np.isnan([value.low, value.high]).all()
+    assert found.values["IPS"].mean == 2 / 4
+    assert found.fits  # nothing speaks against it
+
+
 def test_equal_logs_give_equal_bounds():
     rows = under([0.9, 0.1], [0, 1] * 20, [0, 1, 1, 1] * 10)
     assert evaluate(rows).values["DR"] == evaluate(rows).values["DR"]

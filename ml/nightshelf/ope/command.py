@@ -71,6 +71,11 @@ def doubts(found: Findings, options: Options) -> list[str]:
             f"The weights leave {found.effective_size:.0f} impressions' worth: log longer, explore "
             "more, or ask about a policy nearer to the one that was logged."
         )
+    if found.logged.n_users < 2:
+        lines.append(
+            "All impressions are of one context, and nothing says how far they could be chance: log "
+            "more, or give each list that was shown a context_id of its own."
+        )
     if any(np.isinf(value.high) for value in found.values.values()):
         lines.append(
             "So few rewards carry weight that nothing bounds the value from above: log longer."
@@ -93,6 +98,8 @@ def doubts(found: Findings, options: Options) -> list[str]:
 
 
 def _told(value: Interval) -> tuple[str, str]:
+    if np.isnan(value.low):
+        return f"{value.mean:.5f}", "–"
     high = "∞" if np.isinf(value.high) else f"{value.high:.5f}"
     return f"{value.mean:.5f}", f"{value.low:.5f}–{high}"
 

@@ -49,7 +49,8 @@ class Findings:
 
     @property
     def fits(self) -> bool:
-        return self.mean_weight.low <= 1 <= self.mean_weight.high
+        """True also where there are no bounds: nothing speaks against it then."""
+        return not (self.mean_weight.low > 1 or self.mean_weight.high < 1)
 
 
 def evaluate(log: LoggedImpressions, options: Options | None = None) -> Findings:
