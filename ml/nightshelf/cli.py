@@ -444,7 +444,9 @@ def docs(
 def ope(
     log: Annotated[
         Path | None,
-        typer.Argument(help="Impressions: context_id, item_id, position, propensity, reward."),
+        typer.Argument(
+            help="Impressions: context_id, item_id, position, propensity, reward; night, too, if it is there."
+        ),
     ] = None,
     policy: Annotated[
         Path | None,

@@ -135,6 +135,14 @@ def test_rows_that_stand_twice_are_told(files):
     assert any("2 impressions repeat a context's item" in line for line in doubts(found, Options()))
 
 
+def test_a_list_of_another_night_is_no_copy(files):
+    head, *lines = LOG.splitlines()
+    again = "u1,10,2,0.25,1,2026-03-02"
+    dated = [f"{head},night", *(f"{line},2026-03-01" for line in lines), again]
+    assert evaluate(read_impressions(*files("\n".join(dated)))).doubled == 0
+    assert evaluate(read_impressions(*files("\n".join([*dated, again])))).doubled == 1
+
+
 @pytest.mark.parametrize(
     ("log", "policy", "message"),
     [

@@ -6,6 +6,8 @@ from typer.testing import CliRunner
 
 from nightshelf.cli import app
 from nightshelf.errors import InputError, SettingsError
+from nightshelf.ope import Options, evaluate
+from nightshelf.ope.files import read_impressions
 from nightshelf.ope.shop import logged
 from nightshelf.paths import Home
 
@@ -64,12 +66,25 @@ def shop(tmp_path):
 
 def log_of(shop, placement="for_you", reward="click"):
     with logged(*shop, placement, reward) as path:
-        return duckdb.execute("from read_parquet($p)", {"p": str(path)}).fetchall()
+        return duckdb.execute(
+            "select * exclude (night) from read_parquet($p)", {"p": str(path)}
+        ).fetchall()
 
 
 def test_a_slot_counts_once_however_often_it_was_seen(shop):
     assert log_of(shop) == [("u", "a", 1, 0.9, 1), ("u", "b", 2, 0.05, 0)]
     assert log_of(shop, "rec_for_you") == log_of(shop)
+
+
+def test_a_slot_that_stands_so_on_several_nights_is_no_copy(shop):
+    with duckdb.connect(str(shop[0].shop("tiny").attempts / "2026-03-10/1/night.duckdb")) as db:
+        db.execute(
+            "insert into marts.fct_impressions select * replace (night + 1 as night)"
+            " from marts.fct_impressions where placement = 'for_you'"
+        )
+    with logged(*shop, "for_you", "click") as path:
+        found = evaluate(read_impressions(path, None), Options(allow_uncovered=1))
+    assert (found.n_impressions, found.logged.n_users, found.doubled) == (4, 1, 0)
 
 
 def test_a_purchase_is_another_reward_than_a_click(shop):

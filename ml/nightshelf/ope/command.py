@@ -92,7 +92,7 @@ def doubts(found: Findings, options: Options) -> list[str]:
     if found.doubled:
         lines.append(
             f"{found.doubled:,} impressions repeat a context's item at its position, and count again: leave "
-            "copies out, or give each list that was shown a context_id of its own."
+            "copies out, or tell lists apart by a column night or a context_id of their own."
         )
     return lines
 

@@ -1,6 +1,7 @@
 """Impressions and policies from files, as arrays.
 
-log       context_id, item_id, position, propensity, reward; one row per slot shown
+log       context_id, item_id, position, propensity, reward, and night where a context is shown a
+          list on each; one row per slot shown
 policy    item_id, probability, and context_id and position where they matter; one row per item that
           the policy may show to that context at that position
 """
@@ -20,6 +21,7 @@ from nightshelf.ope.log import SUM_WITHIN, LoggedImpressions, Policy
 
 LOG = ("context_id", "item_id", "position", "propensity", "reward")
 KEYS = ("context_id", "position")
+NIGHT = "night"
 NUMBERS = ("propensity", "reward", "probability")
 CSV = "read_csv($file, header = true, all_varchar = true)"
 """By its looks 1.10 would be the number 1.1, and True the truth that true is."""
@@ -38,6 +40,7 @@ def read_impressions(log: Path, policy: Path | None) -> LoggedImpressions:
             ("item_id", "select item_id from log union select item_id from policy"),
             ("context_id", "select context_id from log"),
             ("position", "select position from log"),
+            (NIGHT, f"select {NIGHT} from log"),
             ("about", "select about from log"),
         ):
             _number(db, name, source)
@@ -60,11 +63,13 @@ def _named(file: Path) -> Iterator[None]:
 
 
 _ROWS = """
-    select i.code as item, c.code as context, p.code as position, a.code as about, propensity, reward
+    select i.code as item, c.code as context, p.code as position,
+        n.code as night, a.code as about, propensity, reward
     from log
     inner join item_id_codes as i using (item_id)
     inner join context_id_codes as c using (context_id)
     inner join position_codes as p using (position)
+    inner join night_codes as n using (night)
     inner join about_codes as a using (about)
     order by row
 """
@@ -86,8 +91,10 @@ _SUMS = """
 
 
 def _load_log(db: duckdb.DuckDBPyConnection, file: Path) -> None:
-    _load(db, "log", file, LOG)
-    for name in ("context_id", "item_id", "position"):
+    there = _load(db, "log", file, LOG, (NIGHT,))
+    if NIGHT not in there:
+        db.execute(f"alter table log add column {NIGHT} varchar default ''")
+    for name in ("context_id", "item_id", "position", NIGHT):
         row, n = db.execute(f"select min(row), count(*) from log where {name} is null").fetchone()
         if n:
             raise InputError(
@@ -105,7 +112,7 @@ def _load_policy(db: duckdb.DuckDBPyConnection, file: Path | None) -> None:
             " from (select distinct item_id from log)"
         )
     else:
-        there = _load(db, "policy", file, ("item_id", "probability"))
+        there = _load(db, "policy", file, ("item_id", "probability"), KEYS)
         _need_chances(db, file)
         keys = [key for key in KEYS if key in there]
     about = " || ', ' || ".join(f"'{key} ' || {key}" for key in keys) or "'every context'"
@@ -138,9 +145,14 @@ def _number(db: duckdb.DuckDBPyConnection, name: str, source: str) -> None:
 
 
 def _load(
-    db: duckdb.DuckDBPyConnection, table: str, file: Path, columns: tuple[str, ...]
+    db: duckdb.DuckDBPyConnection,
+    table: str,
+    file: Path,
+    columns: tuple[str, ...],
+    more: tuple[str, ...],
 ) -> set[str]:
-    """Ids as text and figures as numbers, NULL where they are none; the columns that the file has."""
+    """Ids as text and figures as numbers, NULL where they are none; `more` are taken where they are
+    there. Returns the columns that the file has."""
     if not file.is_file():
         raise InputError(f"There is no file {file}.", "Name a Parquet or CSV file.")
     if file.suffix not in READERS:
@@ -155,7 +167,7 @@ def _load(
                 f"{file} has no column {', '.join(lacking)}; it has {', '.join(sorted(there))}.",
                 f"Give the columns {', '.join(columns)}.",
             )
-        wanted = [c for c in dict.fromkeys((*columns, *KEYS)) if c in there]
+        wanted = [c for c in (*columns, *more) if c in there]
         casts = ", ".join(f"{_cast(column, column)} as {column}" for column in wanted)
         db.execute(
             f"create table {table} as select row_number() over () as row, {casts} from {source}",

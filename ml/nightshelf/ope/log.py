@@ -56,10 +56,10 @@ class LoggedImpressions:
     """One row per slot shown. All arrays are (n,) and aligned.
 
     `reward` is 1 for a click, or any finite number; `propensity` is the logging policy's chance of
-    the shown item at that position, and `evaluation` the evaluated policy's. `context` and `position`
-    are codes from 0; by default each row is a context of its own, all at one position. `item` codes
-    and `policy` are needed for support, the direct method and doubly robust; `features` (n, d) by the
-    logistic model, if there are any.
+    the shown item at that position, and `evaluation` the evaluated policy's. `context`, `position` and
+    `night` are codes from 0; by default each row is a context of its own, all at one position of one
+    night. `item` codes and `policy` are needed for support, the direct method and doubly robust;
+    `features` (n, d) by the logistic model, if there are any.
     """
 
     reward: np.ndarray
@@ -67,6 +67,7 @@ class LoggedImpressions:
     evaluation: np.ndarray
     context: np.ndarray | None = None
     position: np.ndarray | None = None
+    night: np.ndarray | None = None
     item: np.ndarray | None = None
     policy: Policy | None = None
     features: np.ndarray | None = None
@@ -87,7 +88,8 @@ class LoggedImpressions:
             f"at least {SMALLEST:g} and at most 1",
         )  # fmt: skip
         _need(self.evaluation, lambda x: (x >= 0) & (x <= 1), "evaluation", "between 0 and 1")
-        for name, default in (("context", np.arange(n)), ("position", np.zeros(n, dtype=int))):
+        one = np.zeros(n, dtype=int)
+        for name, default in (("context", np.arange(n)), ("position", one), ("night", one)):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, default)
 
@@ -118,10 +120,11 @@ class LoggedImpressions:
 
 
 def doubled(log: LoggedImpressions) -> int:
-    """How many impressions repeat a context's item at its position: a slot shows one item once."""
+    """How many impressions repeat a context's item at its position on that night: a slot shows one
+    item once."""
     if log.item is None:
         return 0
-    slots = np.stack([log.context, log.position, log.item], axis=1)
+    slots = np.stack([log.night, log.context, log.position, log.item], axis=1)
     return len(slots) - len(np.unique(slots, axis=0))
 
 

@@ -45,7 +45,7 @@ class Findings:
     clipped: int
     """Rows whose weight was cut."""
     doubled: int
-    """Rows that repeat an earlier one's context, item and position."""
+    """Rows that repeat an earlier one's night, context, item and position."""
 
     @property
     def fits(self) -> bool:

@@ -57,7 +57,7 @@ def _write(attempt: Attempt, placement: str, reward: str, path: Path) -> None:
             f"""copy (
                 select
                     case when context_type = 'all' then user_id else context_id end as context_id,
-                    item_id, rank as position, propensity, max(({earned})::integer) as reward
+                    night, item_id, rank as position, propensity, max(({earned})::integer) as reward
                 from marts.fct_impressions
                 where placement = $placement and unmatched_because is null and {is_over}
                     -- Shown elsewhere than in its slot, its chance was another.
