@@ -1,5 +1,7 @@
 """The items to ask a newcomer about: known answers, and the joint entropy they claim to raise."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
@@ -56,6 +58,19 @@ def test_what_cannot_be_bought_is_not_asked_about():
 
 def test_equal_answers_go_to_the_first_item():
     assert asked(HALF, HALF)[0] == [0]
+
+
+def test_as_many_answers_as_users_take_the_memory_of_what_was_taken():
+    """A number for each cell and item would be 80 MB here."""
+    rng = np.random.default_rng(7)
+    rows, columns = np.repeat(np.arange(20_000), 12), rng.zipf(1.3, 240_000) % 500
+    taken = csr_matrix((np.ones(240_000, dtype=bool), (rows, columns)), (20_000, 500))
+    tracemalloc.start()
+    items, _ = telling(taken, np.ones(500, dtype=bool), np.full(500, -1), 20)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(set(items.tolist())) == 20
+    assert peak < 30e6
 
 
 def test_where_nobody_took_anything_nothing_is_asked():

@@ -22,24 +22,25 @@ def telling(
     """(item codes int32, bits float64) of at most `k` items, the most telling first; bits never rise.
 
     `taken`: users × items of True. `can`: (n_items,) bool. `groups`: (n_items,) int, -1 unknown: each
-    category is asked about once, as long as there are others. About 1 s for 200 thousand users.
+    category is asked about once, as long as there are others. 200 thousand users of fifteen items take
+    3 s for 20 questions and 10 s for a hundred.
     """
     asked = _candidates(taken, can)
     if not len(asked):
         return asked, np.zeros(0)
-    answers = taken[:, asked].astype(np.int64).tocsc()
-    cells = np.zeros(taken.shape[0], dtype=np.int64)
+    n_users = taken.shape[0]
+    answers, cells = taken[:, asked].astype(np.int64), np.zeros(n_users, dtype=np.int64)
     chosen: list[int] = []
     gains: list[float] = []
     while len(chosen) < min(k, len(asked)):
-        bits = _gains(answers, cells)
+        bits = _gains(answers, cells) / n_users
         bits[_not_again(groups[asked], chosen)] = -1
         best = int(np.argmax(np.round(bits, 9)))
         if bits[best] <= 0:
             break
         chosen.append(best)
         gains.append(min([bits[best], *gains[-1:]]))
-        cells = _split(cells, answers, best)
+        answers, cells = _split(answers, cells, best)
     return asked[chosen].astype(np.int32), np.array(gains)
 
 
@@ -58,20 +59,25 @@ def _not_again(groups: np.ndarray, chosen: list[int]) -> np.ndarray:
     return out if again.all() else again
 
 
-def _gains(answers, cells: np.ndarray) -> np.ndarray:
-    """(n_asked,) float64: bits of each answer, given the cell of the user."""
+def _gains(answers: csr_matrix, cells: np.ndarray) -> np.ndarray:
+    """(n_asked,) float64: bits of each answer, given the cell of the user, summed over users. A cell
+    that all answer alike adds none, so only those are looked at where somebody took the item."""
     n_cells = int(cells.max(initial=0)) + 1
-    sizes = np.bincount(cells, minlength=n_cells).astype(np.float64)
+    sizes = np.bincount(cells, minlength=n_cells)
     places = (cells, np.arange(len(cells)))
     members = csr_matrix((np.ones(len(cells), dtype=np.int64), places), (n_cells, len(cells)))
-    yes = (members @ answers).toarray() / sizes[:, None]
+    took = (members @ answers).tocoo()
+    of = sizes[took.row]
+    yes = took.data / of
     with np.errstate(divide="ignore", invalid="ignore"):
         entropy = -(yes * np.log2(yes) + (1 - yes) * np.log2(1 - yes))
-    return np.nan_to_num(entropy).T @ (sizes / sizes.sum())
+    return np.bincount(took.col, np.nan_to_num(entropy) * of, minlength=answers.shape[1])
 
 
-def _split(cells: np.ndarray, answers, column: int) -> np.ndarray:
-    """Each cell cut in two by the answer, numbered anew without holes."""
-    said = np.zeros(len(cells), dtype=np.int64)
-    said[answers.indices[answers.indptr[column] : answers.indptr[column + 1]]] = 1
-    return np.unique(2 * cells + said, return_inverse=True)[1]
+def _split(answers: csr_matrix, cells: np.ndarray, column: int) -> tuple[csr_matrix, np.ndarray]:
+    """Each cell cut in two by the answer, without the users who are alone in theirs: of them nothing is
+    left to ask."""
+    said = answers[:, [column]].toarray().ravel()
+    _, cells, sizes = np.unique(2 * cells + said, return_inverse=True, return_counts=True)
+    others = sizes[cells] > 1
+    return answers[others], cells[others]
