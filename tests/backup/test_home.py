@@ -160,10 +160,24 @@ def escapes() -> dict[str, list[tarfile.TarInfo]]:
         made.type, made.linkname = kind, linkname
         return made
 
+    victim = "../../../victim.txt"  # from .restore/home: beside the home
     return {
         "upwards": [member("home/../../../out.txt")],
         "absolute": [member("/out.txt")],
         "through a symlink": [member("home/a", tarfile.SYMTYPE, "../.."), member("home/a/out.txt")],
+        "through a symlink of its name": [
+            member("home/a", tarfile.SYMTYPE, victim),
+            member("home/a"),
+        ],
+        "through a symlink's second name": [
+            member("home/a", tarfile.SYMTYPE, victim),
+            member("home/b", tarfile.LNKTYPE, "home/a"),
+        ],
+        "into a symlink's folder": [
+            member("home/a", tarfile.SYMTYPE, ".."),
+            member("home/a", tarfile.DIRTYPE),
+        ],
+        "one name twice": [member("home/a"), member("home/a")],
         "another's file by its second name": [member("home/b", tarfile.LNKTYPE, "../../../a.txt")],
         "a device": [member("home/c", tarfile.CHRTYPE)],
         "the folder above": [member("home/../..", tarfile.DIRTYPE)],
@@ -173,12 +187,16 @@ def escapes() -> dict[str, list[tarfile.TarInfo]]:
 @pytest.mark.parametrize("way", escapes())
 def test_what_leads_out_of_the_home_is_refused(home, tmp_path, way):
     evil, before = tmp_path / "evil.tar", tree(home)
+    (tmp_path / "victim.txt").write_text("as it was")
+    (tmp_path / "victim.txt").chmod(0o640)
     with tarfile.open(evil, "w") as tar:
         for member in escapes()[way]:
             tar.addfile(member)
     with pytest.raises(InputError, match="leads out"):
         restore(home, evil, replace=True)
     assert tree(home) == before
+    assert (tmp_path / "victim.txt").read_text() == "as it was"
+    assert (tmp_path / "victim.txt").stat().st_mode & 0o777 == 0o640
     assert not list(tmp_path.rglob("out.txt")) and not (tmp_path.parent / "out.txt").exists()
 
 

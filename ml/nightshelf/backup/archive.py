@@ -145,9 +145,19 @@ def _refuse_to_leave(into: Path, member: tarfile.TarInfo) -> None:
     names = [member.name, *([member.linkname] if member.islnk() else [])]
     known = member.isreg() or member.isdir() or member.issym() or member.islnk()
     inside = all((into / n).parent.resolve().is_relative_to(into.resolve()) for n in names)
-    if not (known and inside) or any(Path(n).name == ".." for n in names):
+    up = any(Path(n).name == ".." for n in names)
+    if not (known and inside) or up or _meets_another(into, member):
         raise InputError(f"The backup leads out of its folder: {member.name!r}.", ANOTHER)
     member.mode &= 0o777
+
+
+def _meets_another(into: Path, member: tarfile.TarInfo) -> bool:
+    """Its name stands for something already, or it is a second name of a symlink: tarfile would follow
+    the link, and change what it leads to. A folder may come twice."""
+    path = into / member.name
+    if member.isdir() and path.is_dir():
+        return path.is_symlink()
+    return os.path.lexists(path) or (member.islnk() and (into / member.linkname).is_symlink())
 
 
 def _damaged(folder: Path, files: dict[str, str]) -> Iterator[str]:
