@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from nightshelf.audience.figures import calibration, figures, flat, lift, pr_auc
+from nightshelf.audience.figures import calibration, figures, flat, lift
 
 RNG = np.random.default_rng(7)
 CHANCES = RNG.random(2_000).round(2)
@@ -30,7 +30,7 @@ def test_a_perfect_order_lifts_as_far_as_there_are_hits():
 def test_chances_that_are_all_equal_lift_nothing_in_whatever_order():
     came = np.arange(50) < 10
     assert lift(np.full(50, 0.2), came, 0.1) == pytest.approx(1.0)
-    assert pr_auc(np.full(50, 0.2), came) == pytest.approx(0.2)
+    assert figures(np.full(50, 0.2), came)["pr_auc"] == pytest.approx(0.2)
 
 
 def test_the_order_of_rows_changes_nothing():

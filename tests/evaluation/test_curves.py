@@ -43,6 +43,16 @@ def test_what_is_foretold_right_has_a_small_error_and_double_the_chance_a_large_
     assert calibration(np.minimum(2 * CHANCES, 1), TAKEN)["error"][0] > 0.1
 
 
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_rows_of_equal_chance_are_calibrated_together_in_whatever_order(order):
+    chances = np.repeat(np.float32([0.1, 0.5]), 1000)
+    taken = np.tile(np.arange(1000) < 100, 2)  # takers first, or last
+    found = calibration(chances[order], taken[order])
+    assert found["foretold"] == pytest.approx([0.1, 0.5])
+    assert (found["came"], found["rows"]) == ([0.1, 0.1], [1000, 1000])
+    assert found["error"] == pytest.approx([0.2])
+
+
 def test_calibration_of_no_rows_is_empty():
     found = calibration(CHANCES[:0], TAKEN[:0])
     assert (found["foretold"], found["error"]) == ([], [0.0])

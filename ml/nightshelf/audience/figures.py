@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-BINS = 10
+from nightshelf.evaluation import curves
+
 TOPS = (0.1, 0.2)
 """What a campaign reaches: the tenth and the fifth of users with the highest chances."""
 LEAST = 1e-6
@@ -17,30 +18,18 @@ def figures(chances: np.ndarray, came: np.ndarray) -> dict[str, object]:
     so the order of rows changes nothing. PR-AUC and lift are null where nothing came.
     """
     some = bool(came.any())
+    bins = curves.calibration(chances, came)
     found: dict[str, object] = {
         "n": len(came),
         "prevalence": float(came.mean()) if len(came) else None,
-        "pr_auc": pr_auc(chances, came),
+        "pr_auc": curves.average_precision(chances, came),
         "log_loss": log_loss(chances, came) if len(came) else None,
-        "brier": float(((chances - came) ** 2).mean()) if len(came) else None,
+        "brier": bins["brier"][0] if len(came) else None,
     }
     for top in TOPS:
         found[f"lift@{top:.0%}"] = lift(chances, came, top) if some else None
-    bins = calibration(chances, came)
-    gaps = sum(b["n"] * abs(b["foretold"] - b["came"]) for b in bins)
-    found["calibration_error"] = gaps / len(came) if len(came) else None
-    return found | {"calibration": bins}
-
-
-def pr_auc(chances: np.ndarray, came: np.ndarray) -> float | None:
-    """Average precision: the area under precision over recall, in steps (Davis and Goadrich 2006)."""
-    if not came.any():
-        return None
-    bounds, place = np.unique(-chances, return_inverse=True)
-    rows = np.bincount(place, minlength=len(bounds))
-    hits = np.bincount(place[came], minlength=len(bounds))
-    precision = np.cumsum(hits) / np.cumsum(rows)
-    return float((hits * precision).sum() / hits.sum())
+    found["calibration_error"] = bins["error"][0] if len(came) else None
+    return found | {"calibration": _bins(bins)}
 
 
 def log_loss(chances: np.ndarray, came: np.ndarray) -> float:
@@ -62,16 +51,12 @@ def lift(chances: np.ndarray, came: np.ndarray, top: float) -> float:
 def calibration(chances: np.ndarray, came: np.ndarray) -> list[dict[str, float]]:
     """Ten bins of equally many rows by rising chance: what was foretold, what came, of how many. One
     row per bin; rows of equal chance share a bin. `came` may be a share as well as a fact."""
-    ordered = np.sort(chances)
-    ends = [part[-1] for part in np.array_split(ordered, BINS) if len(part)]
-    places = np.searchsorted(np.unique(ends), chances)
-    rows = np.bincount(places)
-    foretold, happened = (np.bincount(places, weights) for weights in (chances, came))
-    return [
-        {"foretold": float(f / n), "came": float(c / n), "n": int(n)}
-        for f, c, n in zip(foretold, happened, rows, strict=True)
-        if n
-    ]
+    return _bins(curves.calibration(chances, came))
+
+
+def _bins(found: dict[str, list[float]]) -> list[dict[str, float]]:
+    columns = (found[name] for name in ("foretold", "came", "rows"))
+    return [{"foretold": f, "came": c, "n": n} for f, c, n in zip(*columns, strict=True)]
 
 
 def flat(found: dict[str, object]) -> dict[str, float]:

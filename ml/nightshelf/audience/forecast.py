@@ -30,6 +30,7 @@ from nightshelf.audience.interests import (
 from nightshelf.candidates.params import need
 from nightshelf.dataset.interactions import pack_ids, unpack_ids
 from nightshelf.evaluation import paired_difference_interval
+from nightshelf.evaluation.curves import average_precision
 
 SEED = 20171201
 """Of the bootstrap."""
@@ -306,7 +307,7 @@ def _figures(found: np.ndarray, each: np.ndarray, wanted: np.ndarray) -> dict[st
     some = wanted.ravel() > 0
     return {
         "log_loss": float(each.mean()),
-        "pr_auc": figures.pr_auc(found.ravel(), some),
+        "pr_auc": average_precision(found.ravel(), some),
         "prevalence": float(some.mean()),
         "calibration": figures.calibration(found.ravel(), taken.ravel()),
     }

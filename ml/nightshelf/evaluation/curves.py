@@ -31,32 +31,39 @@ def ndcg_by_k(recommended: np.ndarray, relevant: csr_matrix, k: int) -> list[flo
 
 
 def calibration(chances: np.ndarray, taken: np.ndarray) -> dict[str, list[float]]:
-    """Rows of equal number by rising chance: what was foretold, what came. `error` is the expected
-    calibration error over these bins (Naeini et al. 2015), `brier` the mean squared error.
+    """Rows of equal number by rising chance: what was foretold, what came. Rows of equal chance share a
+    bin, so their order changes nothing. `error` is the expected calibration error over these bins
+    (Naeini et al. 2015), `brier` the mean squared error.
 
-    `chances` (n_rows,) in 0..1, `taken` (n_rows,) bool. Empty lists without rows.
+    `chances` (n_rows,) in 0..1, `taken` (n_rows,) bool, or a share of 1. Empty lists without rows.
     """
-    order = np.argsort(chances, kind="stable")
-    bins = [b for b in np.array_split(order, CALIBRATION_BINS) if len(b)]
-    foretold = [float(chances[b].mean(dtype=np.float64)) for b in bins]
-    came = [float(taken[b].mean()) for b in bins]
-    sizes = [len(b) for b in bins]
-    gaps = [abs(f - c) * n for f, c, n in zip(foretold, came, sizes, strict=True)]
+    ends = [part[-1] for part in np.array_split(np.sort(chances), CALIBRATION_BINS) if len(part)]
+    bins = np.searchsorted(np.unique(ends), chances)  # each row's
+    rows = np.bincount(bins)
+    foretold, came = (np.bincount(bins, weights) / rows for weights in (chances, taken))
     errors = (np.asarray(chances, dtype=np.float64) - taken) ** 2
     n_rows = max(len(chances), 1)
     return {
-        "foretold": foretold,
-        "came": came,
-        "rows": sizes,
-        "error": [sum(gaps) / n_rows],
+        "foretold": foretold.tolist(),
+        "came": came.tolist(),
+        "rows": rows.tolist(),
+        "error": [float((abs(foretold - came) * rows).sum()) / n_rows],
         "brier": [float(errors.sum()) / n_rows],
     }
+
+
+def average_precision(chances: np.ndarray, taken: np.ndarray) -> float | None:
+    """The area under precision over recall, in steps (Davis and Goadrich 2006), as scikit-learn has it;
+    None where nothing was taken."""
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(taken, chances)) if taken.any() else None
 
 
 def precision_recall(chances: np.ndarray, taken: np.ndarray) -> dict[str, list[float]]:
     """scikit-learn's curve over the pool's rows, thinned to POINTS, and the average precision. Empty
     where nothing was taken: recall is then undefined."""
-    from sklearn.metrics import average_precision_score, precision_recall_curve
+    from sklearn.metrics import precision_recall_curve
 
     if not taken.any():
         return {"precision": [], "recall": [], "average_precision": [], "prevalence": [0.0]}
@@ -66,7 +73,7 @@ def precision_recall(chances: np.ndarray, taken: np.ndarray) -> dict[str, list[f
     return {
         "precision": precision[kept].tolist(),
         "recall": recall[kept].tolist(),
-        "average_precision": [float(average_precision_score(taken, chances))],
+        "average_precision": [average_precision(chances, taken)],
         "prevalence": [float(taken.mean())],
     }
 
