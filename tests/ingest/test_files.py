@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import sqlite3
+import tracemalloc
 
 import duckdb
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 
 from nightshelf.errors import InputError
 from nightshelf.ingest import readers, run
-from nightshelf.ingest.files import is_on_the_way
+from nightshelf.ingest.files import inspect, is_on_the_way
 from nightshelf.ingest.ledger import Ledger
 from nightshelf.ingest.run import ingest
 from tests.support.landing import GOOD, HEADER, MAP, Landing
@@ -240,6 +241,19 @@ def test_files_that_no_source_asks_for_are_told(landing, capsys):
         "Warning: 1 files in landing/ match no source of the shop file (catalogue.xml); nothing of"
         " them is taken." in capsys.readouterr().out
     )
+
+
+def test_a_gzip_file_is_unpacked_by_the_block_however_much_is_in_it(tmp_path):
+    path, rows = tmp_path / "a.csv.gz", GOOD.encode() + b"\n"
+    members = gzip.compress(HEADER.encode() + b"\n"), gzip.compress(rows * 900_000)
+    path.write_bytes(b"".join(members) + gzip.compress(b""))
+    tracemalloc.start()
+    found = inspect(path, "a.csv.gz")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.lines, found.content_size) == (900_001, len(HEADER) + 1 + 900_000 * len(rows))
+    assert found.ends_with_newline
+    assert peak < found.content_size / 4
 
 
 def test_a_header_without_rows_is_a_day_without_events(landing):

@@ -216,14 +216,18 @@ class _Gzip:
 
     def feed(self, block: bytes) -> None:
         while block:
-            self._member = self._member or zlib.decompressobj(wbits=31)
-            try:
-                self._found.content(self._member.decompress(block))
-            except zlib.error as error:
-                raise _cut(self._name, "gzip", f"is damaged ({error})", self._found.lines) from None
-            block = self._member.unused_data
-            if self._member.eof:
-                self._member = None
+            block = self._unpack(block)
+
+    def _unpack(self, block: bytes) -> bytes:
+        """Hands on at most a block of contents: a megabyte may hold a gigabyte. Returns what is left."""
+        member = self._member = self._member or zlib.decompressobj(wbits=31)
+        try:
+            self._found.content(member.decompress(block, BLOCK))
+        except zlib.error as error:
+            raise _cut(self._name, "gzip", f"is damaged ({error})", self._found.lines) from None
+        if member.eof:
+            self._member = None
+        return member.unused_data if member.eof else member.unconsumed_tail
 
     def close(self) -> None:
         if self._member is not None:
