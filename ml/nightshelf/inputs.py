@@ -17,7 +17,7 @@ from nightshelf.columns import CONTRACTS, PROVENANCE
 from nightshelf.errors import InputError, StorageError
 from nightshelf.following import pin_published
 from nightshelf.ingest.adapters import adapters
-from nightshelf.ingest.ledger import Ledger, Part
+from nightshelf.ingest.ledger import NO_SOURCE, Ledger, LedgerFile, Part
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, ShopHome
 from nightshelf.sql_text import literal, quoted
@@ -36,6 +36,7 @@ def pin(attempt: Attempt, night: Night) -> None:
             of_kind = [p for p in parts if p.kind == kind]
             _view(db, kind, contract | PROVENANCE, of_kind, attempt.shop, ledger.replaced_ids())
         _pin_files(db, ledger)
+        _pin_left(db, attempt.shop, ledger)
         _pin_days(db, ledger, night, _pin_facts(db, night))
         pin_published(db, attempt.shop, night)
         _check_reach(db, night)
@@ -112,17 +113,41 @@ FILES = {
 def _pin_files(db: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
     columns = ", ".join(f"{name} {kind}" for name, kind in FILES.items())
     db.execute(f"create or replace table raw.files ({columns})")
-    known = adapters()
     rows = [
-        tuple(
-            f.adapter in known and known[f.adapter].claims if c == "is_claim" else getattr(f, c)
-            for c in FILES
-        )
+        tuple(_claims(f) if c == "is_claim" else getattr(f, c) for c in FILES)
         for f in ledger.files()
     ]
     if rows:
         marks = ", ".join("?" * len(FILES))
         db.executemany(f"insert into raw.files values ({marks})", rows)
+
+
+def _claims(file: LedgerFile) -> bool:
+    """Are the file's items what order lines say of them, and no catalogue's?"""
+    known = adapters()
+    return file.adapter in known and known[file.adapter].claims
+
+
+def _pin_left(db: duckdb.DuckDBPyConnection, shop: ShopHome, ledger: Ledger) -> None:
+    """raw.items_once: what a catalogue's file named before another content took its place. What the new one
+    does not name has left the shop; nobody says so of what was never catalogued."""
+    told_before = {
+        f.file_id: f.chunk
+        for f in ledger.files(current=False)
+        if f.kind == "items" and not _claims(f) and f.replaced_by not in (None, NO_SOURCE)
+    }
+    paths = [
+        str(shop.raw / p.path)
+        for p in ledger.parts(current=False)
+        if p.kind == "items" and p.chunk in told_before.values() and (shop.raw / p.path).exists()
+    ]
+    db.execute("create or replace table raw.items_once (item_id varchar)")
+    if paths:
+        db.execute(
+            "insert into raw.items_once select distinct item_id from read_parquet(?)"
+            " where list_contains(?, file_id) order by item_id",
+            [paths, sorted(told_before)],
+        )
 
 
 def _pin_facts(db: duckdb.DuckDBPyConnection, night: Night) -> bool:

@@ -61,6 +61,7 @@ class Bench:
         )
         files = ", ".join(f"{c} {t}" for c, t in FILES.items())
         self.db.execute(f"create table night.raw.files ({files})")
+        self.db.execute("create table night.raw.items_once (item_id varchar)")
         self.db.execute("create table night.raw.facts as select false as sessions_are_visitors")
         self.db.execute(
             "create table night.raw.days (occurred_on date, fingerprint varchar, n_events bigint)"

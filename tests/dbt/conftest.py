@@ -67,6 +67,7 @@ def _raw(path) -> None:
         db.execute(EVENTS_BY_DAY)
         files = ", ".join(f"{name} {kind}" for name, kind in FILES.items())
         db.execute(f"create table raw.files ({files})")
+        db.execute("create table raw.items_once (item_id varchar)")
         db.execute("create table raw.facts (sessions_are_visitors boolean)")
         db.execute("create table raw.days (occurred_on date, fingerprint varchar, n_events bigint)")
         shelf = ", ".join(f"{c} {kind}" for c, kind in SHELF.items())

@@ -9,7 +9,7 @@ import pytest
 from nightshelf.errors import InputError
 from nightshelf.inputs import newest_night, pin
 from nightshelf.night import Night
-from tests.support.landing import GOOD, Landing
+from tests.support.landing import GOOD, MAP, Landing
 
 UTC = ZoneInfo("UTC")
 NIGHT = Night(date(2015, 5, 3), UTC)
@@ -106,6 +106,19 @@ def test_restated_events_and_events_from_the_future_do_not_name_the_night(landin
     landing.put("a.csv", [on("2015-04-30")])
     landing.ingest()
     assert newest_night(landing.home, UTC) == date(2015, 5, 2)
+
+
+def test_what_a_replaced_catalogue_named_is_remembered(tmp_path):
+    items = {"name": "items", "adapter": "column_map", "path": "items.csv", "kind": "items"}
+    landing = Landing(tmp_path, [MAP, items | {"columns": {"item_id": "sku", "title": "name"}}])
+    landing.put("a.csv", [GOOD])
+    for names in (("tea", "pot"), ("tea", "cup")):
+        lines = "".join(f"{name},{name}\n" for name in names)
+        (landing.folder / "items.csv").write_text(f"sku,name\n{lines}")
+        landing.ingest()
+    once = pinned(landing, "select item_id from raw.items_once order by 1")
+    assert once == [("pot",), ("tea",)]
+    assert pinned(landing, "select item_id from raw.items order by 1") == [("cup",), ("tea",)]
 
 
 def test_a_shop_without_events_has_no_newest_night(landing):

@@ -39,6 +39,8 @@ described as (
         catalogued.available_from,
         catalogued.available_until,
         not {{ is_not_a_product('ids.item_id') }} as is_product,
+        catalogued.item_id is null
+            and ids.item_id in (select item_id from {{ source('raw', 'items_once') }}) as has_left,
         -- Of two negatives the quotient is above 1: a flipped sign would earn more than anything.
         -- Rounded: 0.88 of 1.10 leaves a fifth, and not 0.19999999999999998.
         case
@@ -64,6 +66,7 @@ judged as (
                 case when not is_product then 'not_a_product' end,
                 -- A shop that does not tell its stock is taken at its word that it sells what it lists.
                 case when not in_stock then 'out_of_stock' end,
+                case when has_left then 'left_the_catalogue' end,
                 case
                     when {{ local_date('available_from') }} > date '{{ var("night") }}'
                         or {{ local_date('available_until') }} < date '{{ var("night") }}' then 'not_on_sale'

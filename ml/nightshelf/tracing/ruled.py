@@ -78,6 +78,7 @@ def withheld_by(attempt: Attempt, item: str) -> list[str]:
         words = {
             "not_a_product": "it is no product, by cleaning.product_id_pattern of the shop file",
             "out_of_stock": "it is out of stock",
+            "left_the_catalogue": "its catalogue file was replaced by one that does not name it",
             "not_on_sale": "it is not on sale this night, by its available_from and available_until",
             "min_margin": "its margin is "
             + ("unknown" if margin is None else f"{margin:.3g}")
