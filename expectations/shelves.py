@@ -379,7 +379,8 @@ def _shrunk(context: DoorContext, measure: str, share: float) -> str:
             FROM before JOIN today USING (shelf)
         )
         SELECT *, {share} AS share_required FROM compared
-        WHERE tonight < {share} * last_night ORDER BY shelf
+        -- Rounded down: where a shop has three categories, one may sell out.
+        WHERE tonight < floor({share} * last_night) ORDER BY shelf
     """
 
 

@@ -180,6 +180,27 @@ def test_a_region_with_too_few_newcomers_takes_its_list_along(attempt, before):
     assert check("shelves", attempt, context).success
 
 
+@pytest.mark.parametrize("gone, opens", [(1, True), (2, False)])
+def test_of_a_few_categories_one_may_sell_out(attempt, before, spoil, gone, opens):
+    lists = "SELECT shelf.* REPLACE ('category' AS context_type, 'c' || n AS context_id)"
+    of_one = "(SELECT * FROM {} WHERE context_id = (SELECT min(context_id) FROM {})) AS shelf"
+    context = before(
+        "rec_popular",
+        f"CREATE TABLE few AS {lists} FROM {of_one.format('before', 'before')}, range(3) AS c(n);"
+        " DELETE FROM before; INSERT INTO before FROM few",
+    )
+    shelf = "recommendations.rec_popular"
+    spoil(
+        f"CREATE TABLE few AS {lists} FROM {of_one.format(shelf, shelf)}, range({3 - gone}) AS c(n);"
+        f" DELETE FROM {shelf}; INSERT INTO {shelf} FROM few; DROP TABLE few"
+    )
+    if opens:
+        assert check("shelves", attempt, context).success
+    else:
+        with pytest.raises(DoorClosed, match="shelves_serve_as_many_as_last_night"):
+            check("shelves", attempt, context)
+
+
 ONE_LEADS = "UPDATE recommendations.rec_for_you SET item_id = 'i13' WHERE rank = 1"
 """i13 is on nobody's list, so that no list names it twice."""
 
