@@ -12,6 +12,7 @@ from datetime import date
 import duckdb
 import pytest
 
+from tests.doors.conftest import WHOLE_CATALOGUE
 from tests.doors.test_mutations import DAY, SHOP, context_of, stops, undone
 from tests.support.clickstream import Clickstream, make
 
@@ -132,8 +133,31 @@ def test_before_any_night_is_published_a_catalogue_is_compared_with_its_version_
         shop.execute(
             "INSERT INTO landed.items BY NAME SELECT * REPLACE ('f-new' AS file_id,"
             " TIMESTAMP '2026-05-20' AS updated_at) FROM landed.items;"
-            " UPDATE landed.items SET updated_at = '2026-05-01' WHERE updated_at IS NULL"
+            " UPDATE landed.items SET updated_at = '2026-05-01' WHERE updated_at IS NULL;"
+            " INSERT INTO raw.files SELECT * REPLACE ('f-new' AS file_id) FROM raw.files WHERE kind = 'items'"
         )
         assert stops(shop, first_night) == []
         shop.execute(f"UPDATE landed.items {fault} WHERE file_id = 'f-new'")
         assert stops(shop, first_night) == [rule]
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("catalogue", "NULL AS title, NULL AS category_path, NULL AS in_stock"),
+        ("prices", "NULL AS title, NULL AS category_path, NULL AS in_stock"),
+        ("prices", "NULL AS category_path, NULL AS in_stock"),
+    ],
+    ids=["in the catalogue", "beside it", "with titles"],
+)
+def test_a_daily_price_list_takes_no_titles_categories_or_stock_away(source, line, shop):
+    with undone(shop):
+        shop.execute(
+            "UPDATE landed.items SET updated_at = '2026-05-01';"
+            f" INSERT INTO landed.items BY NAME SELECT * REPLACE ({line}, NULL AS stock_qty,"
+            " 'f-new' AS file_id, TIMESTAMP '2026-05-20' AS updated_at) FROM landed.items;"
+            f" INSERT INTO raw.files SELECT * REPLACE ('f-new' AS file_id, '{source}' AS source)"
+            " FROM raw.files WHERE kind = 'items'"
+        )
+        for before in ((), (WHOLE_CATALOGUE,)):
+            assert stops(shop, replace(context_of(SHOP), catalogue_before=before)) == []

@@ -26,7 +26,7 @@ SOLD_DAYS = 28
 
 
 def make(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
-    """Of an item only its newest row counts, of those that the night may see."""
+    """Of an item only its newest version counts, of those that the night may see."""
     as_of = literal(context.as_of_utc)
     _versions(db, as_of)
     db.execute(f"""
@@ -54,19 +54,51 @@ def make(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
 
 
 def _versions(db: duckdb.DuckDBPyConnection, as_of: str) -> None:
-    """temp.newest and temp.earlier: one row per item, as it is and as it was one version before; an
-    item of one version was always what it is."""
+    """temp.newest and temp.earlier: one row per item, as it is and as it was one line before; an item of one line
+    was always what it is. What a line leaves open is as it was before: a price list names no titles. But a source
+    that tells titles, categories or stock of some items is asked for them in each of its lines that describes one."""
+    named = _last_word("{title: title}", "describes AND tells_titles")
+    placed = _last_word("{category: trim(category_path)}", "describes AND tells_categories")
+    stock = "{in_stock: in_stock, stock_known: stock_known}"
+    stocked = _last_word(stock, "tells_stock AND (describes OR stock_known)")
     db.execute(f"""
         CREATE TEMP TABLE versions AS
-        SELECT item_id, count(DISTINCT updated_at) AS n_versions, max_by({_HAS},
-            (coalesce(updated_at, TIMESTAMP '1970-01-01'), file_id, row_number), 2) AS has
-        FROM raw.items WHERE item_id IS NOT NULL AND (updated_at < {as_of} OR updated_at IS NULL)
-        GROUP BY item_id
-    """)
-    for table, version in (("newest", 1), ("earlier", -1)):
-        db.execute(
-            f"CREATE TEMP TABLE {table} AS SELECT item_id, has[{version}] AS has FROM versions"
+        WITH known AS (
+            SELECT item_id, updated_at, file_id, row_number, source, title, price, in_stock,
+                category_path, in_stock IS NOT NULL OR stock_qty IS NOT NULL AS stock_known,
+                coalesce(title, category_path) IS NOT NULL AS describes
+            FROM raw.items LEFT JOIN raw.files USING (file_id)
+            WHERE item_id IS NOT NULL AND (updated_at < {as_of} OR updated_at IS NULL)
+        ),
+        sources AS (
+            SELECT source, count(title) > 0 AS tells_titles, count(category_path) > 0 AS tells_categories,
+                bool_or(stock_known) AS tells_stock
+            FROM known GROUP BY source
         )
+        SELECT item_id, row_number() OVER so_far AS age,
+            min(updated_at) OVER of_item < max(updated_at) OVER of_item AS has_versions,
+            {named} AS named,
+            {_last_word("price", "true")} AS price,
+            {placed} AS placed,
+            {stocked} AS stocked
+        FROM known JOIN sources ON sources.source IS NOT DISTINCT FROM known.source
+        WINDOW of_item AS (PARTITION BY item_id), so_far AS (
+            PARTITION BY item_id
+            ORDER BY coalesce(updated_at, TIMESTAMP '1970-01-01') DESC, file_id DESC, row_number DESC
+            ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        )
+        QUALIFY age <= 2
+    """)
+    for table, age in (("newest", "min"), ("earlier", "max")):
+        db.execute(f"""
+            CREATE TEMP TABLE {table} AS
+            SELECT item_id, {_HAS} AS has FROM versions
+            QUALIFY age = {age}(age) OVER (PARTITION BY item_id)""")
+
+
+def _last_word(value: str, given: str) -> str:
+    """SQL: the newest value of the lines for which `given` holds."""
+    return f"first_value(CASE WHEN {given} THEN {value} END IGNORE NULLS) OVER so_far"
 
 
 def _figures(db: duckdb.DuckDBPyConnection, table: str) -> dict[str, float | None]:
@@ -78,15 +110,15 @@ def _of_versions(db: duckdb.DuckDBPyConnection) -> dict[str, float | None]:
     """Measure → figure of the versions before, where half of the items have one with a time of its own:
     the catalogue was delivered again. None where events make claims of items: those are no versions."""
     again = db.execute("""
-        SELECT coalesce(avg((n_versions > 1)::INTEGER), 0) >= 0.5
+        SELECT coalesce(avg(coalesce(has_versions, false)::INTEGER), 0) >= 0.5
             AND NOT (SELECT coalesce(bool_or(is_claim), false) FROM raw.files)
-        FROM versions""").fetchone()[0]
+        FROM versions WHERE age = 1""").fetchone()[0]
     figures = _figures(db, "earlier") if again else {}
     return {measure: figures[measure] for measure in OF_VERSIONS if measure in figures}
 
 
-_HAS = """{title: title, price: price, in_stock: in_stock, category: trim(coalesce(category_path, '')),
-    stock_known: in_stock IS NOT NULL OR stock_qty IS NOT NULL}"""
+_HAS = """{title: named.title, price: price, in_stock: stocked.in_stock,
+    category: coalesce(placed.category, ''), stock_known: coalesce(stocked.stock_known, false)}"""
 
 _FIGURES = """
     SELECT count(*) AS items,
