@@ -278,6 +278,11 @@ RAW = [
         "UPDATE landed.items SET in_stock = false",
     ),
     (
+        "not a piece left",
+        "catalogue_is_in_stock",
+        "UPDATE landed.items SET in_stock = NULL, stock_qty = 0",
+    ),
+    (
         "the catalogue in cents",
         "catalogue_prices_match_the_events",
         "UPDATE landed.items SET price = price * 100",

@@ -64,8 +64,9 @@ def _versions(db: duckdb.DuckDBPyConnection, as_of: str) -> None:
     db.execute(f"""
         CREATE TEMP TABLE versions AS
         WITH known AS (
-            SELECT item_id, updated_at, file_id, row_number, source, title, price, in_stock,
-                category_path, in_stock IS NOT NULL OR stock_qty IS NOT NULL AS stock_known,
+            SELECT item_id, updated_at, file_id, row_number, source, title, price,
+                coalesce(in_stock, stock_qty > 0) AS in_stock,
+                category_path, raw.items.in_stock IS NOT NULL OR stock_qty IS NOT NULL AS stock_known,
                 coalesce(title, category_path) IS NOT NULL AS describes
             FROM raw.items LEFT JOIN raw.files USING (file_id)
             WHERE item_id IS NOT NULL AND (updated_at < {as_of} OR updated_at IS NULL)
