@@ -1,5 +1,5 @@
-{# The rules that a single event shows by itself, each said once: the rule's model lists the events,
-   int_events_cleaned names the first rule that applies. #}
+{# The rules that a single event shows by itself, each said once: int_events_cleaned names the first one that
+   applies. #}
 
 {# The shop file's `internal_ids` name this user or this visitor. #}
 {% macro has_internal_id(user, visitor) -%}

@@ -18,8 +18,7 @@ MODELS = sorted(
     path.stem for kind in ("sql", "py") for path in DBT_PROJECT.glob(f"models/**/*.{kind}")
 )
 COUNTING = (
-    "int_copies_found", "int_events_deduplicated", "int_events_cleaned", "int_events_from_robots", "int_events_internal",
-    "int_events_not_products", "int_events_impossible", "int_robots_found", "int_purchases_cancelled",
+    "int_copies_found", "int_events_deduplicated", "int_events_cleaned", "int_robots_found", "int_purchases_cancelled",
     "int_item_titles", "int_category_paths", "int_dates", "int_session_parts", "int_sessions_over_midnight",
     "int_visitors_joined", "int_sessions_joined", "dim_item_versions", "dim_items", "int_sessions_by_date", "feat_replenishment", "rpt_rule_cost",
     "int_interactions_by_date", "fct_basket_items", "feat_item", "feat_item_bursts", "feat_user_item", "fct_active_days",

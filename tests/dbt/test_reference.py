@@ -37,3 +37,14 @@ def test_a_report_has_the_types_that_it_states(project, report):
     assert {name: kind for name, kind, *_ in built} == {
         name: column["data_type"] for name, column in stated.items()
     }
+
+
+def test_a_model_describes_the_columns_that_its_table_has_in_their_order(project):
+    history = project.database.with_name("warehouse.duckdb")
+    models = project.nodes("model").values()
+    with duckdb.connect(project.database, read_only=True) as db:
+        db.execute(f"attach '{history}' as history (read_only)")
+        built = {m["name"]: db.execute(f"describe {m['relation_name']}").fetchall() for m in models}
+    assert {name: [column for column, *_ in rows] for name, rows in built.items()} == {
+        m["name"]: list(m["columns"]) for m in models
+    }

@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
 -- Why an event says nothing about taste; the first rule that applies, in this order: who acted
--- comes before what was acted on. Each rule has a model that lists its events; rpt_cleaning counts.
+-- comes before what was acted on. rpt_cleaning counts each rule's events.
 with events as (
     select *, {{ visitor_id('all_events') }} as visitor_id
     from {{ ref('int_events_deduplicated') }} as all_events
