@@ -10,13 +10,10 @@ with known as (
 ),
 
 catalogued as (
-    select
-        as_of,
-        item_id,
-        title,
-        row_number() over (partition by as_of, item_id order by {{ newest_first() }}) as place
+    select as_of, item_id, title
     from known
     where not is_claim
+    qualify row_number() over (partition by as_of, item_id order by {{ newest_first() }}) = 1
 ),
 
 claims as (
@@ -27,15 +24,12 @@ claims as (
 ),
 
 claimed as (
-    select
-        as_of,
-        item_id,
-        title,
-        row_number() over (
-            partition by as_of, item_id
-            order by n_lines desc, written_at desc nulls last, title
-        ) as place
+    select as_of, item_id, title
     from claims
+    qualify row_number() over (
+        partition by as_of, item_id
+        order by n_lines desc, written_at desc nulls last, title
+    ) = 1
 ),
 
 counted as (
@@ -53,6 +47,4 @@ select
 from counted
 left join catalogued using (as_of, item_id)
 left join claimed using (as_of, item_id)
-where coalesce(catalogued.place, 1) = 1
-    and coalesce(claimed.place, 1) = 1
 order by as_of, item_id
