@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightshelf.columns import SHELVES
+from nightshelf.night import ROLES, Night
 from nightshelf.settings_exploration import Exploration
 from nightshelf.settings_rules import Rules
 
@@ -87,8 +88,8 @@ class DoorContext:
     @property
     def as_ofs(self) -> dict[str, date]:
         """The dates the features are built as of, by role."""
-        days_back = {"train_2": 42, "train_1": 28, "evaluate": 14, "serve": 0}
-        return {role: self.night - timedelta(days=days) for role, days in days_back.items()}
+        night = Night(self.night, self.zone)
+        return {role: night.as_of(role) for role in ROLES}
 
     def quiet_nights(self) -> list[date]:
         """The quiet days among the nine weeks before the night."""
