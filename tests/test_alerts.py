@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from types import SimpleNamespace
 
 import pytest
+from apprise import Apprise
 
 from nightshelf import alerts
 from nightshelf.paths import Home
@@ -106,4 +108,21 @@ def test_an_alert_that_cannot_be_sent_is_a_line_in_the_log_without_its_password(
     caplog.set_level(logging.DEBUG)
     alerts.tell("a title", "what happened")
     assert f"Address 1 of NIGHTSHELF_ALERTS {said}" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_an_address_that_breaks_silences_none_behind_it(home, webhook, monkeypatch, caplog):
+    whole = os.environ["NIGHTSHELF_ALERTS"]
+    monkeypatch.setenv("NIGHTSHELF_ALERTS", f"broken://u:secret@host {whole} {whole}")
+    add = Apprise.add
+
+    def breaks(sender, address):
+        if address.startswith("broken"):
+            raise RuntimeError(f"no plugin for {address}")
+        return add(sender, address)
+
+    monkeypatch.setattr(Apprise, "add", breaks)
+    alerts.tell("a title", "what happened")
+    assert [sent["title"] for sent in webhook] == ["a title"] * 2
+    assert "Address 1 of NIGHTSHELF_ALERTS broke" in caplog.text
     assert "secret" not in caplog.text

@@ -41,11 +41,12 @@ def tell(title: str, told: str) -> None:
     """Never raises: an alert is about a failure, and is not to be one."""
     log.error("%s\n%s", title, told)
     addresses = (os.environ.get("NIGHTSHELF_ALERTS") or "").split()
-    try:
-        for number, address in enumerate(addresses, start=1):
+    for number, address in enumerate(addresses, start=1):
+        try:
             _send(number, address, title, told[:LONGEST])
-    except Exception:
-        log.exception("The alert was not sent.")
+        except Exception as error:
+            kind = type(error).__name__  # its text may hold the address
+            log.error("Address %s of NIGHTSHELF_ALERTS broke: %s.", number, kind)
 
 
 def _send(number: int, address: str, title: str, told: str) -> None:
