@@ -148,6 +148,12 @@ def test_a_roll_back_killed_at_any_step_is_ended_by_the_next_and_goes_no_night_f
     assert [n.name for n in published(shop)] == list(NIGHTS)
 
 
+def test_a_pointer_that_a_killed_process_of_the_same_number_left_is_in_nobody_s_way(shop, three):
+    (shop.nights / f".current-{os.getpid()}").symlink_to("2017-12-01/2")
+    roll_back(shop, None, models)
+    assert current(shop).name == "2017-12-01/1"
+
+
 def test_killed_in_the_middle_of_going_forward_it_is_ended_forward(shop, three):
     roll_back(shop, "2017-11-30", models)
     killed_before(shop, "aliases", "2017-12-01/2")

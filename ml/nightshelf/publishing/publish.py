@@ -228,6 +228,7 @@ def refuse_no_link(shop: ShopHome) -> None:
 def point_at(shop: ShopHome, night: PublishedNight) -> None:
     """Readers see that night, by one rename."""
     beside = shop.nights / f".current-{os.getpid()}"
+    beside.unlink(missing_ok=True)  # a killed roll-back's: in a container numbers come again
     beside.symlink_to(night.path.relative_to(shop.nights))
     beside.replace(shop.current)
     sync_directory(shop.nights)
