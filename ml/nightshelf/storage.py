@@ -24,14 +24,17 @@ sync_directory = sync_file  # a directory is opened and synced the same way
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """The file has its old content or the new one, also after a crash."""
+    """The file has its old content or the new one, also after a crash. What fails leaves nothing beside."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
     sync_directory(path.parent)
 
 

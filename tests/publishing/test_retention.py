@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 from datetime import date, timedelta
+from pathlib import Path
 
 from nightshelf.publishing import retention
 from nightshelf.publishing.nights import current, published
@@ -10,6 +12,7 @@ from nightshelf.publishing.publish import _sweep
 from nightshelf.publishing.retention import prune
 from nightshelf.publishing.roll_back import roll_back
 from nightshelf.settings import Keep
+from nightshelf.storage import write_atomically
 
 FIRST = date(2017, 12, 1)
 
@@ -143,3 +146,15 @@ def test_a_removal_cut_short_leaves_no_night_and_is_swept(shop, put_out, monkeyp
     _sweep(shop)
     assert not list(shop.nights.glob(".leaving-*"))
     assert shutil.rmtree is retention.shutil.rmtree
+
+
+def test_what_a_killed_writer_of_the_page_left_is_swept(shop, put_out):
+    put_out("2017-12-01/1")
+    child = os.fork()
+    if child == 0:
+        Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        write_atomically(shop.nights / ".incoming-page-7", "<html>")
+    os.waitpid(child, 0)
+    assert len(list(shop.nights.glob("*incoming-page*"))) == 1
+    _sweep(shop)
+    assert not list(shop.nights.glob("*incoming-page*"))

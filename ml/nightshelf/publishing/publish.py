@@ -103,7 +103,8 @@ def _newest(shop: ShopHome) -> date:
 
 
 def _sweep(shop: ShopHome) -> None:
-    kinds = (".incoming-*", ".current-*", f"{LEAVING}*")
+    # With two dots: what an atomic write had beside an incoming page.
+    kinds = (".incoming-*", "..incoming-*", ".current-*", f"{LEAVING}*")
     lefts = [left for kind in kinds for left in shop.nights.glob(kind)]
     for left in [*lefts, *shop.attempts.glob(f"{LEAVING}*")]:
         shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
