@@ -10,7 +10,8 @@ NightshelfError            1   the family; never raised itself
 ├── WarehouseLocked        7   another process is writing
 ├── StorageError           8   no permission, no space, a missing or damaged file of ours
 ├── ModelError             9   a model cannot be fitted, loaded or trusted
-└── TransformError        10   dbt failed; TableRefused: its tests found rows that a table may not have
+├── TransformError        10   dbt failed
+└── TableRefused          11   dbt's tests found rows that a table may not have
 """
 
 from __future__ import annotations
@@ -80,11 +81,13 @@ class ModelError(NightshelfError):
 
 
 class TransformError(NightshelfError):
-    """Raised when dbt failed; names the model or test."""
+    """Raised when dbt failed; names the model."""
 
     exit_code = 10
 
 
-class TableRefused(TransformError):
+class TableRefused(NightshelfError):
     """Raised when dbt ran and its tests found rows that a table may not have. Its text shows values of
     theirs, so that nothing in it tells of the machine."""
+
+    exit_code = 11

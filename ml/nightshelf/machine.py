@@ -9,7 +9,6 @@ from nightshelf.errors import (
     DoorBroken,
     NightshelfError,
     StorageError,
-    TableRefused,
     TransformError,
     WarehouseLocked,
 )
@@ -21,7 +20,7 @@ TELLS = (DoorBroken, TransformError)
 def in_words(error: BaseException) -> NightshelfError | None:
     """The error as one that has an exit code and a next step; None where nobody foresaw it."""
     ours = isinstance(error, NightshelfError)
-    if ours and (not isinstance(error, TELLS) or isinstance(error, TableRefused)):
+    if ours and not isinstance(error, TELLS):
         return error
     return _of_the_machine(error) or (error if ours else None)
 

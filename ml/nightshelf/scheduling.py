@@ -37,7 +37,14 @@ shop opens at seven."""
 WRITERS = "nightshelf_writer"
 """A pool of one slot: one process may write a shop's history. `nightshelf up` creates it."""
 
-ENDED_BY_DATA = {2: "settings", 3: "input", 4: "door closed", 5: "door broken", 6: "stale attempt"}
+ENDED_BY_DATA = {
+    2: "settings",
+    3: "input",
+    4: "door closed",
+    5: "door broken",
+    6: "stale attempt",
+    11: "table refused",
+}
 """Exit codes of nightshelf.errors that a second try cannot change."""
 
 

@@ -48,7 +48,7 @@ def build(
     """Runs `dbt build --select tag:<visit>` on the attempt's file. Returns the number of nodes built.
     `only` names models: what is not needed for them is left out.
 
-    Raises TransformError naming the models and tests that failed.
+    Raises TransformError naming what failed, TableRefused where that is nothing but tests.
     """
     variables = _variables(shop, night, pinned(attempt).settings)
     where = [
@@ -202,7 +202,7 @@ def _unreadable(visit: str, error: BaseException, attempt: Attempt) -> Transform
     )
 
 
-def _failure(visit: str, result, attempt: Attempt) -> TransformError:
+def _failure(visit: str, result, attempt: Attempt) -> TransformError | TableRefused:
     if result.exception is not None:
         return _unreadable(visit, result.exception, attempt)
     failed = [r for r in result.result.results if r.status not in ("success", "pass", "skipped")]

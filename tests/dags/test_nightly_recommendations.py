@@ -254,7 +254,7 @@ def test_what_people_type_reaches_the_step_whole_and_no_shell(dag, value, tmp_pa
     assert not (tmp_path / "pwned").exists()
 
 
-@pytest.mark.parametrize("code", range(1, 11))
+@pytest.mark.parametrize("code", range(1, 12))
 def test_a_second_try_is_for_faults_of_the_machine_only(dag, module, code, tmp_path):
     """Through the operator itself: the policy reads the exit code in its exception."""
     from airflow.providers.standard.operators.bash import BashOperator
@@ -267,7 +267,7 @@ def test_a_second_try_is_for_faults_of_the_machine_only(dag, module, code, tmp_p
     decision = module.scheduling.RetryTheMachineOnly().evaluate(raised.value, 1, 2)
     by_data = (
         errors.SettingsError, errors.InputError, errors.DoorClosed, errors.DoorBroken,
-        errors.StaleAttempt,
+        errors.StaleAttempt, errors.TableRefused,
     )  # fmt: skip
     expected = "fail" if code in {e.exit_code for e in by_data} else "default"
     assert decision.action.value == expected

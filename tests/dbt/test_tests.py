@@ -10,7 +10,7 @@ import jinja2
 import pytest
 
 from nightshelf import transform
-from nightshelf.errors import StorageError, TransformError
+from nightshelf.errors import NightshelfError, StorageError, TableRefused, TransformError
 from nightshelf.machine import in_words
 from nightshelf.paths import Attempt, Home
 from nightshelf.steps import open_night
@@ -73,7 +73,7 @@ def attempt(tmp_path) -> Attempt:
     return found
 
 
-def told(attempt, *results) -> TransformError:
+def told(attempt, *results) -> NightshelfError:
     """The error of a visit with nodes of (status, message, name, SQL)."""
     nodes = [
         SimpleNamespace(
@@ -101,6 +101,12 @@ def test_a_failed_test_is_told_with_what_its_query_finds_first(attempt):
         "    user_id: 'Permission denied\\nto u1', n_rows: 3",
     ]
     assert error.next_step.startswith("Mend the data, or the rule in that file.")
+
+
+def test_rows_that_a_table_may_not_have_are_another_error_than_a_model_that_fails(attempt):
+    broken = ("error", "no such column", "feat_user", None)
+    assert type(told(attempt, FAILED)) is TableRefused
+    assert type(told(attempt, FAILED, broken)) is TransformError
 
 
 def test_of_many_rows_the_first_three_are_told(attempt):
