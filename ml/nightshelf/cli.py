@@ -471,7 +471,9 @@ def ope(
         typer.Option(help="Instead of a log: this shop's own impressions, of --placement."),
     ] = None,
     placement: Annotated[str | None, typer.Option(help="With --shop: the shelf.")] = None,
-    reward: Annotated[str, typer.Option(help="With --shop: click or purchase.")] = "click",
+    reward: Annotated[
+        str | None, typer.Option(help="With --shop: click, if not given, or purchase.")
+    ] = None,
     home: HomeDir = None,
 ) -> None:
     """Estimate what another policy would have earned, from logged impressions."""
@@ -484,11 +486,16 @@ def ope(
             "One log is to be weighed.", "Pass a file, or --shop with --placement, and not both."
         )
     if shop is None:
+        if reward is not None:
+            raise SettingsError(
+                "--reward is of a shop's own impressions; a file has a column reward.",
+                "Leave it out, or pass --shop with --placement in place of the file.",
+            )
         run(log, policy, uniform, options)
         return
     from nightshelf.ope.shop import logged
 
-    with logged(_home(home), shop, placement, reward) as own:
+    with logged(_home(home), shop, placement, reward or "click") as own:
         run(own, policy, uniform, options)
 
 

@@ -119,5 +119,8 @@ def test_a_file_and_a_shop_are_not_weighed_together(shop):
     for words in ([], ["log.csv", "--shop", "s", "--placement", "p"], ["--shop", "s"]):
         with pytest.raises(SettingsError, match="One log is to be weighed"):
             CliRunner().invoke(app, ["ope", *words], catch_exceptions=False)
+    with pytest.raises(SettingsError, match="--reward is of a shop's own impressions"):
+        given = ["log.csv", "--uniform", "--reward", "purchase"]
+        CliRunner().invoke(app, ["ope", *given], catch_exceptions=False)
     with pytest.raises(SettingsError, match="'revenue' is no reward"):
         log_of(shop, reward="revenue")
