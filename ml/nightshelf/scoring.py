@@ -14,7 +14,7 @@ from nightshelf.ahead import in_order
 from nightshelf.candidates import NewArrivals
 from nightshelf.errors import ModelError
 from nightshelf.night import Night
-from nightshelf.paths import Attempt, Home
+from nightshelf.paths import Attempt
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import Progress
 from nightshelf.ranking import by_user, features
@@ -44,7 +44,7 @@ VIEWS_OF_ML = (
 )  # fmt: skip
 
 
-def score_night(home: Home, shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:
+def score_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) -> int:
     """Writes scores/for_you.parquet and scores/discover.parquet; returns their rows. Memory: a block's
     candidates and their features for each core, however many users there are."""
     recipes = read_recipes(attempt)

@@ -20,7 +20,7 @@ from nightshelf.machine import in_words
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home, ShopHome
 from nightshelf.progress import Progress, console, counted, progress
-from nightshelf.publishing.nights import PublishedNight, damage
+from nightshelf.publishing.nights import PublishedNight, current, damage
 from nightshelf.settings import Shop, load_shop
 from nightshelf.storage import read_json, read_left, write_json
 from nightshelf.warehouse import alone
@@ -242,10 +242,9 @@ def ingest(run: Run) -> None:
 
 def gate(run: Run, door: str) -> None:
     from nightshelf.doors.run import check
-    from nightshelf.publishing.publish import previous_night
 
     with _stage(run, f"door_{door}") as (shown, record):
-        before = _whole(previous_night(run.attempt), shown)
+        before = _whole(current(run.attempt.shop), shown)
         result = check(door, run.attempt, _door_context(run, door, before), shown.advance)
         record["told"] = f"{len(result.rules)} expectations hold"
 
@@ -361,7 +360,7 @@ def score(run: Run) -> None:
     from nightshelf import audience, scoring
 
     with _stage(run, "score") as (shown, record):
-        record["rows"] = scoring.score_night(run.home, run.shop, run.night, run.attempt, shown)
+        record["rows"] = scoring.score_night(run.shop, run.night, run.attempt, shown)
         record["rows"] += audience.score(run.night, run.attempt, shown)
         record["told"] = "users and items, scored by the champions"
 

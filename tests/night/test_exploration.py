@@ -62,7 +62,7 @@ def shelved(night):
         shutil.copytree(first.root, attempt.root)
         shop = ruled.model_copy(update={"exploration": exploration})
         with progress("exploration") as shown:
-            score_night(run.home, shop, run.night, attempt, shown)
+            score_night(shop, run.night, attempt, shown)
             offer_to_dbt(attempt)
             build("shelve", shop, run.night, attempt, shown)
         return attempt

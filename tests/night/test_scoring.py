@@ -18,9 +18,7 @@ def test_blocks_of_candidates_change_no_score(night, monkeypatch, rows):
     shutil.copytree(first.root, attempt.root)
     monkeypatch.setattr(scoring, "BLOCK_ROWS", rows)
     with progress("scores") as shown:
-        n_rows = scoring.score_night(
-            night.run.home, night.run.shop, night.run.night, attempt, shown
-        )
+        n_rows = scoring.score_night(night.run.shop, night.run.night, attempt, shown)
     again = {p: pq.read_table(attempt.scores / f"{p}.parquet") for p in PLACEMENT_VIEWS}
     shutil.rmtree(attempt.root)
     assert sum(map(len, again.values())) == n_rows

@@ -25,9 +25,6 @@ class Interval:
     high: float
     n_users: int
 
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
-
     def told(self) -> str:
         """+0.0088 [+0.0046, +0.0129], as of a difference."""
         return f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"

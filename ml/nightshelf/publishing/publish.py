@@ -33,7 +33,7 @@ from nightshelf.publishing.retention import LEAVING, prune
 from nightshelf.publishing.withdrawn import is_withdrawn
 from nightshelf.settings import Keep
 from nightshelf.sql_text import literal
-from nightshelf.storage import read_left, sha256_of, sync_directory, sync_file
+from nightshelf.storage import sha256_of, sync_directory, sync_file
 from nightshelf.warehouse import connect
 
 PUBLISH_LOCK_SECONDS = 120
@@ -235,11 +235,6 @@ def point_at(shop: ShopHome, night: PublishedNight) -> None:
     sync_directory(shop.nights)
 
 
-def previous_night(attempt: Attempt) -> PublishedNight | None:
-    """What readers see while this attempt is made: the doors compare with it."""
-    return current(attempt.shop)
-
-
 def inputs_of(attempt: Attempt) -> dict[str, str]:
     """Landing file → sha256, of all that the attempt could read."""
     with connect(attempt.database) as db:
@@ -247,7 +242,3 @@ def inputs_of(attempt: Attempt) -> dict[str, str]:
             "select source || ':' || name, sha256 from raw.files order by 1"
         ).fetchall()
     return dict(rows)
-
-
-def decision_of(attempt: Attempt) -> dict:
-    return read_left(attempt.root / "decision.json", "evaluate")

@@ -51,11 +51,6 @@ class Adapter:
         """Every column that the expressions may name, once."""
         return tuple(dict.fromkeys((*self.required, *self.optional)))
 
-    @property
-    def is_nested(self) -> bool:
-        """Are records read as JSON, whatever the file's format is?"""
-        return self.unfold is not None or any("." in c for c in self.columns)
-
 
 def json_in(column: str) -> str:
     """SQL for a column's JSON text, null where the text is none: a file may say "none" for a list.
