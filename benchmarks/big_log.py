@@ -176,6 +176,7 @@ class BigLog:
 
     def _take(self, home: ShopHome, before: int, begin: int, end: int) -> None:
         """One landing file, as ingest leaves it: Parquet by UTC day, and its line in the ledger."""
+        ledger = Ledger(home.ledger)  # begun before the rows, as ingest does
         file_id = hashlib.sha256(f"{self} {begin}".encode()).hexdigest()[:16]
         folder = home.raw / "events" / file_id / "1"
         folder.mkdir(parents=True)
@@ -198,7 +199,7 @@ class BigLog:
             file_id, SOURCE, "column_map", "events", f"{begin:012d}.csv", file_id, 0,
             n, n, n, 0, 0, "0", None, file_id,
         )  # fmt: skip
-        Ledger(home.ledger).commit([file], {file_id: dict(by_day)}, list(_parts(home, folder)))
+        ledger.commit([file], {file_id: dict(by_day)}, list(_parts(home, folder)))
 
 
 def _lines() -> str:

@@ -17,7 +17,7 @@ from nightshelf.columns import CONTRACTS, PROVENANCE
 from nightshelf.errors import InputError, StorageError
 from nightshelf.following import pin_published
 from nightshelf.ingest.adapters import adapters
-from nightshelf.ingest.ledger import NO_SOURCE, Ledger, LedgerFile, Part
+from nightshelf.ingest.ledger import NO_SOURCE, RESTORE, Ledger, LedgerFile, Part
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, ShopHome
 from nightshelf.sql_text import literal, quoted
@@ -57,7 +57,7 @@ def _refuse_inconsistent(ledger: Ledger) -> None:
         raise StorageError(
             f"The ledger {ledger.path} does not agree with itself: chunk {lost[0]} has other rows"
             " in its parts than were accepted.",
-            "Restore it, or move the shop's folder away: what lies in landing/ is then taken again.",
+            RESTORE,
         )
 
 

@@ -14,9 +14,11 @@ from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 from nightshelf.errors import StorageError
+from nightshelf.paths import ShopHome
 
 VERSION = 3
 SCHEMA = f"""
+begin immediate;
 create table if not exists files (
     file_id text primary key,       -- of a name, its content and how the source reads it
     source text not null, adapter text not null, kind text not null, name text not null,
@@ -40,8 +42,14 @@ create table if not exists parts (
     kind text not null, occurred_on text, chunk text not null, rows integer not null
 );
 pragma user_version = {VERSION};
+commit;
 """
+"""In one transaction: an ingest that is killed in it leaves no ledger by halves."""
 
+RESTORE = (
+    "Restore it from a backup, or move the shop's folder away: what still lies in landing/ is then"
+    " taken again, and nothing else."
+)
 
 NO_SOURCE = "-"
 
@@ -104,16 +112,30 @@ class Ledger:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._connect() as db:
-            self._refuse_another_version(db)
+            begun = db.execute("select count(*) from sqlite_master").fetchone()[0]
+            if begun:
+                self._refuse_another_version(db)
+            else:
+                self._refuse_lost()
             db.executescript(SCHEMA)
 
     def _refuse_another_version(self, db: sqlite3.Connection) -> None:
         found = db.execute("pragma user_version").fetchone()[0]
-        begun = db.execute("select count(*) from sqlite_master").fetchone()[0]
-        if begun and found != VERSION:
+        if found != VERSION:
             raise StorageError(
                 f"The ledger {self.path} is of version {found}; this Nightshelf writes {VERSION}.",
                 "Move the shop's folder away: what lies in landing/ is then taken again.",
+            )
+
+    def _refuse_lost(self) -> None:
+        """A ledger is begun before the first row is written: rows without one have lost theirs. A new one
+        names none of them, and the next ingest would sweep them away."""
+        shop = ShopHome(self.path.parent)
+        if any(shop.raw.glob("*/*")) or any(shop.quarantine.glob("*.parquet")):
+            raise StorageError(
+                f"The ledger {self.path} is gone or empty, though rows were taken: they lie in"
+                f" {shop.raw} and {shop.quarantine}.",
+                RESTORE,
             )
 
     @contextmanager
@@ -128,7 +150,7 @@ class Ledger:
                 raise
             raise StorageError(
                 f"The ledger {self.path} is damaged: {error}.",
-                "Restore it, or move it away: what lies in landing/ is then taken again.",
+                RESTORE,
             ) from None
         finally:
             db.close()
