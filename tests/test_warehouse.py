@@ -1,5 +1,8 @@
 """What the environment says of the machine is checked before anybody relies on it."""
 
+from pathlib import Path
+
+import duckdb
 import pytest
 
 from nightshelf.errors import SettingsError
@@ -62,3 +65,32 @@ def test_a_file_is_opened_once_more_while_a_reader_spills(tmp_path, monkeypatch)
         assert list((tmp_path / "spill").iterdir())
         with connect(path) as other:
             assert other.execute("select 1").fetchall() == [(1,)]
+
+
+def test_a_database_whose_making_was_cut_short_is_made_again(tmp_path, monkeypatch):
+    path = tmp_path / "night.duckdb"
+
+    def cut_short(file: str, **how) -> None:
+        Path(file).write_bytes(bytes(4096))  # of 12,288: DuckDB opens none of fewer
+        raise duckdb.IOException("No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(duckdb, "connect", cut_short)
+        with pytest.raises(duckdb.IOException), connect(path, read_only=False):
+            pass
+    with connect(path, read_only=False) as db:
+        db.execute("create table kept as select 1 as one")
+    with connect(path) as db:
+        assert db.execute("from kept").fetchall() == [(1,)]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_database_that_was_moved_away_is_made_anew_without_its_log(tmp_path):
+    path, log = tmp_path / "warehouse.duckdb", tmp_path / "warehouse.duckdb.wal"
+    with connect(path, read_only=False) as db:
+        db.execute("create table kept as select 1 as one")
+        left = log.read_bytes()
+    path.unlink()
+    log.write_bytes(left)
+    with connect(path, read_only=False) as db:
+        assert db.execute("show tables").fetchall() == []

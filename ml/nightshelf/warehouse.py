@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from nightshelf.errors import SettingsError, WarehouseLocked
 from nightshelf.paths import Attempt, ShopHome
+from nightshelf.storage import sync_directory, sync_file
 
 OPENING = threading.Lock()
 """Threads that open one file share DuckDB's instance of it: the second must not get it half set up."""
@@ -85,6 +86,8 @@ def connect(database: Path, read_only: bool = True) -> Iterator[duckdb.DuckDBPyC
     """A connection to an attempt's file. Raises WarehouseLocked, naming the holder, when it is held."""
     try:
         with OPENING:
+            if not read_only and not database.exists():
+                _make(database)
             db = duckdb.connect(str(database), read_only=read_only)
             _configure(db, database.parent / "spill")
     except duckdb.IOException as error:
@@ -98,6 +101,18 @@ def connect(database: Path, read_only: bool = True) -> Iterator[duckdb.DuckDBPyC
         yield db
     finally:
         db.close()
+
+
+def _make(database: Path) -> None:
+    """An empty file has its name when it is whole: DuckDB opens none whose first writes were cut short.
+    A log beside it is of a file that was moved away."""
+    beside = database.with_name(f".{database.name}.incoming")
+    beside.unlink(missing_ok=True)
+    duckdb.connect(str(beside)).close()
+    sync_file(beside)
+    database.with_name(f"{database.name}.wal").unlink(missing_ok=True)
+    beside.replace(database)
+    sync_directory(database.parent)
 
 
 def offer(
