@@ -154,6 +154,77 @@ def test_a_backup_that_is_not_whole_touches_nothing(home, backup, harm):
     assert tree(home) == before
 
 
+RENAMES = 6
+"""Of a swap: mlflow and shops away, the mark that all are, mlflow and shops in place, the mark lifted."""
+
+
+def no_renames(patch: pytest.MonkeyPatch, begun: int, error: BaseException, n: int) -> None:
+    """From rename number `begun` on, `n` of them fail."""
+    rename, done = Path.rename, iter(range(100))
+
+    def failing(path: Path, to: Path) -> Path:
+        if begun <= next(done) < begun + n:
+            raise error
+        return rename(path, to)
+
+    patch.setattr(Path, "rename", failing)
+
+
+@pytest.mark.parametrize("error", [OSError(16, "Device or resource busy"), KeyboardInterrupt()])
+@pytest.mark.parametrize("begun", range(RENAMES))
+def test_a_swap_that_fails_leaves_the_home_as_it_was(home, backup, monkeypatch, begun, error):
+    (home.shop("shop").root / "later").write_text("made since")
+    before = tree(home)
+    with monkeypatch.context() as patch:
+        no_renames(patch, begun, error, 1)
+        with pytest.raises((StorageError, KeyboardInterrupt)) as told:
+            restore(home, backup, replace=True)
+    assert tree(home) == before
+    if isinstance(error, OSError):
+        assert "busy" in told.value.what and "as they were" in told.value.what
+
+
+@pytest.mark.parametrize("begun", range(RENAMES))
+def test_what_a_killed_swap_moved_is_brought_back_before_anything_else(
+    home, backup, monkeypatch, begun
+):
+    (home.shop("shop").root / "later").write_text("made since")
+    before = tree(home)
+    with monkeypatch.context() as patch:
+        no_renames(patch, begun, KeyboardInterrupt(), 100)
+        with pytest.raises(KeyboardInterrupt):
+            restore(home, backup, replace=True)
+    whole = backup.read_bytes()
+    cut(backup)
+    with pytest.raises((StorageError, InputError)):
+        restore(home, backup, replace=True)
+    assert tree(home) == before
+    backup.write_bytes(whole)
+    restore(home, backup, replace=True)
+    assert tree(home).keys() == {name for name in before if not name.endswith("later")}
+
+
+def test_a_home_with_a_disk_of_its_own_inside_is_refused_before_anything_is_touched(
+    home, backup, monkeypatch
+):
+    before, mounted = tree(home), home.shop("shop").nights
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == mounted)
+    with pytest.raises(StorageError, match=r"shops/shop/nights is a disk of its own"):
+        restore(home, backup, replace=True)
+    assert tree(home) == before
+
+
+def test_a_backup_is_neither_written_nor_looked_for_in_the_home(home, backup):
+    (inside := home.root / "backups").mkdir()
+    with pytest.raises(SettingsError, match=r"b\.tar lies in the home") as told:
+        back_up(home, inside / "b.tar")
+    assert "outside" in told.value.next_step
+    backup.rename(inside / "b.tar")
+    with pytest.raises(SettingsError, match=r"b\.tar lies in the home"):
+        restore(home, inside / "b.tar", replace=True)
+    assert [p.name for p in inside.iterdir()] == ["b.tar"]
+
+
 def escapes() -> dict[str, list[tarfile.TarInfo]]:
     def member(name: str, kind: bytes = tarfile.REGTYPE, linkname: str = "") -> tarfile.TarInfo:
         made = tarfile.TarInfo(name)

@@ -19,7 +19,9 @@ from nightshelf.errors import InputError, StorageError
 from nightshelf.storage import read_json, sha256_of
 
 LAST = "backup.json"
-OWN = ".backup", ".restore"
+LEAVING, REPLACED = ".leaving", ".replaced"
+"""Hold a home that a restored one is to replace: some of it, all of it."""
+OWN = ".backup", ".restore", LEAVING, REPLACED
 """Folders in a home that a backup, or the way back, works in."""
 SQLITE = b"SQLite format 3\0"
 BESIDE_SQLITE = ("-wal", "-shm", "-journal")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import IO
 
 from filelock import FileLock, Timeout
@@ -26,6 +27,7 @@ def back_up(home: Home, target: Path) -> str:
     up. Raises WarehouseLocked where a step is at work."""
     if not home.root.exists():
         raise SettingsError(f"There is no home at {home.root}.", "Name it with --home.")
+    _refuse_inside(home, target)
     with (
         _nobody_works(home),
         _folder(home, ".backup") as scratch,
@@ -48,15 +50,18 @@ def restore(home: Home, source: Path, replace: bool) -> str:
     Raises SettingsError where it is of another kind of home, or would replace something unasked.
     """
     home.root.mkdir(parents=True, exist_ok=True)
+    _refuse_inside(home, source)
     with _no_servers(home), _nobody_works(home), _folder(home, ".restore") as beside:
+        _take_back(home.root, beside)  # of a restore that was killed
         _refuse_to_replace(home, replace)
+        _refuse_disks(home.root)
         with _opened(source) as file:
             told = archive.unpack(file, beside)
         dumps = {path.stem: path for path in sorted((beside / "postgres").glob("*.dump"))}
         addresses = _same_databases(dumps)
         for name, path in dumps.items():
             databases.load(name, addresses[name], path)
-        _swap(home.root, beside / "home", beside / "old")
+        _swap(home.root, beside)
     nights = _verified(home)
     return (
         f"Brought back the backup of {told['made_at'][:16]} to {home.root}{_and(dumps)}:"
@@ -160,6 +165,15 @@ def _opened(source: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
+def _refuse_inside(home: Home, path: Path) -> None:
+    """It would be part of itself, and go with the home that a restore replaces."""
+    if path != PIPE and path.resolve().is_relative_to(home.root.resolve()):
+        raise SettingsError(
+            f"{path} lies in the home {home.root}.",
+            "Keep backups outside of it, and name it there.",
+        )
+
+
 # ------------------------------------------------------------------ the way back
 
 
@@ -186,14 +200,57 @@ def _same_databases(dumps: dict[str, Path]) -> dict[str, str]:
     return here
 
 
-def _swap(root: Path, new: Path, old: Path) -> None:
-    """Renames only, within one disk. Killed in between, the same restore goes on from there."""
-    old.mkdir()
-    for path in root.iterdir():
+def _refuse_disks(root: Path) -> None:
+    """What is mounted inside cannot be moved."""
+    found = (Path(folder, name) for folder, below, _ in os.walk(root) for name in below)
+    if disk := next(filter(os.path.ismount, found), None):
+        raise StorageError(
+            f"{disk} is a disk of its own, and a restored home is put in place as a whole.",
+            "Unmount it, restore, and move its files there again; or mount the whole home.",
+        )
+
+
+def _swap(root: Path, beside: Path) -> None:
+    """Renames only, within one disk. What was there lies in the home until the new one stands: where the
+    swap fails it is taken back, and where it was killed, by the next restore."""
+    leaving, replaced = root / archive.LEAVING, root / archive.REPLACED
+    try:
+        leaving.mkdir()
+        _move(root, leaving)
+        leaving.rename(replaced)
+        _move(beside / "home", root)
+        replaced.rename(beside / "replaced")
+    except BaseException as error:
+        _take_back(root, beside)
+        if isinstance(error, OSError):
+            raise StorageError(
+                f"The backup could not be put in place: {error}. The home's files are as they were.",
+                "Mend that, then restore again.",
+            ) from None
+        raise
+
+
+def _take_back(root: Path, beside: Path) -> None:
+    """Puts back what a swap moved away that did not come to its end. Nothing, where none was begun."""
+    leaving, replaced = root / archive.LEAVING, root / archive.REPLACED
+    try:
+        if replaced.exists():  # so what is there now is of the new home
+            _move(root, Path(mkdtemp(dir=beside)))
+            replaced.rename(leaving)
+        if leaving.exists():
+            _move(leaving, root)
+            leaving.rmdir()
+    except OSError as error:
+        raise StorageError(
+            f"What a restore moved out of {root} could not be brought back: {error}.",
+            "Mend that, then restore again: it begins by bringing that back.",
+        ) from None
+
+
+def _move(source: Path, to: Path) -> None:
+    for path in source.iterdir():
         if path.name not in (*archive.OWN, "servers.lock"):
-            path.rename(old / path.name)
-    for path in new.iterdir():
-        path.rename(root / path.name)
+            path.rename(to / path.name)
 
 
 def _verified(home: Home) -> int:
