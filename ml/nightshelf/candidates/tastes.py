@@ -10,6 +10,8 @@ from typing import Self
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from nightshelf.candidates.sparse import csr_arrays, csr_of
+
 
 @dataclass(frozen=True, eq=False)
 class Tastes:
@@ -72,19 +74,12 @@ class Tastes:
         return [None if np.array_equal(level, own) else _membership(level) for level in self.levels]
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
-        taken = self.taken
-        return {
-            f"{name}_indptr": taken.indptr,
-            f"{name}_indices": taken.indices,
-            f"{name}_data": taken.data,
-            f"{name}_levels": self.levels,
-        }
+        return csr_arrays(name, self.taken) | {f"{name}_levels": self.levels}
 
     @classmethod
     def from_arrays(cls, name: str, arrays: Mapping[str, np.ndarray]) -> Self:
-        parts = tuple(arrays[f"{name}_{part}"] for part in ("data", "indices", "indptr"))
-        levels = arrays[f"{name}_levels"]
-        return cls(csr_matrix(parts, shape=(len(parts[2]) - 1, levels.shape[1])), levels)
+        levels, n_rows = arrays[f"{name}_levels"], len(arrays[f"{name}_indptr"]) - 1
+        return cls(csr_of(name, arrays, (n_rows, levels.shape[1])), levels)
 
 
 def category_levels(names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -248,8 +248,8 @@ def as_lightgbm_text(model: Any, n_iterations: int) -> str:
 
 
 def _tree_text(number: int, nodes: np.ndarray, base: float) -> str:
-    inner, leaves = np.flatnonzero(~nodes["is_leaf"].astype(bool)), None
-    leaves = np.flatnonzero(nodes["is_leaf"].astype(bool))
+    is_leaf = nodes["is_leaf"].astype(bool)
+    inner, leaves = np.flatnonzero(~is_leaf), np.flatnonzero(is_leaf)
     # Children are inner nodes by number, leaves as -1 - number.
     place = np.empty(len(nodes), dtype=np.int64)
     place[inner], place[leaves] = np.arange(len(inner)), -1 - np.arange(len(leaves))

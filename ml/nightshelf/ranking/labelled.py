@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from nightshelf.candidates.lately import brought_by_a_burst
+from nightshelf.candidates.sparse import entries_at
 from nightshelf.dataset.interactions import Interactions, day_number, positions
 from nightshelf.evaluation import METRICS
 from nightshelf.evaluation.split import Labels
@@ -99,13 +100,7 @@ def labelled(
 def taken(pool: Pool, relevant: csr_matrix) -> np.ndarray:
     """(n_rows,) bool: is the row one of the pairs of `relevant`, whose rows are the pool's users, and
     whose columns begin with the pool's items?"""
-    width = relevant.shape[1]
-    owners = np.repeat(np.arange(relevant.shape[0]), np.diff(relevant.indptr))
-    keys = np.sort(owners.astype(np.int64) * width + relevant.indices)
-    asked = pool.user_codes.astype(np.int64) * width + pool.item_codes
-    if not len(keys):
-        return np.zeros(len(asked), dtype=bool)
-    return keys[np.minimum(np.searchsorted(keys, asked), len(keys) - 1)] == asked
+    return entries_at(relevant.sorted_indices(), pool.user_codes, pool.item_codes) >= 0
 
 
 def _over(pool: Pool, pairs: csr_matrix, users: np.ndarray, items: np.ndarray) -> csr_matrix:
