@@ -81,7 +81,7 @@ def intervals(
         return [Interval(np.nan, np.nan, np.nan, 0)] * n_figures
     means = _resampled_means(sums, counts, seed, repetitions)
     bounds = [_bounds(column, level) for column in means.T]
-    whole = _over(sums.sum(axis=0), counts.sum(axis=0))
+    whole = over(sums.sum(axis=0), counts.sum(axis=0))
     n_users = (counts > 0).sum(axis=0)
     return [
         Interval(float(mean), low, high, int(n))
@@ -110,7 +110,7 @@ def _resampled_means(
 ) -> np.ndarray:
     """(repetitions, n_figures): the mean of each figure over each draw of users."""
     totals = resampled_totals(np.concatenate([sums, counts], axis=1), seed, repetitions)
-    return _over(*np.split(totals, 2, axis=1))
+    return over(*np.split(totals, 2, axis=1))
 
 
 def resampled_totals(parts: np.ndarray, seed: int, repetitions: int) -> np.ndarray:
@@ -143,5 +143,6 @@ def _bounds(means: np.ndarray, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _over(total: np.ndarray, n: np.ndarray) -> np.ndarray:
-    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+def over(total: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """total / n, NaN where n is 0."""
+    return np.divide(total, n, out=np.full(np.shape(total), np.nan), where=n > 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from nightshelf.evaluation.bootstrap import over
 from nightshelf.evaluation.metrics import marked
 
 LISTS_FOR_DIVERSITY = 500
@@ -53,7 +54,7 @@ def repeat_share(recommended: np.ndarray, seen: csr_matrix, k: int) -> np.ndarra
     n_lists × n_items, True where taken."""
     shown = recommended[:, :k].astype(np.int64)
     again = marked(shown, seen)
-    return _over(again.sum(axis=1), (shown >= 0).sum(axis=1))
+    return over(again.sum(axis=1), (shown >= 0).sum(axis=1))
 
 
 def diversity(recommended: np.ndarray, seen: csr_matrix, k: int) -> np.ndarray:
@@ -84,14 +85,9 @@ def _diversity_of(shown: np.ndarray, seen: csr_matrix) -> np.ndarray:
     cosines = (squares - np.bincount(owners, weights=buyers > 0, minlength=len(shown))) / 2
     n_shown = (shown >= 0).sum(axis=1)
     # Rounding may take a mean a hair out of 0..1.
-    return 1.0 - np.clip(_over(cosines, n_shown * (n_shown - 1) // 2), 0.0, 1.0)
+    return 1.0 - np.clip(over(cosines, n_shown * (n_shown - 1) // 2), 0.0, 1.0)
 
 
 def _mean_of_shown(shown: np.ndarray, of_item: np.ndarray) -> np.ndarray:
     values = np.where(shown >= 0, of_item[np.maximum(shown, 0)] if len(of_item) else 0.0, 0.0)
-    return _over(values.sum(axis=1), (shown >= 0).sum(axis=1))
-
-
-def _over(total: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """total / n, NaN where n is 0."""
-    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+    return over(values.sum(axis=1), (shown >= 0).sum(axis=1))

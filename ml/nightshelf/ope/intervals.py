@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 
 from nightshelf.errors import SettingsError
-from nightshelf.evaluation.bootstrap import Interval, resampled_totals
+from nightshelf.evaluation.bootstrap import Interval, over, resampled_totals
 
 ROUNDING = 1e-12
 METHODS = ("bootstrap_t", "percentile", "normal")
@@ -62,11 +62,11 @@ def ratio_intervals(
 def _ratio(sums: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The ratio and its standard error, from (5, …) sums over contexts; NaN without a denominator."""
     top, bottom, tops, both, bottoms = sums
-    value = _over(top, bottom)
+    value = over(top, bottom)
     squares = tops - 2 * value * both + value**2 * bottoms
     # What is left of equal terms is rounding.
     squares = np.where(squares > ROUNDING * (tops + value**2 * bottoms), squares, 0)
-    return value, _over(np.sqrt(squares * n / max(n - 1, 1)), bottom)
+    return value, over(np.sqrt(squares * n / max(n - 1, 1)), bottom)
 
 
 def _normal(products, value, error, how: Sampling) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +110,3 @@ def _by_context(columns: np.ndarray, context: np.ndarray) -> np.ndarray:
     """(n_contexts, m) sums."""
     contexts, code = np.unique(context, return_inverse=True)
     return np.stack([np.bincount(code, c, minlength=len(contexts)) for c in columns.T], axis=1)
-
-
-def _over(total: np.ndarray, n: np.ndarray) -> np.ndarray:
-    return np.divide(total, n, out=np.full(np.shape(total), np.nan), where=n > 0)
