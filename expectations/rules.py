@@ -104,8 +104,9 @@ def _cap(context: DoorContext, stacked: str, column: str, most: int) -> Rule:
 
 def _pins_stand(context: DoorContext, stacked: str) -> Rule:
     """At its rank, or behind all that is not pinned in a list that ends before. Of pinned variants one
-    stands; what its user bought may be withheld from the user."""
+    stands; what its user bought or took may be withheld from the user."""
     withholding = ["rec_discover", *(["rec_for_you"] if context.rules.withhold_bought else [])]
+    taking = literal(sorted({"purchase", context.target_event}))
     return rows_rule(
         "what_is_pinned_stands_at_its_rank",
         ALL,
@@ -118,7 +119,7 @@ def _pins_stand(context: DoorContext, stacked: str) -> Rule:
         ),
         bought AS (
             SELECT DISTINCT user_id, product_id FROM marts.fct_interactions
-            JOIN marts.dim_items USING (item_id) WHERE event_type = 'purchase'
+            JOIN marts.dim_items USING (item_id) WHERE event_type IN {taking}
         ),
         lists AS (
             SELECT {LIST}, max(rank) AS last, max(rank) FILTER (source <> 'rules') AS last_unpinned

@@ -213,7 +213,7 @@ def _against_the_marts(context: DoorContext) -> list[Rule]:
     ]
     rules.append(_evidence_is_the_users_own(context))
     if "rec_discover" in context.shelves:
-        rules.append(_discover_is_new())
+        rules.append(_discover_is_new(context))
     if "rec_for_you" in context.shelves:
         rules.append(_users_are_served(context))
         if context.is_personal:
@@ -244,15 +244,15 @@ def _evidence_is_the_users_own(context: DoorContext) -> Rule:
     )
 
 
-def _discover_is_new() -> Rule:
+def _discover_is_new(context: DoorContext) -> Rule:
     return rows_rule(
         "discover_shows_nothing_already_bought",
         "recommendations.rec_discover",
-        """
-        SELECT context_id, rank, item_id FROM {batch}
+        f"""
+        SELECT context_id, rank, item_id FROM {{batch}}
         WHERE context_type = 'user' AND (context_id, item_id) IN (
             SELECT (user_id, item_id) FROM marts.fct_interactions
-            WHERE event_type = 'purchase' AND cancelled_on IS NULL AND left_on IS NULL
+            WHERE event_type = {literal(context.target_event)} AND cancelled_on IS NULL AND left_on IS NULL
         )
         """,
         reason="The shelf promises items new to the user; what was refunded counts as new.",

@@ -163,7 +163,10 @@ pinned as (
         and lists.without not in ('every', {{ name_of_line() }})
         {%- endif %}
         {%- if here.placement == 'discover' %}
-        and (lists.context_id, pins.value) not in (select (user_id, item_id) from ({{ bought_by_users() }}))
+        -- Nor to whoever has taken it, as the shop counts taking: the shelf promises what is new to its user.
+        and (lists.context_id, pins.value) not in (
+            select (user_id, item_id) from {{ ref('feat_user_item') }} where as_of = date '{{ var("night") }}'
+        )
         {%- endif %}
 ),
 

@@ -542,6 +542,21 @@ def test_a_date_before_the_first_target_event_may_have_nobody_however_old_the_vi
         check("features", attempt, replace(context, target_event="view"))
 
 
+def test_what_was_taken_is_the_shop_s_own_event_on_discover(attempt, context, spoil):
+    """Whoever carted an item of a shop that wants carts need not see its pin, and may not see the item."""
+    spoil("UPDATE marts.fct_interactions SET event_type = 'cart_add'")
+    spoil("INSERT INTO raw.rules VALUES (3, 'pin', 'item', 'i1', 'discover', NULL, 1, '', 'here')")
+    spoil(
+        "UPDATE recommendations.rec_discover SET item_id = 'i1' WHERE context_id = 'u1' AND rank = 4"
+    )
+    carts = replace(context, target_event="cart_add")
+    with pytest.raises(DoorClosed, match="discover_shows_nothing_already_bought") as closed:
+        check("shelves", attempt, carts)
+    refused = str(closed.value).split("what_is_pinned_stands_at_its_rank")[1]
+    assert "context_id='u0'" in refused
+    assert "context_id='u1'" not in refused
+
+
 FAMILIES = ("_key_is_given", "_key_is_unique", "_sees_strictly_before")
 """One promise, made about several tables. Their faults touch one table each and are planted
 together, which saves twenty runs of the door."""

@@ -254,7 +254,7 @@ _BOUGHT = f"""
     order by bought.last_on, items.item_id
 """
 
-_CANDIDATES = f"""
+_CANDIDATES = """
     with mine as (
         select item_id, score from read_parquet($scores) where user_id = $user
     ),
@@ -264,7 +264,9 @@ _CANDIDATES = f"""
         where rule = 'pin'
             and placement = $placement
             and exists (from mine)
-            and ($placement <> 'discover' or value not in (select item_id from ({_BOUGHT_ITEMS})))
+            and ($placement <> 'discover' or value not in (
+                select item_id from features.feat_user_item where as_of = $night and user_id = $user
+            ))
     ),
     boosts as (
         select item_id, list_reduce(list(factor order by line), lambda one, other: one * other) as boost
