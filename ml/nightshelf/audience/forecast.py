@@ -22,6 +22,7 @@ from nightshelf.audience.interests import (
     QUARTER,
     Cut,
     Taken,
+    dot,
     read_cut,
     read_next,
     shares,
@@ -222,28 +223,20 @@ class Bayes:
 
         weights = wanted / np.maximum(wanted.sum(axis=1, keepdims=True), 1)
         prior = shop_shares(weights.sum(axis=0))
-        sums = _dot(weights.T, shares(lines, prior, 1.0))
+        sums = dot(weights.T, shares(lines, prior, 1.0))
         model = MultinomialNB(alpha=smoothing * shop_shares(cut.shop[1]), class_prior=prior)
         model.fit(sums, np.arange(len(sums)))
         return cls(cut.subjects, np.log(prior), model.feature_log_prob_, strength)
 
     def _votes(self, lines: np.ndarray) -> np.ndarray:
         """(n_users, n + 1): what the user's shares say for each class, before strength and prior."""
-        return _dot(shares(lines, np.exp(self.log_prior), 1.0), self.log_likelihood.T)
+        return dot(shares(lines, np.exp(self.log_prior), 1.0), self.log_likelihood.T)
 
 
 def _rows(taken: Taken, kept: np.ndarray) -> Taken:
     return Taken(
         *(getattr(taken, name)[kept] for name in ("lately", "quarter", "year", "days_since"))
     )
-
-
-def _dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """A product on one BLAS thread, whose sums have one order."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        return left @ right
 
 
 KINDS = {kind.name: kind for kind in (LastMonth, Logit, Bayes)}

@@ -93,7 +93,7 @@ def read_cut(db: duckdb.DuckDBPyConnection, kind: str, as_of: date, most: int | 
         ) {drawn}""",
         given,
     ).fetchall()
-    names, people = _objects(subjects), _objects(users)
+    names, people = (np.array([row[0] for row in r], dtype=object) for r in (subjects, users))
     entries, shop = _entries(db, given, names, people)
     starts = np.searchsorted(entries["row"], np.arange(len(people) + 1))
     values = np.stack([entries[n] for n in ("lately", "quarter", "year", "days_since")])
@@ -160,7 +160,9 @@ def shop_shares(lines: np.ndarray) -> np.ndarray:
     return (lines + 0.5) / (lines + 0.5).sum()
 
 
-def _objects(rows: list[tuple[str]]) -> np.ndarray:
-    found = np.empty(len(rows), dtype=object)
-    found[:] = [row[0] for row in rows]
-    return found
+def dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """A product on one BLAS thread, whose sums have one order."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return left @ right

@@ -23,6 +23,7 @@ from nightshelf.audience.interests import (
     YEAR,
     Cut,
     Taken,
+    dot,
     read_cut,
     read_next,
     shop_shares,
@@ -104,18 +105,11 @@ def _some(lines: np.ndarray) -> np.ndarray:
 
 def _lift(holds: np.ndarray) -> np.ndarray:
     """log P(column | row) / P(column), `SMOOTHING` takers of the row's mixed in who are like all."""
-    together = _dot(holds.T, holds)
+    together = dot(holds.T, holds)
     n_takers = np.diag(together)
     common = (n_takers + 0.5) / (len(holds) + 1)
     given = (together + SMOOTHING * common) / (n_takers[:, None] + SMOOTHING)
     return np.log(given) - np.log(common)
-
-
-def _dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        return left @ right
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +130,8 @@ def pairs_of(around: Around, taken: Taken) -> Pairs:
     before = taken.year[rows, places]
     columns = {
         "rate": np.log(around.rate)[places],
-        "affinity": _dot(equal, around.lift)[rows, places],
-        "affinity_by_lines": _dot(lines, around.lift)[rows, places],
+        "affinity": dot(equal, around.lift)[rows, places],
+        "affinity_by_lines": dot(lines, around.lift)[rows, places],
         "had_before": (before > 0).astype(np.float64),
         "days_since": np.log(np.clip(taken.days_since[rows, places], QUARTER, YEAR) / YEAR),
         "lines_before": np.log1p(before),
@@ -209,7 +203,7 @@ class Bayes:
         places = np.array([known.get(name, -1) for name in cut.subjects])
         holds = np.zeros((len(taken), len(self.subjects)))
         holds[:, places[places >= 0]] = _some(taken.quarter)[:, places >= 0]
-        evidence = _dot(holds, self.weights.T) + self.constants
+        evidence = dot(holds, self.weights.T) + self.constants
         evidence = np.append(evidence, np.zeros((len(taken), 1)), axis=1)
         return self._calibrated(evidence[pairs.rows, places[pairs.places]], around, pairs)
 
@@ -241,7 +235,7 @@ class Bayes:
         evidence = np.empty(holds.shape)
         for part in (half, ~half):
             weights, constants = bernoulli_bayes(holds[~part], takes[~part])
-            evidence[part] = _dot(holds[part].astype(np.float64), weights.T) + constants
+            evidence[part] = dot(holds[part].astype(np.float64), weights.T) + constants
         pairs = window.pairs
         seen = np.column_stack([evidence[pairs.rows, pairs.places], _odds(window.around, pairs)])
         curve = _fitted(seen, window.took, params)
@@ -263,7 +257,7 @@ def bernoulli_bayes(holds: np.ndarray, takes: np.ndarray) -> tuple[np.ndarray, n
     logs = []
     for kind in (takes & ~holds, ~takes & ~holds):
         n_users = kind.sum(axis=0)[:, None]
-        share = (_dot(kind.T.astype(np.float64), base) + 1) / (n_users + 2)
+        share = (dot(kind.T.astype(np.float64), base) + 1) / (n_users + 2)
         logs.append((np.log(share), np.log1p(-share)))
     (yes, no), (yes_else, no_else) = logs
     return (yes - no) - (yes_else - no_else), (no - no_else).sum(axis=1)

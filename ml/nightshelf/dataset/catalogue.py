@@ -58,13 +58,14 @@ class Catalogue:
         brand_names, brands = _coded(columns.get("brand", none))
         parents = columns.get("parent_id", none)
         return cls(
-            titles=_objects([title or "" for title in columns.get("title", none)]),
+            titles=np.array([title or "" for title in columns.get("title", none)], dtype=object),
             categories=categories,
             category_names=category_names,
             brands=brands,
             brand_names=brand_names,
-            parents=_objects(
-                [own if p is None else p for own, p in zip(items, parents, strict=True)]
+            parents=np.array(
+                [own if p is None else p for own, p in zip(items, parents, strict=True)],
+                dtype=object,
             ),
             prices=np.array(
                 [np.nan if p is None else float(p) for p in columns.get("price", none)], np.float32
@@ -120,10 +121,6 @@ def load_catalogue(connection: duckdb.DuckDBPyConnection, as_of: date) -> Catalo
 def _coded(values: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray]:
     names = sorted({value for value in values if value is not None})
     place = {name: n for n, name in enumerate(names)}
-    return _objects(names), np.array([place.get(v, -1) for v in values], dtype=np.int32)
-
-
-def _objects(values: Sequence[str]) -> np.ndarray:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
+    return np.array(names, dtype=object), np.array(
+        [place.get(v, -1) for v in values], dtype=np.int32
+    )
