@@ -23,12 +23,12 @@ import numpy as np
 from rich.table import Table
 from scipy.sparse import csr_matrix
 
+from benchmarks.logistic_rewards import LogisticRewards
 from benchmarks.simulated_log import SimulatedShop
 from nightshelf.evaluation import Interval
 from nightshelf.ope import (
     Findings,
     LoggedImpressions,
-    LogisticRewards,
     Options,
     Policy,
     Sampling,

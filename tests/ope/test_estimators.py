@@ -9,7 +9,6 @@ from scipy.sparse import csr_matrix
 from nightshelf.errors import InputError, SettingsError
 from nightshelf.ope import (
     LoggedImpressions,
-    LogisticRewards,
     Options,
     Policy,
     Sampling,
@@ -143,24 +142,6 @@ def test_doubly_robust_is_no_wider_than_ips_where_rewards_of_both_signs_cancel()
     width = {name: value.high - value.low for name, value in found.items()}
     assert found["DR"].mean == pytest.approx(found["IPS"].mean, abs=0.02)
     assert width["DR"] <= width["IPS"]
-
-
-def test_the_logistic_model_learns_what_suits_whom():
-    generator = np.random.default_rng(1)
-    n = 4000
-    taste, item = generator.choice([-1.0, 1.0], n), generator.integers(0, 2, n)
-    likes = np.where((taste > 0) == (item == 1), 0.8, 0.1)
-    rows = under([0.5, 0.5], item, generator.random(n) < likes, features=taste[:, None])
-    expected, shown = cross_fitted(rows, LogisticRewards(), 3, seed=1)
-    assert shown == pytest.approx(likes, abs=0.05)
-    assert expected == pytest.approx(np.full(n, 0.45), abs=0.05)
-
-
-def test_the_logistic_model_takes_clicks_only_and_bears_none_at_all():
-    rows = under([0.5, 0.5], [0, 1, 0, 1], [0, 0, 0, 0], position=np.array([0, 1, 1, 0]))
-    assert evaluate(rows, Options(model=LogisticRewards())).values["DM"].mean < 0.25
-    with pytest.raises(InputError, match="rewards other than 0 and 1"):
-        evaluate(under([0.5, 0.5], [0, 1], [0, 2.5]), Options(model=LogisticRewards()))
 
 
 def test_a_model_never_sees_the_context_that_it_predicts():

@@ -1,19 +1,15 @@
-"""Off-policy evaluation: what another policy would have earned, from the log of the one that served.
-
-Imports scikit-learn only where a model of rewards is fitted.
-"""
+"""Off-policy evaluation: what another policy would have earned, from the log of the one that served."""
 
 from nightshelf.ope.estimators import ESTIMATORS
 from nightshelf.ope.intervals import Sampling
 from nightshelf.ope.log import LoggedImpressions, Policy
 from nightshelf.ope.report import Findings, Options, evaluate
-from nightshelf.ope.rewards import LogisticRewards, TabularRewards
+from nightshelf.ope.rewards import TabularRewards
 
 __all__ = [
     "ESTIMATORS",
     "Findings",
     "LoggedImpressions",
-    "LogisticRewards",
     "Options",
     "Policy",
     "Sampling",

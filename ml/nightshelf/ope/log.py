@@ -59,7 +59,7 @@ class LoggedImpressions:
     the shown item at that position, and `evaluation` the evaluated policy's. `context`, `position` and
     `night` are codes from 0; by default each row is a context of its own, all at one position of one
     night. `item` codes and `policy` are needed for support, the direct method and doubly robust;
-    `features` (n, d) by the logistic model, if there are any.
+    `features` (n, d) of the context by models that know any.
     """
 
     reward: np.ndarray
