@@ -23,6 +23,7 @@ import duckdb
 import typer
 
 from nightshelf.columns import EVENTS, PROVENANCE
+from nightshelf.ingest.damage import sealed
 from nightshelf.ingest.ledger import Ledger, LedgerFile, Part
 from nightshelf.ingest.taking import PARQUET, ROWS_AT_ONCE
 from nightshelf.paths import Home, ShopHome
@@ -215,7 +216,7 @@ def _parts(home: ShopHome, folder: Path) -> Iterator[Part]:
         rows = duckdb.execute("select count(*) from read_parquet(?)", [str(path)]).fetchall()[0][0]
         day = path.parent.name.removeprefix("day=")
         name = path.relative_to(home.raw).as_posix()
-        yield Part(name, "events", day, folder.parent.name, rows)
+        yield sealed(home, Part(name, "events", day, folder.parent.name, rows))
 
 
 def main(

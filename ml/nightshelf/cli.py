@@ -355,7 +355,7 @@ def nights(shop: ShopFile, home: HomeDir = None) -> None:
 
 @app.command()
 def verify(shop: ShopFile, home: HomeDir = None) -> None:
-    """Check every published file against its manifest."""
+    """Check every published file against its manifest, and accepted rows against the ledger."""
     from nightshelf.show import show_verified
 
     show_verified(_home(home), shop)

@@ -17,6 +17,7 @@ from nightshelf.columns import CONTRACTS, PROVENANCE
 from nightshelf.errors import InputError, StorageError
 from nightshelf.following import pin_published
 from nightshelf.ingest.adapters import adapters
+from nightshelf.ingest.damage import damage_told, refuse_damaged
 from nightshelf.ingest.ledger import NO_SOURCE, RESTORE, Ledger, LedgerFile, Part
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, ShopHome
@@ -28,9 +29,12 @@ def pin(attempt: Attempt, night: Night) -> None:
     """Makes schema `raw` in the attempt's file. Raises InputError if the logs do not reach the night."""
     ledger = Ledger(attempt.shop.ledger)
     parts = ledger.parts()
-    _refuse_lost(parts, attempt.shop, ledger)
+    refuse_damaged(attempt.shop, ledger)
     _refuse_inconsistent(ledger)
-    with connect(attempt.database, read_only=False) as db:
+    with (
+        damage_told(attempt.shop, ledger),
+        connect(attempt.database, read_only=False) as db,
+    ):
         db.execute("create schema if not exists raw")
         for kind, contract in CONTRACTS.items():
             of_kind = [p for p in parts if p.kind == kind]
@@ -40,15 +44,6 @@ def pin(attempt: Attempt, night: Night) -> None:
         _pin_days(db, ledger, night, _pin_facts(db, night))
         pin_published(db, attempt.shop, night)
         _check_reach(db, night)
-
-
-def _refuse_lost(parts: list[Part], shop: ShopHome, ledger: Ledger) -> None:
-    lost = [p.path for p in parts if not (shop.raw / p.path).exists()]
-    if lost:
-        raise StorageError(
-            f"{len(lost)} files that the ledger names are gone from {shop.raw}: {lost[0]}",
-            f"Restore them, or move {ledger.path} away: what lies in landing/ is then taken again.",
-        )
 
 
 def _refuse_inconsistent(ledger: Ledger) -> None:
@@ -239,7 +234,7 @@ def _newest_days(shop: ShopHome, most: int) -> list[tuple[datetime, datetime]]:
         if part.kind == "events":
             by_day.setdefault(part.occurred_on, []).append(str(shop.raw / part.path))
     found = []
-    with in_memory(shop) as db:
+    with damage_told(shop, ledger), in_memory(shop) as db:
         for day in sorted(by_day, reverse=True):
             first, last = db.execute(
                 "select min(occurred_at), max(occurred_at) from read_parquet(?)"

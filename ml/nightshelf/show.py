@@ -13,7 +13,7 @@ from nightshelf.errors import SettingsError, StorageError
 from nightshelf.morning import place_of
 from nightshelf.paths import Home, ShopHome
 from nightshelf.placement import PLACEMENT_VIEWS
-from nightshelf.progress import console, progress
+from nightshelf.progress import console, counted, progress
 from nightshelf.publishing.nights import (
     PublishedNight,
     astray,
@@ -382,7 +382,8 @@ def _served_by(manifest: dict, placement: str) -> str:
 
 
 def show_verified(home: Home, shop_file: Path) -> None:
-    """Reads every published file. Raises StorageError where one is not its manifest's."""
+    """Reads every published file, and every raw one of a night to come. Raises StorageError where one is
+    not its manifest's, or not the ledger's."""
     shop = load_shop(shop_file)
     where = home.shop(shop.name)
     nights, damaged = published(where), []
@@ -406,7 +407,17 @@ def show_verified(home: Home, shop_file: Path) -> None:
             "Run those nights again, each gets a new attempt; if readers see one of them,"
             " `nightshelf roll-back --to NIGHT` shows another meanwhile, and mends the pointer.",
         )
+    _verify_raw(where)
     _tell_unfinished(where, current(where))
+
+
+def _verify_raw(where: ShopHome) -> None:
+    from nightshelf.ingest.damage import refuse_damaged
+    from nightshelf.ingest.ledger import Ledger
+
+    ledger = Ledger(where.ledger)
+    refuse_damaged(where, ledger, closely=True)
+    console.print(f"Raw rows: {counted(len(ledger.parts()), 'Parquet file')}, whole.", markup=False)
 
 
 def show_rolled_back(done: RolledBack) -> None:

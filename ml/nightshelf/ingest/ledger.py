@@ -16,7 +16,7 @@ from pathlib import Path
 from nightshelf.errors import StorageError
 from nightshelf.paths import ShopHome
 
-VERSION = 3
+VERSION = 4
 SCHEMA = f"""
 begin immediate;
 create table if not exists files (
@@ -39,7 +39,9 @@ create table if not exists days (
 ) without rowid;
 create table if not exists parts (
     path text primary key,          -- relative to raw/
-    kind text not null, occurred_on text, chunk text not null, rows integer not null
+    kind text not null, occurred_on text, chunk text not null, rows integer not null,
+    size integer, sha256 text       -- of the Parquet file; null until the next ingest where version 3
+                                    -- wrote it
 );
 pragma user_version = {VERSION};
 commit;
@@ -89,6 +91,9 @@ class Part:
     occurred_on: str | None
     chunk: str
     rows: int
+    size: int | None = None
+    """Bytes. None, as the sha256, of a part that was not sealed yet."""
+    sha256: str | None = None
 
 
 def header_text(columns: Sequence[str], delimiter: str) -> str:
@@ -114,6 +119,7 @@ class Ledger:
         with self._connect() as db:
             begun = db.execute("select count(*) from sqlite_master").fetchone()[0]
             if begun:
+                _upgrade(db)
                 self._refuse_another_version(db)
             else:
                 self._refuse_lost()
@@ -199,6 +205,23 @@ class Ledger:
             )
         return dropped
 
+    def seal(self, parts: Sequence[Part]) -> None:
+        with self._connect() as db:
+            db.executemany(
+                "update parts set size = ?, sha256 = ? where path = ?",
+                [(p.size, p.sha256, p.path) for p in parts],
+            )
+
+    def forget(self, chunk: str) -> None:
+        """As if the chunk's files had never been taken: the next look at landing takes them."""
+        with self._connect() as db:
+            db.execute(
+                "delete from days where file_id in (select file_id from files where chunk = ?)",
+                [chunk],
+            )
+            for table in ("files", "parts"):
+                db.execute(f"delete from {table} where chunk = ?", [chunk])
+
     def lost_chunks(self) -> list[str]:
         """Chunks whose parts do not hold what was accepted: the ledger itself was tampered with."""
         with self._connect() as db:
@@ -221,7 +244,10 @@ class Ledger:
 
     def parts(self, current: bool = True) -> list[Part]:
         """Parts that hold rows of a current file, or all."""
-        where = " where chunk in (select chunk from files where replaced_by is null)"
+        where = """ where chunk in (select chunk from files where replaced_by is null)
+            and (occurred_on is null or (chunk, occurred_on) in (
+                select chunk, occurred_on from days join files using (file_id)
+                where replaced_by is null))"""
         with self._connect() as db:
             sql = _select(Part, "parts") + (where if current else "") + " order by path"
             return [Part(*r) for r in db.execute(sql)]
@@ -245,6 +271,16 @@ class Ledger:
                     select file_id from files where replaced_by is not null
                         and chunk in (select chunk from files where replaced_by is null)""")
             }
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Version 3 knew no part's size and sha256. In one transaction, so that of two only one does it."""
+    db.execute("begin immediate")
+    if db.execute("pragma user_version").fetchone()[0] == 3:
+        db.execute("alter table parts add column size integer")
+        db.execute("alter table parts add column sha256 text")
+        db.execute(f"pragma user_version = {VERSION}")
+    db.commit()
 
 
 def _replace_by(db: sqlite3.Connection, file: LedgerFile) -> None:

@@ -19,6 +19,7 @@ import duckdb
 from nightshelf.columns import PROVENANCE
 from nightshelf.ingest.adapters.base import Adapter
 from nightshelf.ingest.contract import OF_THE_MAPPING
+from nightshelf.ingest.damage import refuse_damaged
 from nightshelf.ingest.files import format_of
 from nightshelf.ingest.ledger import Ledger, LedgerFile, header_of
 from nightshelf.ingest.readers import Slice, as_arrow, is_flat
@@ -49,6 +50,7 @@ def replay(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Rep
     Call it behind `ingest`, which takes what still lies there.
     """
     ledger = Ledger(home.ledger)
+    refuse_damaged(home, ledger)  # what is carried over would pass for whole
     done = [
         _replay_file(reading, before)
         for source in shop.sources

@@ -16,6 +16,7 @@ from nightshelf.errors import InputError
 from nightshelf.ingest.adapters import adapter_for
 from nightshelf.ingest.adapters.base import Adapter
 from nightshelf.ingest.contract import typed
+from nightshelf.ingest.damage import forget_damaged, seal_unsealed
 from nightshelf.ingest.files import LandingFile, inspect, is_on_the_way
 from nightshelf.ingest.ledger import Ledger, LedgerFile, header_text
 from nightshelf.ingest.readers import (
@@ -98,11 +99,14 @@ def reading_of(
 def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Taken:
     """Reads what is new in `landing`. The same file again adds nothing; a restated one replaces.
 
-    Files that cannot be taken whole are all named in one InputError, after the good ones are in.
+    Files that cannot be taken whole are all named in one InputError, after the good ones are in. What
+    was taken and is damaged by now is taken again, where its files still lie there.
     """
     ledger = Ledger(home.ledger)
-    sweep(home, ledger)
     _tell_dropped(ledger.keep_sources([s.name for s in shop.sources]), progress)
+    seal_unsealed(home, ledger)
+    forget_damaged(home, ledger, shop.sources, landing, progress)
+    sweep(home, ledger)
     readings = [reading_of(s, shop, home, ledger, progress) for s in shop.sources]
     taken: list[LedgerFile] = []
     restated: list[str] = []

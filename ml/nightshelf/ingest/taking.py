@@ -20,6 +20,7 @@ from nightshelf.columns import PROVENANCE
 from nightshelf.ingest.adapters.base import Adapter
 from nightshelf.ingest.careful import cut
 from nightshelf.ingest.contract import SET_ASIDE
+from nightshelf.ingest.damage import sealed
 from nightshelf.ingest.ledger import Part
 from nightshelf.ingest.raw_text import add_raw_text
 from nightshelf.ingest.readers import Identified, Misfit, Slice, from_json
@@ -137,7 +138,7 @@ class Taking:
             truncate pending""")
 
     def finish(self, files: Sequence[Identified]) -> Written:
-        """Finds the raw text of refused rows, writes the rest, and syncs all of it."""
+        """Finds the raw text of refused rows, writes the rest, seals the parts, and syncs all of it."""
         self._flush(files)
         pending = self._db.execute("select distinct file_id from pending").fetchall()
         for file, file_id in files:
@@ -146,6 +147,7 @@ class Taking:
                 add_raw_text(self._db, file, file_id, records)
         self._flush()
         self._merge_thin_parts()
+        self._written.parts = [sealed(self._home, part) for part in self._written.parts]
         self._sync()
         return self._written
 
