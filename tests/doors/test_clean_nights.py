@@ -115,6 +115,20 @@ def test_a_campaign_that_triples_the_views_takes_no_purchases_away(shop):
         assert "event_types_keep_their_mix" not in stops(shop, context_of(SHOP))
 
 
+@pytest.mark.parametrize(
+    "numbered",
+    [
+        "event_id = row_number::VARCHAR",
+        "event_id = (row_number // 2)::VARCHAR, source = 'shop ' || row_number % 2",
+    ],
+    ids=["each day anew", "by each source"],
+)
+def test_ids_that_are_no_copies_of_each_other_may_be_alike(numbered, shop):
+    with undone(shop):
+        shop.execute(f"UPDATE landed.events SET {numbered}")
+        assert "event_ids_seldom_repeat" not in stops(shop, context_of(SHOP))
+
+
 CATALOGUES = [
     ("catalogue_titles_differ", "SET title = 'Untitled'"),
     ("catalogue_titles_are_not_ids", "SET title = item_id"),

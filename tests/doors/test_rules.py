@@ -66,7 +66,7 @@ FAULTS = [
     (
         "raw",
         "event_ids_seldom_repeat",
-        "UPDATE landed.events SET event_id = 'e' || row_number % 1000",
+        "UPDATE landed.events SET event_id = 'e' || row_number % 10",
     ),
     (
         "raw",

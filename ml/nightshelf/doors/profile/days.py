@@ -272,12 +272,15 @@ def _ids(db: duckdb.DuckDBPyConnection, window: str) -> None:
     """How many different ids, and moments, there are to each: the logarithm of a share, estimated.
     Exact distinct text costs gigabytes at 100 million events; the estimate is off by a few percent.
 
-    raw.id_profile: the same of the event ids, of the whole window, since copies may lie days apart.
+    raw.id_profile: the same of the event ids of the whole window; copies are rows of one source, UTC day and id.
     """
     db.execute(f"""
         CREATE TABLE raw.id_profile AS
         SELECT count(event_id) AS events,
-            least(approx_count_distinct(event_id), count(event_id)) AS distinct_ids_about
+            least(
+                approx_count_distinct((source, occurred_at::DATE, event_id)) FILTER (event_id IS NOT NULL),
+                count(event_id)
+            ) AS distinct_ids_about
         FROM {window}""")
     _into(db, f"""
         WITH days AS (
