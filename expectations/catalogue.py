@@ -44,11 +44,15 @@ def rules(context: DoorContext) -> list[Rule]:
             next_step="Look at the title column of the newest catalogue file and at its mapping.",
         ),
         *_texts(),
-        # A twentieth: a shop that sells so little of what it shows is closed, or the flag is wrong.
+        # Shops that keep in the catalogue what they sold have a level of their own. On a first night a twentieth,
+        # or a list's worth of items: with less to sell a shop is closed, or the flag is wrong.
         _against_before(
             "catalogue_is_in_stock",
             "in_stock",
-            "observed IS NULL OR observed >= greatest(0.05, coalesce(0.3 * before, 0))",
+            "observed IS NULL OR observed >= coalesce(0.3 * before, 0.05)"
+            " OR before IS NULL AND items_in_stock >= 20",
+            further=", (SELECT product(observed)::BIGINT FROM {batch} WHERE measure IN ('items', 'in_stock'))"
+            " AS items_in_stock",
             reason="What is out of stock is offered to nobody: the shelves would be bare.",
             next_step="Look at the stock columns of the newest catalogue file: unit, flag, time.",
         ),

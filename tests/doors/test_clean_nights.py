@@ -129,6 +129,28 @@ def test_ids_that_are_no_copies_of_each_other_may_be_alike(numbered, shop):
         assert "event_ids_seldom_repeat" not in stops(shop, context_of(SHOP))
 
 
+@pytest.mark.parametrize(
+    ("in_stock", "sold_and_kept", "before", "stopped"),
+    [
+        (16, 0, 0.042, False),
+        (16, 0, 0.9, True),
+        (16, 0, None, True),
+        (20, 400, None, False),
+    ],
+    ids=["as ever", "less than ever", "first night, nearly nothing", "first night, a list's worth"],
+)
+def test_a_catalogue_may_keep_what_was_sold(in_stock, sold_and_kept, before, stopped, shop):
+    published = () if before is None else (WHOLE_CATALOGUE | {"in_stock": before},)
+    with undone(shop):
+        shop.execute(
+            f"UPDATE landed.items SET in_stock = row_number <= {in_stock};"
+            " INSERT INTO landed.items BY NAME SELECT * REPLACE ('sold ' || item_id AS item_id, false AS in_stock)"
+            f" FROM landed.items LIMIT {sold_and_kept}"
+        )
+        found = stops(shop, replace(context_of(SHOP), catalogue_before=published))
+        assert ("catalogue_is_in_stock" in found) is stopped
+
+
 CATALOGUES = [
     ("catalogue_titles_differ", "SET title = 'Untitled'"),
     ("catalogue_titles_are_not_ids", "SET title = item_id"),
