@@ -104,7 +104,7 @@ numbered_items as (
     select
         *,
         row_number() over (order by item_id)::integer as item_no,
-        case when product_id is not null then dense_rank() over (order by product_id) end::integer as product_no,
+        dense_rank() over (order by product_id)::integer as product_no,
         case when brand is not null then dense_rank() over (order by brand) end::integer as brand_no,
         case when category is not null then dense_rank() over (order by category) end::integer as category_no,
         price_band as price_band_no
@@ -315,11 +315,10 @@ weighed as (
 folded as (
     from weighed
     {% if rule('fold_variants') -%}
-    qualify {{ unless_left_out(here, 'fold_variants') }}product_no is null
-        or row_number() over (
-            partition by list_no, product_no
-            order by {{ best_first(here) }}
-        ) = 1
+    qualify {{ unless_left_out(here, 'fold_variants') }}row_number() over (
+        partition by list_no, product_no
+        order by {{ best_first(here) }}
+    ) = 1
     {%- endif %}
 )
 {%- endmacro %}

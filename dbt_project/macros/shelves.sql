@@ -103,7 +103,7 @@ likenesses as (
 unfamiliar as (
     select list_no, item_no
     from placed
-    anti join (from own where n_days >= 1) using (list_no, item_no)
+    anti join own using (list_no, item_no)
     where pin_rank is null
 ),
 
