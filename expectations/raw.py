@@ -5,7 +5,7 @@ The rules read what `nightshelf.doors.profile` has measured; only samples go bac
 
 from __future__ import annotations
 
-from expectations import DoorContext, Rule, catalogue
+from expectations import DoorContext, Rule, catalogue, restated
 from expectations.declare import columns_rule, figures_rule, literal, not_empty_rule, rows_rule
 from expectations.learnt import learnt_rules
 from nightshelf.columns import EVENTS, PROVENANCE
@@ -26,11 +26,12 @@ LOG = "SELECT * FROM raw.log_profile"
 
 
 def rules(context: DoorContext) -> list[Rule]:
-    """About 55 rules. The profile costs the scans; a rule reads a small table."""
+    """About 56 rules. The profile costs the scans; a rule reads a small table."""
     return [
         *_shape(),
         *catalogue.shape(),
         *_files(context),
+        *restated.rules(context),
         *_values(context),
         *_time(context),
         *learnt_rules(),

@@ -21,6 +21,7 @@ from nightshelf.ingest.damage import damage_told, refuse_damaged
 from nightshelf.ingest.ledger import NO_SOURCE, RESTORE, Ledger, LedgerFile, Part
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, ShopHome
+from nightshelf.restated import pin_restated
 from nightshelf.sql_text import literal, quoted
 from nightshelf.warehouse import connect, in_memory
 
@@ -41,6 +42,7 @@ def pin(attempt: Attempt, night: Night) -> None:
             _view(db, kind, contract | PROVENANCE, of_kind, attempt.shop, ledger.replaced_ids())
         _pin_files(db, ledger)
         _pin_left(db, attempt.shop, ledger)
+        pin_restated(db, ledger, attempt.shop)
         _pin_days(db, ledger, night, _pin_facts(db, night))
         pin_published(db, attempt.shop, night)
         _check_reach(db, night)

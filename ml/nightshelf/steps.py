@@ -236,8 +236,6 @@ def ingest(run: Run) -> None:
             + (f" ({taken.set_aside:,} set aside, no fault)" if taken.set_aside else "")
             + (f", {len(taken.left):,} files left for the next run" if taken.left else "")
         )
-        for name in taken.restated:
-            shown.say(f"Restated: {name} replaces its earlier content.")
 
 
 def gate(run: Run, door: str) -> None:

@@ -72,6 +72,8 @@ CREATE TABLE raw.categories (category_id VARCHAR, parent_id VARCHAR, title VARCH
 CREATE TABLE raw.users (user_id VARCHAR, region VARCHAR, consent BOOLEAN,
     updated_at TIMESTAMP, file_id VARCHAR, row_number BIGINT, element INTEGER);
 CREATE TABLE raw.facts AS SELECT false AS sessions_are_visitors;
+CREATE TABLE raw.restated (name VARCHAR, source VARCHAR, read_on DATE, log_before BIGINT,
+    before BIGINT, now BIGINT, kept BIGINT, days_before BIGINT, days_kept BIGINT);
 CREATE TABLE raw.files (file_id VARCHAR, name VARCHAR, source VARCHAR, kind VARCHAR,
     is_claim BOOLEAN, sha256 VARCHAR, rows_read BIGINT, accepted BIGINT, quarantined BIGINT,
     set_aside BIGINT);

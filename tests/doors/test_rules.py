@@ -39,6 +39,12 @@ FAULTS = [
     ),
     (
         "raw",
+        "restated_files_keep_their_events",
+        "INSERT INTO raw.restated VALUES"
+        " ('events.csv', 'columns', DATE '2026-05-30', 1969, 1969, 985, 984, 41, 41)",
+    ),
+    (
+        "raw",
         "event_types_are_known",
         "UPDATE landed.events SET event_type = 'purchased' WHERE event_id = 'e7'",
     ),

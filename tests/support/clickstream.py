@@ -140,6 +140,8 @@ CREATE OR REPLACE TABLE raw.categories (category_id VARCHAR, parent_id VARCHAR, 
 CREATE OR REPLACE TABLE raw.users (user_id VARCHAR, region VARCHAR, consent BOOLEAN,
     updated_at TIMESTAMP, file_id VARCHAR, row_number BIGINT, element INTEGER);
 CREATE OR REPLACE TABLE raw.facts AS SELECT false AS sessions_are_visitors;
+CREATE OR REPLACE TABLE raw.restated (name VARCHAR, source VARCHAR, read_on DATE, log_before BIGINT,
+    before BIGINT, now BIGINT, kept BIGINT, days_before BIGINT, days_kept BIGINT);
 CREATE OR REPLACE TABLE raw.files AS
 SELECT file_id, file_id || '.csv' AS name, 'columns' AS source, 'events' AS kind,
     false AS is_claim, file_id AS sha256, count(*) AS rows_read, count(*) AS accepted,

@@ -236,7 +236,7 @@ class Ledger:
 
     def files(self, current: bool = True) -> list[LedgerFile]:
         where = " where replaced_by is null" if current else ""
-        order = " order by source, name, file_id"
+        order = " order by source, name, rowid"
         with self._connect() as db:
             return [
                 LedgerFile(*r) for r in db.execute(_select(LedgerFile, "files") + where + order)
@@ -260,6 +260,16 @@ class Ledger:
                 select occurred_on, file_id, rows from days join files using (file_id)
                 where replaced_by is null order by occurred_on, file_id"""):
                 found.setdefault(day, {})[file_id] = rows
+        return found
+
+    def days_of(self, file_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """File id → UTC day → accepted events, also of files that were replaced."""
+        found: dict[str, dict[str, int]] = {}
+        with self._connect() as db:
+            for file_id in file_ids:
+                found[file_id] = dict(
+                    db.execute("select occurred_on, rows from days where file_id = ?", [file_id])
+                )
         return found
 
     def replaced_ids(self) -> set[str]:

@@ -117,7 +117,7 @@ def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Tak
         found = list(_take_new(reading, new))
         taken += found
         _tell_never_given(reading)
-        restated += [f"{f.name} of '{f.source}'" for f in found if f.name in reading.known]
+        restated += _tell_restated(reading, found)
     _tell_strangers(shop, landing, progress)
     refused = [e for r in readings for e in r.refused]
     if refused:
@@ -132,6 +132,16 @@ def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Tak
         tuple(restated),
         tuple(name for r in readings for name in r.left),
     )
+
+
+def _tell_restated(reading: Reading, found: Sequence[LedgerFile]) -> list[str]:
+    again = [(reading.known[f.name], f) for f in found if f.name in reading.known]
+    for before, now in again:
+        reading.progress.say(
+            f"Restated: {now.name} of '{now.source}' replaces its earlier content:"
+            f" {before.accepted:,} accepted rows before, {now.accepted:,} now."
+        )
+    return [f"{now.name} of '{now.source}'" for _, now in again]
 
 
 def _tell_dropped(dropped: dict[str, int], progress: Progress) -> None:
