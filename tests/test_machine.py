@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 
+import duckdb
 import pytest
 
-from nightshelf.errors import DoorBroken, InputError, StorageError, WarehouseLocked
+from nightshelf.errors import DoorBroken, InputError, StorageError, TransformError, WarehouseLocked
 from nightshelf.machine import in_words
 
 
@@ -35,6 +36,18 @@ FORESEEN = {
     "no memory": (MemoryError(), StorageError, "Not enough memory"),
     "another writer": (
         RuntimeError("IO Error: Conflicting lock is held in PID 7"), WarehouseLocked, "Another process"),
+    "a damaged database": (
+        RuntimeError('IO Error: The file "/h/warehouse.duckdb" exists, but it is not a valid DuckDB database file!'),
+        StorageError, "A file of ours is damaged: IO Error: The file \"/h/warehouse.duckdb\""),
+    "a damaged block, by dbt": (
+        TransformError("dbt prepare: 1 of 9 nodes failed:\n  fct_sessions: Corrupt database file: block 7", "Look."),
+        StorageError, "is damaged: fct_sessions: Corrupt database file: block 7"),
+    "a database that ends too early": (
+        RuntimeError('Could not read enough bytes from file "/h/night.duckdb": attempted to read 4096 bytes'),
+        StorageError, "A file of ours is damaged"),
+    "a database that is gone": (
+        RuntimeError('Cannot open database "/h/night.duckdb" in read-only mode: database does not exist'),
+        StorageError, "A file of ours is gone"),
     "from within a door": (from_within(of_system(errno.ENOSPC)), StorageError, "No space"),
 }  # fmt: skip
 
@@ -45,6 +58,21 @@ def test_what_befalls_the_machine_has_words_and_a_next_step(error, kind, told):
     assert type(known) is kind
     assert told in known.what
     assert known.next_step
+
+
+def test_what_duckdb_says_of_a_damaged_file_is_foreseen(tmp_path):
+    path = tmp_path / "night.duckdb"
+    duckdb.connect(str(path)).close()
+    whole = path.read_bytes()
+    for harm in (b"", whole[:100], whole[:4096], whole[:8192], bytes(4096) + whole[4096:]):
+        path.write_bytes(harm)
+        with pytest.raises(duckdb.Error) as met:
+            duckdb.connect(str(path))
+        assert in_words(met.value).what.startswith("A file of ours is damaged")
+    path.unlink()
+    with pytest.raises(duckdb.Error) as met:
+        duckdb.connect(str(path), read_only=True)
+    assert in_words(met.value).what.startswith("A file of ours is gone")
 
 
 def test_an_error_of_ours_stays_as_it_is_and_what_nobody_foresaw_has_no_words():

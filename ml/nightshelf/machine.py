@@ -4,6 +4,7 @@ or too little memory."""
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 
 from nightshelf.errors import (
     DoorBroken,
@@ -44,6 +45,10 @@ def _of_the_machine(error: BaseException) -> NightshelfError | None:
             return StorageError(f"No permission: {_first(text)}", _PERMIT)
         if getattr(seen, "errno", None) == errno.EROFS or "Read-only file system" in text:
             return StorageError(f"Read-only file system: {_first(text)}", _PERMIT)
+        if any(f in text for f in _DAMAGED):
+            return StorageError(f"A file of ours is damaged: {_line(text, _DAMAGED)}", _REMAKE)
+        if _GONE in text:
+            return StorageError(f"A file of ours is gone: {_line(text, [_GONE])}", _AGAIN)
         if isinstance(seen, MemoryError) or "Out of Memory" in text:
             return StorageError(f"Not enough memory: {_first(text)}", _MEMORY)
         seen = seen.__cause__ or seen.__context__
@@ -52,11 +57,25 @@ def _of_the_machine(error: BaseException) -> NightshelfError | None:
 
 _FULL = ("No space left on device", "database or disk is full")
 _BROKEN = ("Input/output error", "disk I/O error")
+_DAMAGED = (
+    "not a valid DuckDB database file",
+    "Corrupt database file",
+    "WAL does not match database file",
+    '.duckdb": attempted to read',
+)
+"""DuckDB's words for its own files; the last for one that ends too early."""
+_GONE = "in read-only mode: database does not exist"
 _LIMIT = "Lift the limit on the size of files (ulimit -f, a quota), then rerun; yesterday's shelves stand."
 _FREE = "Free space there (old folders in attempts/ may go), then rerun; yesterday's shelves stand."
 _DISK = "Check the disk (dmesg, SMART), then rerun; yesterday's shelves stand."
 _PERMIT = "Let this user write there, or choose another --home, then rerun."
 _WAIT = "Let that process finish, or end it, then rerun this step."
+_REMAKE = (
+    "If it is warehouse.duckdb, move it and its .wal away: `nightshelf features` makes it anew from the raw"
+    " Parquet. If it is an attempt's night.duckdb, begin another: `nightshelf open`, or the whole"
+    " `nightshelf night`."
+)
+_AGAIN = "Begin another attempt: `nightshelf open`, or the whole `nightshelf night`."
 _MEMORY = (
     "Set NIGHTSHELF_MEMORY lower where the machine ran out (DuckDB then spills to disk), higher where"
     " DuckDB did; or give the machine more."
@@ -65,3 +84,8 @@ _MEMORY = (
 
 def _first(text: str) -> str:
     return text.splitlines()[0][:300] if text else "no details"
+
+
+def _line(text: str, words: Iterable[str]) -> str:
+    """The one that tells: dbt says first how many models failed."""
+    return _first(next(line.strip() for line in text.splitlines() if any(w in line for w in words)))

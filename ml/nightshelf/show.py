@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 from rich.table import Table
 
 from nightshelf.errors import SettingsError, StorageError
@@ -26,7 +28,7 @@ from nightshelf.publishing.withdrawn import withdrawn
 from nightshelf.readiness import Placement, Readiness, read_readiness
 from nightshelf.settings import load_shop
 from nightshelf.steps import Run, failure, stage_records
-from nightshelf.storage import read_json
+from nightshelf.storage import read_left
 from nightshelf.terminal import clean as _clean
 from nightshelf.terminal import reason_told
 from nightshelf.warehouse import connect, in_memory
@@ -167,14 +169,14 @@ BESIDE = ("own_history", "popularity", "champion")
 def _show_quality(run: Run) -> None:
     if not run.attempt.quality.exists():
         return
-    for placement, found in read_json(run.attempt.quality)["placements"].items():
+    report = read_left(run.attempt.quality, "evaluate")
+    for placement, found in report["placements"].items():
         if found["contenders"]:
             _show_contenders(placement, found)
             _show_cohorts(placement, found)
         else:
             console.print(f"rec_{placement} is not examined.", markup=False)
         _show_verdict(found)
-    report = read_json(run.attempt.quality)
     if "settings" in report:
         console.print(f"{report['settings']['told']}: {report['settings']['why']}\n", markup=False)
     _show_audience(report.get("audience", {}))
@@ -265,18 +267,21 @@ def _figure(value: Any) -> str:
 
 
 def _titles(run: Run) -> dict[str, str]:
-    with connect(run.attempt.database) as db:
-        return dict(db.execute("select item_id, title from marts.dim_items").fetchall())
+    return dict(_of_features(run, "select item_id, title from marts.dim_items"))
 
 
 def _typical_users(run: Run) -> list[str]:
     """A light, a middling and a heavy user: the quartiles by active days, ties by id."""
-    with connect(run.attempt.database) as db:
-        ids = db.execute(
-            "select user_id from marts.dim_users order by n_active_days, user_id"
-        ).fetchall()
+    ids = _of_features(run, "select user_id from marts.dim_users order by n_active_days, user_id")
     places = (len(ids) // 4, len(ids) // 2, 3 * len(ids) // 4)
-    return list(dict.fromkeys(ids[p][0] for p in places[:SHOWN_USERS]))
+    return list(dict.fromkeys(ids[p][0] for p in places[:SHOWN_USERS] if ids))
+
+
+def _of_features(run: Run, sql: str) -> list[tuple]:
+    """Empty where the attempt was published and its tables are being made once more."""
+    with connect(run.attempt.database) as db, suppress(duckdb.CatalogException):
+        return db.execute(sql).fetchall()
+    return []
 
 
 def _show_user(shop: ShopHome, night: PublishedNight, user: str, titles: dict[str, str]) -> None:

@@ -22,7 +22,7 @@ from nightshelf.paths import Attempt, Home, ShopHome
 from nightshelf.progress import Progress, console, counted, progress
 from nightshelf.publishing.nights import PublishedNight, current, damage
 from nightshelf.settings import Shop, load_shop
-from nightshelf.storage import read_json, read_left, write_json
+from nightshelf.storage import read_left, write_json
 from nightshelf.warehouse import alone
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _other_settings(run: Run) -> Iterator[str]:
     path = run.attempt.root / SHOP
     if not path.exists():
         return
-    before, now = read_json(path), run.shop.model_dump(mode="json")
+    before, now = read_left(path, "open"), run.shop.model_dump(mode="json")
     changed = sorted(key for key in now.keys() | before.keys() if now.get(key) != before.get(key))
     if changed:
         yield (
@@ -428,6 +428,7 @@ def morning(run: Run) -> None:
         write_page(run.shop, run.attempt)  # a night that stopped has a page, too, and no step of it
         return
     with _stage(run, "morning") as (shown, record):
+        _refuse_damaged(run.attempt)
         try:
             page = write_page(run.shop, run.attempt)
             keep_in_mlflow(run.home, run.shop.name, run.attempt, page)
@@ -438,6 +439,11 @@ def morning(run: Run) -> None:
                 f"Warning: the morning page could not be made: {error!r}. The shelves are published;"
                 " `nightshelf morning` makes the page once that is mended."
             )
+
+
+def _refuse_damaged(attempt: Attempt) -> None:
+    """A page that fails is a warning; a published night whose manifest cannot be read is none."""
+    _ = PublishedNight(attempt.night, attempt.number, attempt.published).manifest
 
 
 def _told(run: Run, done: Any) -> str:
@@ -484,10 +490,14 @@ def whole_night(home: Home, shop_file: Path, night: date, retrains: bool = True)
 def stage_records(attempt: Attempt) -> list[dict]:
     """The finished stages' records, in the order of the night."""
     paths = (attempt.stages / f"{name}.json" for name in STEPS)
-    return [read_json(p) for p in paths if p.exists()]
+    return [_read_record(p) for p in paths if p.exists()]
 
 
 def failure(attempt: Attempt) -> dict | None:
     """How the attempt's last step failed; None where none did, or where it was killed."""
     paths = (_failed(attempt, name) for name in STEPS)
-    return next((read_json(p) for p in paths if p.exists()), None)
+    return next((_read_record(p) for p in paths if p.exists()), None)
+
+
+def _read_record(path: Path) -> dict:
+    return read_left(path, path.name.split(".")[0].replace("door_", "gate "))

@@ -47,7 +47,11 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Raises ValueError where it holds no JSON object."""
+    told = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(told, dict):
+        raise ValueError("it holds no JSON object")
+    return told
 
 
 def read_left(path: Path, step: str) -> dict:

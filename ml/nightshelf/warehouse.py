@@ -91,7 +91,7 @@ def connect(database: Path, read_only: bool = True) -> Iterator[duckdb.DuckDBPyC
             db = duckdb.connect(str(database), read_only=read_only)
             _configure(db, database.parent / "spill")
     except duckdb.IOException as error:
-        if "lock" not in str(error).lower():
+        if "Could not set lock" not in str(error):
             raise
         raise WarehouseLocked(
             f"{database} is held by another process: {str(error).splitlines()[0]}",

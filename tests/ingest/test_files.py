@@ -529,6 +529,14 @@ def test_a_column_of_json_that_no_record_has_is_told(tmp_path, capsys):
     assert told in capsys.readouterr().out
 
 
+def test_a_ledger_that_cannot_be_opened_is_named(landing):
+    from nightshelf.errors import StorageError
+
+    landing.home.ledger.mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"ledger\.sqlite cannot be opened: unable to open"):
+        landing.ingest()
+
+
 def test_a_ledger_that_lost_its_parts_is_not_believed(landing):
     from datetime import date
     from zoneinfo import ZoneInfo

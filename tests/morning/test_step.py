@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from nightshelf import steps
-from nightshelf.errors import InputError
+from nightshelf.errors import InputError, StorageError
 from nightshelf.morning import keep_in_mlflow, page, place_of, seen_by_readers, write_page
 from nightshelf.night import Night
 from nightshelf.paths import Home
@@ -46,6 +46,30 @@ def test_a_page_that_fails_is_a_warning_and_no_failure(run, monkeypatch, capsys)
     assert "Warning: the morning page could not be made: ZeroDivisionError" in said
     assert "The shelves are published" in said
     assert not (run.attempt.published / "morning.html").exists()
+
+
+@pytest.mark.parametrize("harm", ["", "[]", '{"night": "2017-12-01"}'])
+def test_a_night_whose_manifest_is_damaged_has_no_page_and_that_is_no_warning(run, harm):
+    (run.attempt.published / "manifest.json").write_text(harm)
+    with pytest.raises(StorageError, match=r"manifest\.json cannot be read"):
+        steps.morning(run)
+    assert not (run.attempt.stages / "morning.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "again"), [("ingest.json", "ingest"), ("door_raw.json", "gate raw"), ("door_raw.failed.json", "gate raw")]
+)  # fmt: skip
+def test_a_damaged_record_of_a_step_is_named_with_the_step_that_writes_it(run, name, again):
+    (run.attempt.stages / name).write_text("")
+    with pytest.raises(StorageError, match=name) as told:
+        stage_records(run.attempt) and steps.failure(run.attempt)
+    assert f"`nightshelf {again}`" in told.value.next_step
+
+
+def test_a_damaged_copy_of_the_shop_file_is_named(run):
+    (run.attempt.root / "shop.json").write_text("")
+    with pytest.raises(StorageError, match=r"shop\.json cannot be read"):
+        steps.gate(run, "raw")
 
 
 def test_a_page_that_fails_leaves_the_one_before_whole(run, monkeypatch):
@@ -111,13 +135,13 @@ def test_a_failed_step_leaves_its_error_until_it_is_run_again(run, monkeypatch):
 
 def test_a_night_without_its_attempt_s_files_still_has_a_page(home):
     attempt = two_nights(home.shop("shop"))
-    attempt.database.unlink()
+    attempt.database.write_bytes(b"no database")
     attempt.quality.unlink()
     for folder in (attempt.doors, attempt.stages):
         for file in folder.iterdir():
             file.unlink()
     text = write_page(SHOP, attempt).read_text(encoding="utf-8")
-    assert "Titles are gone with the attempt's folder" in text
+    assert "Titles are gone" in text
     assert "No examination is left of this night." in text
 
 

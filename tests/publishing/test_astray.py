@@ -80,7 +80,8 @@ def test_nights_whose_folders_changed_places_are_damaged_and_not_gone_back_to(sh
 @pytest.mark.parametrize("text", ["[]", '{"tables": {"rec_for_you.parquet": {}}}', "{}", "null"])
 def test_a_manifest_of_another_shape_is_damage_and_no_traceback(shop, text):
     (shop.nights / "2026-02-26" / "1" / "manifest.json").write_text(text)
-    assert damage(published(shop)[0]) == ["manifest.json: not as it was written"]
+    (told,) = damage(published(shop)[0])
+    assert "manifest.json" in told
     with pytest.raises(StorageError, match="is damaged"):
         back(shop, "2026-02-26")
     assert current(shop).name == "2026-02-27/1"

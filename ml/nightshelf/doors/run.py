@@ -34,6 +34,7 @@ from nightshelf.doors.results import (
     write,
 )
 from nightshelf.errors import SettingsError, StorageError, WarehouseLocked
+from nightshelf.machine import in_words
 from nightshelf.paths import Attempt
 from nightshelf.warehouse import cores, memory_limit
 
@@ -98,11 +99,13 @@ def _try_open(attempt: Attempt) -> None:
             "Close that connection before the door.",
         ) from error
     except duckdb.IOException as error:
-        if "lock" in str(error):
+        if "Could not set lock" in str(error):
             raise WarehouseLocked(
                 f"Another process is writing {attempt.database}: {printable(error, LONGEST_ERROR)}",
                 "Wait for it to end, then run the door again.",
             ) from error
+        if in_words(error):
+            raise
         raise StorageError(
             f"{attempt.database} cannot be read: {printable(error, LONGEST_ERROR)}",
             "Run the stage before this door again; it makes the file.",

@@ -146,7 +146,13 @@ class Ledger:
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
-        db = sqlite3.connect(self.path, timeout=30)
+        try:
+            db = sqlite3.connect(self.path, timeout=30)
+        except sqlite3.OperationalError as error:
+            raise StorageError(
+                f"The ledger {self.path} cannot be opened: {error}.",
+                "Let this user write there; a folder of that name is to be moved away.",
+            ) from None
         try:
             db.execute("pragma synchronous = full")
             with db:

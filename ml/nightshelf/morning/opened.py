@@ -90,15 +90,16 @@ class Opened:
 
     @cached_property
     def titles(self) -> dict[str, str]:
-        """Item → title as of the night; empty where the attempt's folder is gone."""
-        if not self.attempt.database.exists():
+        """Item → title as of the night; empty where the attempt's tables are gone or damaged."""
+        try:
+            with connect(self.attempt.database) as db:
+                return dict(
+                    db.execute(
+                        "select item_id, title from marts.dim_items where title is not null"
+                    ).fetchall()
+                )
+        except duckdb.Error:
             return {}
-        with connect(self.attempt.database) as db:
-            return dict(
-                db.execute(
-                    "select item_id, title from marts.dim_items where title is not null"
-                ).fetchall()
-            )
 
     def has(self, table: str, schema: str = TONIGHT) -> bool:
         """An older night, or one that stopped, lacks tables."""

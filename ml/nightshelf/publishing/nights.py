@@ -33,7 +33,10 @@ class PublishedNight:
         """Raises StorageError where it is missing or not whole."""
         path = self.path / "manifest.json"
         try:
-            return read_json(path)
+            told = read_json(path)
+            if not isinstance(told.get("tables"), dict):
+                raise ValueError("it names no tables")
+            return told
         except FileNotFoundError:
             raise StorageError(
                 f"{path} is not there, so the night in that folder is none.",

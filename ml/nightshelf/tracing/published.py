@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import duckdb
+
 from nightshelf.errors import InputError, SettingsError
 from nightshelf.paths import ShopHome
 from nightshelf.publishing.nights import PublishedNight, current, published, require_whole
@@ -105,17 +107,17 @@ def _rows(
 
 
 def titles(shop: ShopHome, night: PublishedNight, items: Iterable[str]) -> dict[str, str]:
-    """Item → title as of the night; empty where the attempt's folder is gone."""
-    database = shop.attempt(night.night, night.attempt).database
-    if not database.exists():
+    """Item → title as of the night; empty where the attempt's tables are gone or damaged."""
+    try:
+        with connect(shop.attempt(night.night, night.attempt).database) as db:
+            return dict(
+                db.execute(
+                    "select item_id, title from marts.dim_items where list_contains($items, item_id)",
+                    {"items": sorted(set(items))},
+                ).fetchall()
+            )
+    except duckdb.Error:
         return {}
-    with connect(database) as db:
-        return dict(
-            db.execute(
-                "select item_id, title from marts.dim_items where list_contains($items, item_id)",
-                {"items": sorted(set(items))},
-            ).fetchall()
-        )
 
 
 def titles_of(shop: ShopHome, night: PublishedNight, rows: Iterable[Row]) -> dict[str, str]:

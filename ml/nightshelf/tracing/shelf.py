@@ -39,7 +39,9 @@ def show_shelf(
     for shelf, of_shelf in groupby(rows, key=lambda row: row.placement):
         console.print(_table(f"rec_{shelf} of {asked.night}", list(of_shelf)[:top], titles))
     if rows and not titles:
-        console.print("Titles are gone with the attempt's folder.", markup=False)
+        console.print(
+            "Titles are gone: the attempt's night.duckdb is not there, or damaged.", markup=False
+        )
 
 
 def _tell_unknown(user: str, night: PublishedNight, instead: Sequence[Row]) -> None:
