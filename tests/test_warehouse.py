@@ -94,3 +94,13 @@ def test_a_database_that_was_moved_away_is_made_anew_without_its_log(tmp_path):
     log.write_bytes(left)
     with connect(path, read_only=False) as db:
         assert db.execute("show tables").fetchall() == []
+
+
+def test_a_file_whose_blocks_are_damaged_is_named(tmp_path):
+    path = tmp_path / "night.duckdb"
+    with connect(path, read_only=False) as db:
+        db.execute("create table kept as select range as n from range(100000)")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:12288] + b"x" * (len(whole) - 12288))
+    with pytest.raises(duckdb.Error, match=r"night\.duckdb: Corrupt database file"), connect(path):
+        pass

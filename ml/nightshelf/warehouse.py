@@ -90,7 +90,9 @@ def connect(database: Path, read_only: bool = True) -> Iterator[duckdb.DuckDBPyC
                 _make(database)
             db = duckdb.connect(str(database), read_only=read_only)
             _configure(db, database.parent / "spill")
-    except duckdb.IOException as error:
+    except duckdb.Error as error:
+        if "Corrupt database file" in str(error):  # names a block, and no file
+            raise duckdb.IOException(f"{database}: {error}") from None
         if "Could not set lock" not in str(error):
             raise
         raise WarehouseLocked(
