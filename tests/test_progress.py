@@ -1,5 +1,8 @@
 """What a log keeps of progress, and how numbers are worded."""
 
+import subprocess
+import sys
+
 import pytest
 
 from nightshelf import progress
@@ -51,3 +54,10 @@ def test_the_count_of_an_ingest_reaches_its_end_though_a_file_is_refused(tmp_pat
         landing.ingest()
     assert told[-1] == ("orders: 6 of 6 files done", True)
     assert [is_last for _, is_last in told].count(True) == 1
+
+
+def test_a_command_whose_output_is_closed_runs_all_the_same():
+    program = "from nightshelf.progress import console; console.print('told to nobody')"
+    closed = ["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, program]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 
+if sys.stdout is None:  # closed by the caller: `>&-`
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+
 
 class _Unbroken:
     """Today's stdout; where nobody reads it any more (`| head`), the night goes on without."""

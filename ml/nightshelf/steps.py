@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,12 +94,26 @@ def next_night(home: Home, shop_file: Path) -> date:
         take(shop, shop.landing_in(home, shop_file), where, shown)
     newest = newest_night(where, shop.zone)
     if newest is None:
+        refuse_none_before_now(where)
         refuse_all_quarantined(where, shop_file)
         raise InputError(
             f"Shop '{shop.name}' has no events, so there is no newest night.",
             "Put exports into its landing folder, or name a night.",
         )
     return newest
+
+
+def refuse_none_before_now(where: ShopHome) -> None:
+    """Raises InputError where events were accepted, and every one lies in this machine's future."""
+    from nightshelf.ingest.ledger import Ledger
+
+    days = sorted(Ledger(where.ledger).days())
+    if days:
+        raise InputError(
+            f"All events lie after this machine's clock, which says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC:"
+            f" they are of {days[0]} to {days[-1]}. So there is no newest night.",
+            "Set the clock, mend the times of the export, or name a night with --as-of.",
+        )
 
 
 def refuse_all_quarantined(where: ShopHome, shop_file: Path) -> None:

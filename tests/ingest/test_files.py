@@ -217,6 +217,29 @@ def test_a_file_that_is_gone_is_told_and_its_rows_are_kept(landing, capsys):
     assert len(landing.events()) == 5
 
 
+def test_what_is_no_file_any_more_is_neither_gone_nor_outside_its_path(landing, capsys):
+    paths = [landing.put(f"{n}.csv", [GOOD]) for n in range(4)]
+    landing.ingest()
+    for path in paths[1:]:
+        path.unlink()
+    paths[1].mkdir()
+    os.mkfifo(paths[2])
+    paths[3].symlink_to(paths[3].name)
+    landing.ingest()
+    told = capsys.readouterr().out
+    assert "3 files that were taken are no files any more" in told
+    assert "gone" not in told and "does not match" not in told
+    assert len(landing.events()) == 4
+
+
+def test_a_landing_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(landing, monkeypatch):
+    landing.put("a.csv", TEXT)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match="landing folder .* cannot be read") as told:
+        landing.ingest()
+    assert "read what is in it" in told.value.next_step
+
+
 def test_files_that_its_path_matches_no_more_are_no_gone_files(tmp_path, capsys):
     landing = Landing(tmp_path)
     for name in ("a.csv", "b.csv", "c.csv"):

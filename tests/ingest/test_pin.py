@@ -9,6 +9,7 @@ import pytest
 from nightshelf.errors import InputError
 from nightshelf.inputs import newest_night, pin
 from nightshelf.night import Night
+from nightshelf.steps import refuse_none_before_now
 from tests.support.landing import GOOD, MAP, Landing
 
 UTC = ZoneInfo("UTC")
@@ -121,10 +122,18 @@ def test_what_a_replaced_catalogue_named_is_remembered(tmp_path):
     assert pinned(landing, "select item_id from raw.items order by 1") == [("cup",), ("tea",)]
 
 
+def test_events_that_all_lie_in_the_clock_s_future_are_told_with_their_days(landing):
+    landing.put("a.csv", [on("2099-01-01"), on("2099-01-03")])
+    landing.ingest()
+    with pytest.raises(InputError, match="All events lie after .* 2099-01-01 to 2099-01-03"):
+        refuse_none_before_now(landing.home)
+
+
 def test_a_shop_without_events_has_no_newest_night(landing):
     landing.put("a.csv", ["never,tea,ann,1,1,sale"])
     landing.ingest()
     assert newest_night(landing.home, UTC) is None
+    refuse_none_before_now(landing.home)
 
 
 def test_sessions_stand_for_visitors_while_no_event_before_the_night_names_one(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -102,6 +103,7 @@ def ingest(shop: Shop, landing: Path, home: ShopHome, progress: Progress) -> Tak
     Files that cannot be taken whole are all named in one InputError, after the good ones are in. What
     was taken and is damaged by now is taken again, where its files still lie there.
     """
+    _refuse_unreadable(landing)
     ledger = Ledger(home.ledger)
     _tell_dropped(ledger.keep_sources([s.name for s in shop.sources]), progress)
     seal_unsealed(home, ledger)
@@ -142,6 +144,15 @@ def _tell_restated(reading: Reading, found: Sequence[LedgerFile]) -> list[str]:
             f" {before.accepted:,} accepted rows before, {now.accepted:,} now."
         )
     return [f"{now.name} of '{now.source}'" for _, now in again]
+
+
+def _refuse_unreadable(landing: Path) -> None:
+    """It would look as if it were empty, or as if each of its files were gone."""
+    if os.path.exists(landing) and not os.access(landing, os.R_OK | os.X_OK):
+        raise InputError(
+            f"The landing folder {landing} cannot be read.",
+            "Let this user list it and read what is in it, then rerun.",
+        )
 
 
 def _tell_dropped(dropped: dict[str, int], progress: Progress) -> None:
@@ -215,8 +226,9 @@ def _found(reading: Reading, landing: Path) -> list[Path]:
 
 def _tell_missed(reading: Reading, landing: Path, missed: list[str]) -> None:
     """Files that were taken, and that the source's path does not find any more: their rows count on."""
-    outside = [name for name in missed if (landing / name).exists()]
-    gone = [name for name in missed if name not in outside]
+    outside = [name for name in missed if (landing / name).is_file()]
+    gone = [name for name in missed if not os.path.lexists(landing / name)]
+    unfit = [name for name in missed if name not in outside and name not in gone]
     if gone:
         reading.progress.say(
             f"Source '{reading.source.name}': {len(gone):,} files are gone from landing/ since they"
@@ -227,6 +239,11 @@ def _tell_missed(reading: Reading, landing: Path, missed: list[str]) -> None:
             f"Warning: source '{reading.source.name}': its path does not match {len(outside):,} files any"
             f" more that were taken ({_some(outside)}); their rows are kept, and count twice where"
             " another source takes them. Give the source another name, and they are left out."
+        )
+    if unfit:
+        reading.progress.say(
+            f"Warning: source '{reading.source.name}': {len(unfit):,} files that were taken are no files any"
+            f" more, but folders, pipes or links that lead nowhere ({_some(unfit)}); their rows are kept."
         )
 
 
