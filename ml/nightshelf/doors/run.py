@@ -104,8 +104,9 @@ def _try_open(attempt: Attempt) -> None:
                 f"Another process is writing {attempt.database}: {printable(error, LONGEST_ERROR)}",
                 "Wait for it to end, then run the door again.",
             ) from error
-        if in_words(error):
-            raise
+        known = in_words(error)
+        if known and attempt.database.exists():
+            raise known from error
         raise StorageError(
             f"{attempt.database} cannot be read: {printable(error, LONGEST_ERROR)}",
             "Run the stage before this door again; it makes the file.",
