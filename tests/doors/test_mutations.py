@@ -521,7 +521,7 @@ def _write(db: duckdb.DuckDBPyConnection, database) -> None:
     folder.mkdir()
     with duckdb.connect(str(database)) as file:
         file.execute("CREATE SCHEMA raw")
-        for table in ("events", "items", "categories", "users", "facts", "files"):
+        for table in ("events", "items", "categories", "users", "facts", "files", "restated"):
             path = folder / f"{table}.parquet"
             db.execute(f"COPY (FROM raw.{table}) TO '{path}' (FORMAT parquet)")
             file.execute(f"CREATE TABLE raw.{table} AS FROM read_parquet('{path}')")

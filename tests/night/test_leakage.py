@@ -97,7 +97,8 @@ feat_item_bursts reads, feat_user_item, is told apart."""
 
 NOT_OF_NEW_ITEMS = (
     "near_top_own_history", "pair_days", "pair_days_28d", "pair_days_91d", "pair_days_since_last",
-    "pair_decayed", "pair_never", "pair_overdue", "pair_share", "score_own_history",
+    "pair_decayed", "pair_in_last_basket", "pair_never", "pair_overdue", "pair_share",
+    "score_own_history",
 )  # fmt: skip
 """What the ranker knows of a user and an item says the same of all items that the user never had."""
 
