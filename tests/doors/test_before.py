@@ -34,7 +34,7 @@ def attempt(tmp_path):
 def publish(shop, night: str, attempt: int, manifest: dict | str) -> PublishedNight:
     folder = shop.nights / night / str(attempt)
     folder.mkdir(parents=True)
-    text = manifest if isinstance(manifest, str) else json.dumps(manifest)
+    text = manifest if isinstance(manifest, str) else json.dumps({"tables": {}} | manifest)
     (folder / "manifest.json").write_text(text)
     return PublishedNight(date.fromisoformat(night), attempt, folder)
 

@@ -18,7 +18,8 @@ def back_to(home, registry, tmp_path):
     """What moves the aliases to those of a night on which that version served."""
 
     def back_to(version: str | None, night: str = "2015-04-01"):
-        write_json(tmp_path / "manifest.json", {"models": {"for_you": {"version": version}}})
+        told = {"tables": {}, "models": {"for_you": {"version": version}}}
+        write_json(tmp_path / "manifest.json", told)
         target = PublishedNight(date.fromisoformat(night), 1, Path(tmp_path))
         return models_of(home, registry.shop)(target)
 
