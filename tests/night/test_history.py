@@ -51,7 +51,9 @@ def landed(stepwise, tmp_path):
     """A copy of a shop that has a history, and its landing files after some were restated."""
     shutil.copytree(stepwise.home.root / "shops", tmp_path / "home" / "shops", symlinks=True)
     shutil.copytree(stepwise.shop_file.parent / "landing", tmp_path / "landing")
-    shutil.copy(stepwise.shop_file, tmp_path)
+    # An emptied day is what the first door refuses unless it is meant.
+    meant = f'\n[doors]\nlearn_from = "{trap_shop.NIGHT}"\n'
+    (tmp_path / stepwise.shop_file.name).write_text(stepwise.shop_file.read_text() + meant)
     orders = tmp_path / "landing" / "orders"
     header, *lines = (orders / "2015-02-05.csv").read_text().splitlines(keepends=True)
     (orders / "2015-02-05.csv").write_text(header)  # the day had no sales after all
