@@ -141,11 +141,12 @@ class BanditLog:
 
     @classmethod
     def read(cls, folder: Path, policy: str, campaign: str) -> BanditLog:
-        rows = duckdb.sql(
-            "select item_id::integer as item, position::integer - 1 as position,"
-            " click::double as click, propensity_score::double as propensity"
-            f" from read_csv('{folder / policy / campaign / campaign}.csv.gz') order by timestamp"
-        ).fetchnumpy()
+        with duckdb.connect() as db:
+            rows = db.execute(
+                "select item_id::integer as item, position::integer - 1 as position,"
+                " click::double as click, propensity_score::double as propensity"
+                f" from read_csv('{folder / policy / campaign / campaign}.csv.gz') order by timestamp"
+            ).fetchnumpy()
         return cls(**{name: np.asarray(values) for name, values in rows.items()})
 
 

@@ -77,6 +77,7 @@ def test_a_folder_that_cannot_be_written_costs_only_time(project, parses, tmp_pa
     assert parsed(tmp_path / "kept", NIGHT, ()) is not None
 
 
+@pytest.mark.long
 def test_a_parse_of_the_real_project_is_read_back_whole_and_a_cut_one_is_made_anew(
     project, tmp_path
 ):

@@ -337,6 +337,7 @@ def unique_ids(log: list[dict]) -> list[dict]:
     return [e | {"event_id": str(n)} for n, e in enumerate(log)]
 
 
+@pytest.mark.long
 @law
 @given(log=events, days=st.integers(1, 4))
 def test_what_comes_later_changes_nothing_of_what_was_known(project, log, days):

@@ -16,6 +16,8 @@ from tests.doors.conftest import WHOLE_CATALOGUE
 from tests.doors.test_mutations import DAY, SHOP, context_of, stops, undone
 from tests.support.clickstream import Clickstream, make
 
+pytestmark = pytest.mark.long
+
 MIDNIGHT = "TIMESTAMP '2026-05-30 00:00:00'"
 
 

@@ -76,6 +76,7 @@ def test_a_failing_call_publishes_nothing_wrong_and_is_told(site, tmp_path, erro
     assert set(died) <= set(faults.OPENS)  # DuckDB aborts where its database cannot be opened
 
 
+@pytest.mark.long
 def test_death_at_every_call_that_python_makes(site, monkeypatch):
     """Without strace: fsync, rename, mkdir, symlink and unlink."""
     names = ("fsync", "rename", "replace", "mkdir", "symlink", "unlink", "rmdir")

@@ -19,6 +19,8 @@ from nightshelf.tracing.ruled import boosts, fates, withheld_by
 from nightshelf.transform import build
 from tests.support.trap_shop import HOSTILE, NIGHT, OUT_OF_STOCK
 
+pytestmark = pytest.mark.long
+
 BLOCKED = f"item {HOSTILE[7]}"
 PINNED = "item 20"
 RULES = Rules(

@@ -278,6 +278,7 @@ def test_the_command_says_it_in_words_and_needs_no_date(tmp_path):
     assert "no items with a category" in done.output
 
 
+@pytest.mark.long
 def test_a_target_that_never_happens_names_the_events_that_do(tmp_path):
     shop = dataclasses.replace(ONE_DAY, kinds=("view", "cart_add"))
     with pytest.raises(InputError, match=r"a 'purchase' .*: cart_add 75, view 75\.") as told:
@@ -285,6 +286,7 @@ def test_a_target_that_never_happens_names_the_events_that_do(tmp_path):
     assert 'Set `target = "cart_add"` under [events]' in str(told.value)
 
 
+@pytest.mark.long
 def test_a_target_that_cleaning_drops_leads_to_the_rules_that_drop_it(tmp_path):
     shop_file = ONE_DAY.write(tmp_path)
     shop_file.write_text(shop_file.read_text() + "\n[cleaning]\nproduct_id_pattern = 'x'\n")

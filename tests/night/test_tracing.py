@@ -19,6 +19,8 @@ from nightshelf.tracing.standing import why_not
 from tests.support import trap_shop
 from tests.support.trap_shop import HOSTILE, NIGHT
 
+pytestmark = pytest.mark.long
+
 USER = "user 02"
 
 

@@ -54,5 +54,5 @@ def test_who_never_took_anything_has_no_item_in_a_last_basket(user, pair, expect
         f"select coalesce({sql}, 0) from (select ?::integer as days_since_last) as u,"
         " (select ?::integer as days_since_last) as ui",
         [user, pair],
-    ).fetchone()
-    assert found == (expected,)
+    ).fetchall()
+    assert found == [(expected,)]
