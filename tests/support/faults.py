@@ -7,6 +7,7 @@ may attach; else the process harms itself at the calls that Python makes, which 
 from __future__ import annotations
 
 import faulthandler
+import gc
 import mmap
 import os
 import re
@@ -77,6 +78,8 @@ class Child:
         self.start, self._go = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
+            # What other tests left of DuckDB would be collected here, and its threads are not: an abort.
+            gc.disable()
             code = 1
             try:
                 os.read(self.start, 1)
