@@ -48,6 +48,12 @@ FORESEEN = {
     "a database that is gone": (
         RuntimeError('Cannot open database "/h/night.duckdb" in read-only mode: database does not exist'),
         StorageError, "A file of ours is gone"),
+    "the engine's own fault": (
+        TransformError('dbt prepare: FATAL Error: Failed: database has been invalidated because of a previous fatal error.', "Mend."),
+        StorageError, "DuckDB itself failed"),
+    "the engine's own fault, in a door": (
+        from_within(duckdb.InternalException("INTERNAL Error: dict-surviving join: an unexpected dictionary")),
+        StorageError, "DuckDB itself failed: INTERNAL Error: dict-surviving"),
     "from within a door": (from_within(of_system(errno.ENOSPC)), StorageError, "No space"),
 }  # fmt: skip
 

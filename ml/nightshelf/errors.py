@@ -8,7 +8,7 @@ NightshelfError            1   the family; never raised itself
 ├── DoorBroken             5   an expectation could not be evaluated: says nothing about the data
 ├── StaleAttempt           6   a newer attempt of this night has been published already
 ├── WarehouseLocked        7   another process is writing
-├── StorageError           8   no permission, no space, a missing or damaged file of ours
+├── StorageError           8   no permission, no space, a missing or damaged file of ours, or DuckDB itself failed
 ├── ModelError             9   a model cannot be fitted, loaded or trusted
 ├── TransformError        10   dbt failed
 └── TableRefused          11   dbt's tests found rows that a table may not have

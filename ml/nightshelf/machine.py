@@ -51,6 +51,8 @@ def _of_the_machine(error: BaseException) -> NightshelfError | None:
             return StorageError(f"A file of ours is gone: {_line(text, [_GONE])}", _AGAIN)
         if isinstance(seen, MemoryError) or "Out of Memory" in text:
             return StorageError(f"Not enough memory: {_first(text)}", _MEMORY)
+        if any(f in text for f in _ENGINE):
+            return StorageError(f"DuckDB itself failed: {_line(text, _ENGINE)}", _ONCE_MORE)
         seen = seen.__cause__ or seen.__context__
     return None
 
@@ -64,6 +66,12 @@ _DAMAGED = (
     '.duckdb": attempted to read',
 )
 """DuckDB's words for its own files; the last for one that ends too early."""
+_ENGINE = (
+    "database has been invalidated because of a previous fatal error",
+    "INTERNAL Error",
+    "FATAL Error",
+)
+"""A fault of the engine's own, not of the data or the SQL: with threads, it need not come again."""
 _GONE = "in read-only mode: database does not exist"
 _LIMIT = "Lift the limit on the size of files (ulimit -f, a quota), then rerun; yesterday's shelves stand."
 _FREE = "Free space there (old folders in attempts/ may go), then rerun; yesterday's shelves stand."
@@ -76,6 +84,10 @@ _REMAKE = (
     " `nightshelf night`."
 )
 _AGAIN = "Begin another attempt: `nightshelf open`, or the whole `nightshelf night`."
+_ONCE_MORE = (
+    "Run this step again, as the scheduler does by itself: most such faults do not come twice. If this one does,"
+    " set NIGHTSHELF_THREADS=1 for it, and report it with the SQL that met it."
+)
 _MEMORY = (
     "Set NIGHTSHELF_MEMORY lower where the machine ran out (DuckDB then spills to disk), higher where"
     " DuckDB did; or give the machine more."
