@@ -144,7 +144,7 @@ def take(kind: str, landing: Path) -> None:
     from nightshelf.ingest.run import ingest
     from nightshelf.paths import Home
     from nightshelf.progress import Progress
-    from nightshelf.settings import Shop
+    from nightshelf.settings.shop import Shop
 
     shop = Shop.model_validate(
         {"name": "bench", "time_zone": "UTC", "currency": "EUR", "sources": [SOURCES[kind]]}

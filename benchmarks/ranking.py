@@ -25,13 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.side_by_side import answer, is_contender, machine, race
+from nightshelf.learning.scoring import BLOCK_ROWS
 from nightshelf.ranking import features
 from nightshelf.ranking.boosting import Boosted, BoostingParams, fit_lightgbm
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.proposals import Proposals, write_proposals
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.ranking.rows import TrainingRows
-from nightshelf.scoring import BLOCK_ROWS
 
 NIGHT = date(2017, 12, 1)
 DEEP, K = 100, 20

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nightshelf.paths import Attempt, Home
-from nightshelf.settings_rules import Line, Rules
+from nightshelf.settings.rules import Line, Rules
 
 NIGHT = date(2017, 12, 1)
 ITEMS = 20_000
@@ -173,8 +173,8 @@ def _told(found: dict) -> list[str]:
 
 def inside(folder: str, name: str) -> None:
     """dbt on the furnished attempt, as the step `shelve` visits it."""
-    from nightshelf.rules import offer_lines
-    from nightshelf.transform import _environment, closed_afterwards
+    from nightshelf.transform.rules import offer_lines
+    from nightshelf.transform.visit import _environment, closed_afterwards
 
     attempt: Attempt = Home(Path(folder)).shop("bench").attempt(NIGHT, 1)
     offer_lines(attempt, RULES[name], NIGHT)
@@ -190,7 +190,7 @@ def _run(folder: Path, rules: Rules) -> dict[str, float]:
     """Model → seconds. Raises SystemExit with dbt's message."""
     from dbt.cli.main import dbtRunner
 
-    from nightshelf.transform import DBT_PROJECT
+    from nightshelf.transform.visit import DBT_PROJECT
 
     arguments = [
         "run", "--select", *MODELS, "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT),

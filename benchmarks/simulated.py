@@ -24,7 +24,7 @@ from rich.table import Table
 
 from nightshelf.progress import console
 from nightshelf.registry.pictures import ACCENT, GREY, INK
-from nightshelf.settings_exploration import Budget, Exploration
+from nightshelf.settings.exploration import Budget, Exploration
 from nightshelf.simulation import Size, simulate
 
 BUDGET = Budget(for_you=0.1)

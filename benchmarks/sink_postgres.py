@@ -19,7 +19,7 @@ import psycopg
 
 from nightshelf.paths import Home
 from nightshelf.publishing.sinks import postgres as sink
-from nightshelf.settings import Postgres
+from nightshelf.settings.shop import Postgres
 from tests.support.postgres import Server
 from tests.support.published import furnish
 

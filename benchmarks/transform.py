@@ -36,7 +36,7 @@ from rich.table import Table
 from benchmarks.big_log import BigLog
 from nightshelf.progress import Progress
 from nightshelf.sql_text import literal
-from nightshelf.transform import DBT_PROJECT
+from nightshelf.transform.visit import DBT_PROJECT
 
 MODELS = ("fct_sessions", "feat_user_item")
 COLUMNS = ("run", "seconds", "core s", "× scan", "× its core s", "peak MB")
@@ -99,10 +99,10 @@ def next_night(log: BigLog, folder: Path) -> dict[str, Any]:
 
 
 def _visit(log: BigLog, folder: Path, night: date) -> dict[str, Any]:
-    from nightshelf.inputs import pin
     from nightshelf.paths import Home
+    from nightshelf.pinned.inputs import pin
     from nightshelf.steps import open_night
-    from nightshelf.transform import build
+    from nightshelf.transform.visit import build
     from nightshelf.warehouse import connect, writer
 
     run = open_night(Home(folder / "home"), folder / "log.toml", night)

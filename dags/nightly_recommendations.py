@@ -31,9 +31,9 @@ from functools import partial
 
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, TaskGroup, chain
 
-from nightshelf import scheduling
 from nightshelf.columns import AUDIENCE, REPORTS, SHELVES
-from nightshelf.scheduling import (
+from nightshelf.orchestration import scheduling
+from nightshelf.orchestration.scheduling import (
     LATE,
     TRIES,
     WRITERS,

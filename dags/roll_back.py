@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
-from nightshelf.scheduling import TRIES, step, the_shop
+from nightshelf.orchestration.scheduling import TRIES, step, the_shop
 
 ASKED_FOR = {
     "NIGHTSHELF_SHOP": "{{ params.shop }}",

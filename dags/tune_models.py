@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
-from nightshelf.scheduling import TRIES, ZONE, step, the_night, the_shop
+from nightshelf.orchestration.scheduling import TRIES, ZONE, step, the_night, the_shop
 
 WEEKLY = "30 5 * * 0"
 """When least is bought, and after Sunday's night, so that its features are the newest. A shop's best

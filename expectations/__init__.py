@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from nightshelf.columns import SHELVES
 from nightshelf.night import ROLES, Night
-from nightshelf.settings_exploration import Exploration
-from nightshelf.settings_rules import Rules
+from nightshelf.settings.exploration import Exploration
+from nightshelf.settings.rules import Rules
 
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation

@@ -11,7 +11,9 @@ from expectations.declare import literal, rows_rule
 
 ALL = "recommendations.rec_*"
 LIST = "shelf, context_type, context_id"
-STEP = "Look at dbt_project/models/exploration and ml/nightshelf/explored.py, then shelve."
+STEP = (
+    "Look at dbt_project/models/exploration and ml/nightshelf/exploration/explored.py, then shelve."
+)
 HAIR = 1e-6
 """Chances are integrals, exact to less than this."""
 DEVIATIONS = 4

@@ -99,7 +99,7 @@ Retrain = Annotated[
 @app.command()
 def night(shop: ShopFile, as_of: AsOf, home: HomeDir = None, retrain: Retrain = True) -> None:
     """Run a whole night in this process, without Airflow: the same steps, the same bytes."""
-    from nightshelf.show import show_night
+    from nightshelf.show.night import show_night
     from nightshelf.steps import whole_night
 
     show_night(whole_night(_home(home), shop, _date(as_of), retrain))
@@ -123,7 +123,7 @@ def open_(
 
 def _night_of(text: str, shop: Path) -> date:
     """A date as it is; an instant with its offset, as a scheduler gives it, in the shop's zone."""
-    from nightshelf.settings import load_shop
+    from nightshelf.settings.shop import load_shop
 
     if "T" not in text:
         return _date(text)
@@ -275,7 +275,7 @@ def tune(
 @app.command()
 def show(shop: ShopFile, as_of: AsOf, home: HomeDir = None, attempt: AttemptNumber = None) -> None:
     """Print a night: its stages, quality, three users' shelves, and where the tables are."""
-    from nightshelf.show import show_night
+    from nightshelf.show.night import show_night
 
     show_night(_resumed(shop, as_of, home, attempt))
 
@@ -289,8 +289,8 @@ def readiness(
     """Say which shelves the data supports, what the others get instead, and what the log lacks."""
     from nightshelf.night import Night
     from nightshelf.readiness import look
-    from nightshelf.settings import load_shop
-    from nightshelf.show import show_readiness
+    from nightshelf.settings.shop import load_shop
+    from nightshelf.show.readiness import show_readiness
     from nightshelf.steps import next_night, refuse_pins
 
     where, loaded = _home(home), load_shop(shop)
@@ -348,7 +348,7 @@ def explain(
 @app.command()
 def nights(shop: ShopFile, home: HomeDir = None) -> None:
     """List the published nights, which one readers see, and which were taken back."""
-    from nightshelf.show import show_nights
+    from nightshelf.show.published import show_nights
 
     show_nights(_home(home), shop)
 
@@ -356,7 +356,7 @@ def nights(shop: ShopFile, home: HomeDir = None) -> None:
 @app.command()
 def verify(shop: ShopFile, home: HomeDir = None) -> None:
     """Check every published file against its manifest, and accepted rows against the ledger."""
-    from nightshelf.show import show_verified
+    from nightshelf.show.published import show_verified
 
     show_verified(_home(home), shop)
 
@@ -377,8 +377,8 @@ def roll_back(
     from nightshelf.publishing.roll_back import models_of
     from nightshelf.publishing.roll_back import roll_back as go_back
     from nightshelf.publishing.sinks import deliver
-    from nightshelf.settings import load_shop
-    from nightshelf.show import show_rolled_back
+    from nightshelf.settings.shop import load_shop
+    from nightshelf.show.published import show_rolled_back
 
     where, loaded = _home(home), load_shop(shop)
     at = where.shop(loaded.name)
@@ -395,7 +395,7 @@ def ledger(
     ] = False,
 ) -> None:
     """List the landing files taken: rows read = accepted + quarantined."""
-    from nightshelf.show import show_ledger
+    from nightshelf.show.landed import show_ledger
 
     show_ledger(_home(home), shop, everything)
 
@@ -416,7 +416,7 @@ def quarantine(
     ] = False,
 ) -> None:
     """Show why rows were refused: reasons, counts, samples; or read them again."""
-    from nightshelf.show import Refused, show_quarantine, show_replay
+    from nightshelf.show.landed import Refused, show_quarantine, show_replay
 
     if replay:
         show_replay(_home(home), shop)
@@ -432,7 +432,7 @@ def docs(
     ] = False,
 ) -> None:
     """Write dbt's own pages as one file: every model's columns, tests, SQL and lineage."""
-    from nightshelf.dbt_docs import write
+    from nightshelf.transform.docs import write
 
     page = write(_home(home))
     typer.echo(page)
@@ -538,7 +538,7 @@ def demo(home: HomeDir = None) -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def airflow(context: typer.Context, home: HomeDir = None) -> None:
     """Run any Airflow command in Nightshelf's home, such as `airflow dags list`."""
-    from nightshelf.orchestration import replace_with_airflow
+    from nightshelf.orchestration.environment import replace_with_airflow
 
     replace_with_airflow(_home(home), context.args)
 
@@ -546,8 +546,8 @@ def airflow(context: typer.Context, home: HomeDir = None) -> None:
 @app.command("night-by-airflow")
 def night_by_airflow(shop: ShopFile, as_of: AsOf, home: HomeDir = None) -> None:
     """Run the DAG nightly_recommendations for one night, and show the result."""
-    from nightshelf.orchestration import run_dag
-    from nightshelf.show import show_night
+    from nightshelf.orchestration.one_night import run_dag
+    from nightshelf.show.night import show_night
 
     where = _home(home)
     run_dag(where, shop, _date(as_of))
@@ -560,7 +560,7 @@ def up(
     only: Annotated[str | None, typer.Option(help="airflow or mlflow; both if left out.")] = None,
 ) -> None:
     """Serve Airflow and MLflow on this machine until Ctrl-C."""
-    from nightshelf.servers import up as serve
+    from nightshelf.orchestration.servers import up as serve
 
     serve(_home(home), only)
 
@@ -568,7 +568,7 @@ def up(
 @app.command()
 def prepare(home: HomeDir = None) -> None:
     """Bring the databases of Airflow and MLflow to this version; make the account admin."""
-    from nightshelf.serving import prepare as make_ready
+    from nightshelf.orchestration.serving import prepare as make_ready
 
     make_ready(_home(home))
 
@@ -581,7 +581,7 @@ def serve(
     home: HomeDir = None,
 ) -> None:
     """Become one server in the foreground: what each container of the stack runs."""
-    from nightshelf.serving import serve as become
+    from nightshelf.orchestration.serving import serve as become
 
     become(_home(home), server)
 
@@ -612,7 +612,7 @@ def restore(
 @app.command()
 def status(home: HomeDir = None) -> None:
     """Say which servers are up, where they listen, and what memory they take."""
-    from nightshelf.servers_seen import status as tell
+    from nightshelf.orchestration.servers_seen import status as tell
 
     tell(_home(home))
 
@@ -620,7 +620,7 @@ def status(home: HomeDir = None) -> None:
 @app.command()
 def down(home: HomeDir = None) -> None:
     """End the servers that `up` started in another terminal."""
-    from nightshelf.servers_seen import down as end
+    from nightshelf.orchestration.servers_seen import down as end
 
     end(_home(home))
 
@@ -632,7 +632,7 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Of each log, the last.")] = 20,
 ) -> None:
     """Print the last lines of the servers' logs."""
-    from nightshelf.servers_seen import logs as tell
+    from nightshelf.orchestration.servers_seen import logs as tell
 
     tell(_home(home), server, lines)
 
@@ -640,7 +640,7 @@ def logs(
 def main() -> NoReturn:
     """The entry point: errors end with their own exit code, in two lines, without a traceback; and
     whatever a command holds open is closed where SIGTERM ends it."""
-    from nightshelf.processes import sigterm_raises
+    from nightshelf.orchestration.processes import sigterm_raises
 
     try:
         with sigterm_raises():

@@ -12,7 +12,7 @@ from nightshelf.errors import InputError
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
 from nightshelf.progress import progress
-from nightshelf.settings import Events, Shop
+from nightshelf.settings.shop import Events, Shop
 from nightshelf.warehouse import connect
 
 
@@ -120,10 +120,10 @@ def look(home: Home, shop: Shop, shop_file: Path, landing: Path, night: Night) -
     """Takes new landing files in and makes the night's features, as its first steps do, and stops
     there: the figures are those that the night itself will find. No door is asked."""
     from nightshelf.ingest.run import ingest
-    from nightshelf.inputs import pin
-    from nightshelf.pinned import pin as settings_of
-    from nightshelf.rules import refuse_without_column
-    from nightshelf.transform import build
+    from nightshelf.pinned.inputs import pin
+    from nightshelf.pinned.settings import pin as settings_of
+    from nightshelf.transform.rules import refuse_without_column
+    from nightshelf.transform.visit import build
     from nightshelf.warehouse import writer
 
     where = home.shop(shop.name)

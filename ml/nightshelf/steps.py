@@ -21,7 +21,7 @@ from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home, ShopHome
 from nightshelf.progress import Progress, console, counted, progress
 from nightshelf.publishing.nights import PublishedNight, current, damage
-from nightshelf.settings import Shop, load_shop
+from nightshelf.settings.shop import Shop, load_shop
 from nightshelf.storage import read_left, write_json
 from nightshelf.warehouse import alone
 
@@ -53,7 +53,7 @@ class Run:
 def open_night(home: Home, shop_file: Path, night: date, retrains: bool = True) -> Run:
     """Begins a new attempt: the first free number, taken by making its directory. The settings that its
     models will go by are chosen here, and whether rankers are trained at all."""
-    from nightshelf.pinned import pin
+    from nightshelf.pinned.settings import pin
     from nightshelf.publishing.sinks import refuse_without_url
 
     shop = load_shop(shop_file)
@@ -85,7 +85,7 @@ def next_night(home: Home, shop_file: Path) -> date:
     Takes new landing files in first, since they may be what the night is about.
     """
     from nightshelf.ingest.run import ingest as take
-    from nightshelf.inputs import newest_night
+    from nightshelf.pinned.inputs import newest_night
     from nightshelf.warehouse import writer
 
     shop = load_shop(shop_file)
@@ -130,7 +130,7 @@ def refuse_all_quarantined(where: ShopHome, shop_file: Path) -> None:
 
 def refuse_pins(shop: Shop, shop_file: Path, night: date) -> None:
     """Raises SettingsError for a pin that could not stand: on a shelf that explores, or behind its end."""
-    from nightshelf import exploring, rules
+    from nightshelf.transform import exploring, rules
 
     exploring.refuse_pins(shop, shop_file, night)
     rules.refuse_idle_pins(shop, shop_file, night)
@@ -236,7 +236,7 @@ def _in_order(run: Run, name: str) -> None:
 
 def ingest(run: Run) -> None:
     from nightshelf.ingest.run import ingest as take
-    from nightshelf.inputs import pin
+    from nightshelf.pinned.inputs import pin
     from nightshelf.warehouse import writer
 
     with _stage(run, "ingest") as (shown, record):
@@ -328,8 +328,8 @@ def is_personal(attempt: Attempt) -> bool:
 
 def features(run: Run) -> None:
     from nightshelf.readiness import read_readiness, refuse_without_target
-    from nightshelf.rules import lines_about_nothing, refuse_without_column
-    from nightshelf.transform import build
+    from nightshelf.transform.rules import lines_about_nothing, refuse_without_column
+    from nightshelf.transform.visit import build
     from nightshelf.warehouse import connect, writer
 
     with _stage(run, "features") as (shown, record):
@@ -352,24 +352,26 @@ def features(run: Run) -> None:
 
 
 def train(run: Run) -> None:
-    from nightshelf import audience, learning
+    from nightshelf import audience
+    from nightshelf.learning.train import train_night
 
     with _stage(run, "train") as (shown, record):
-        learnt = learning.train_night(run.shop, run.night, run.attempt, shown)
+        learnt = train_night(run.shop, run.night, run.attempt, shown)
         audience.learn(run.night, run.attempt, shown)
         record["rows"] = learnt.candidates
         record["told"] = learnt.told
 
 
 def evaluate(run: Run) -> None:
-    from nightshelf import judging
+    from nightshelf.judging.evaluate import judge_night
 
     with _stage(run, "evaluate") as (shown, record):
-        record["told"] = judging.judge_night(run.home, run.shop, run.night, run.attempt, shown)
+        record["told"] = judge_night(run.home, run.shop, run.night, run.attempt, shown)
 
 
 def score(run: Run) -> None:
-    from nightshelf import audience, scoring
+    from nightshelf import audience
+    from nightshelf.learning import scoring
 
     with _stage(run, "score") as (shown, record):
         record["rows"] = scoring.score_night(run.shop, run.night, run.attempt, shown)
@@ -378,10 +380,10 @@ def score(run: Run) -> None:
 
 
 def shelve(run: Run) -> None:
-    from nightshelf.exploring import unspent
+    from nightshelf.learning.scoring import offer_to_dbt
     from nightshelf.readiness import learnt_nothing
-    from nightshelf.scoring import offer_to_dbt
-    from nightshelf.transform import build
+    from nightshelf.transform.exploring import unspent
+    from nightshelf.transform.visit import build
     from nightshelf.warehouse import connect, writer
 
     with _stage(run, "shelve") as (shown, record):
@@ -410,11 +412,11 @@ def shelve(run: Run) -> None:
 def publish(run: Run) -> None:
     from nightshelf import audience
     from nightshelf.doors.before import catalogue_of
-    from nightshelf.pinned import pinned
+    from nightshelf.pinned.settings import pinned
     from nightshelf.publishing import sinks
     from nightshelf.publishing.publish import inputs_of
     from nightshelf.publishing.publish import publish as put_out
-    from nightshelf.transform import manifest_hash
+    from nightshelf.transform.visit import manifest_hash
 
     with _stage(run, "publish") as (shown, record):
         more = {

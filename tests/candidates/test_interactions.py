@@ -10,7 +10,7 @@ from jinja2 import Environment
 from nightshelf.candidates import fingerprint
 from nightshelf.dataset import Interactions, day_number, load_interactions, pack_ids, unpack_ids
 from nightshelf.errors import InputError
-from nightshelf.transform import DBT_PROJECT
+from nightshelf.transform.visit import DBT_PROJECT
 
 HOSTILE = ["", " ", "a\0", "a", "🧀", "x" * 10_000, "'; drop table users; --", "é", "e\u0301", "\n"]
 

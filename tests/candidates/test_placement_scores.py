@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nightshelf.candidates import Trend, TrendParams
-from nightshelf.placement_scores import _trending, freshest_without
+from nightshelf.learning.placement_scores import _trending, freshest_without
 from tests.support.typed import typed_shop
 
 NONE = np.zeros(0, dtype=np.int32)

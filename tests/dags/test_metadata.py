@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from nightshelf.orchestration import environment
+from nightshelf.orchestration.environment import environment
 from nightshelf.paths import PROJECT, Home
 
 sys.path.append(str(PROJECT / "plugins"))

@@ -16,7 +16,7 @@ import pytest
 from nightshelf import errors
 from nightshelf.columns import TABLES
 from nightshelf.paths import PROJECT
-from nightshelf.settings import load_shop
+from nightshelf.settings.shop import load_shop
 from nightshelf.steps import STEPS
 
 DAGS = PROJECT / "dags"
@@ -109,9 +109,14 @@ def test_the_nightshelf_modules_a_dag_imports_are_light():
     """Names and paths only: the processor reads these files every half minute."""
     light = {
         "nightshelf",
-        *(f"nightshelf.{n}" for n in ("alerts", "columns", "paths", "scheduling")),
+        "nightshelf.columns",
+        "nightshelf.paths",
+        "nightshelf.orchestration",
+        "nightshelf.orchestration.alerts",
+        "nightshelf.orchestration.scheduling",
     }
-    ours = (PROJECT / "ml" / "nightshelf" / f"{name}.py" for name in ("scheduling", "alerts"))
+    room = PROJECT / "ml" / "nightshelf" / "orchestration"
+    ours = (room / f"{name}.py" for name in ("__init__", "scheduling", "alerts"))
     for path in (*DAGS.glob("*.py"), *ours):
         at_the_top = re.findall(r"^from (nightshelf\S*)", path.read_text(encoding="utf-8"), re.M)
         assert set(at_the_top) <= light
@@ -155,7 +160,7 @@ def test_publishing_announces_every_published_table(dag):
 
 
 def test_history_is_written_in_a_pool(dag, module):
-    from nightshelf.orchestration import POOL
+    from nightshelf.orchestration.environment import POOL
 
     writers = {short(t.task_id) for t in dag.tasks if t.pool == module.WRITERS}
     assert module.WRITERS == POOL
@@ -316,11 +321,11 @@ def test_the_page_comes_to_its_turn_after_a_red_task_and_has_no_say_in_the_runs_
 
 
 def test_failures_and_lateness_are_told(dag):
-    from nightshelf.alerts import task_failed
+    from nightshelf.orchestration.alerts import task_failed
 
     assert all(t.on_failure_callback == [task_failed] for t in dag.tasks)
     (late,) = dag.deadline
-    assert late.callback.path == "nightshelf.alerts.night_is_late"
+    assert late.callback.path == "nightshelf.orchestration.alerts.night_is_late"
     assert late.interval.total_seconds() == 60 * late.callback.kwargs["minutes"] == 3 * 3600
 
 

@@ -85,7 +85,7 @@ def test_a_budget_or_night_that_is_none_is_refused(dag, name, value):
 
 def test_it_keeps_no_night_waiting(task):
     """Neither by the writers' slot nor by its hour."""
-    from nightshelf.scheduling import WRITERS
+    from nightshelf.orchestration.scheduling import WRITERS
 
     assert task.pool != WRITERS
     assert "30 5 * * 0" in (PROJECT / "dags" / "tune_models.py").read_text()
@@ -102,7 +102,7 @@ def test_a_task_ends_some_day_but_not_before_its_longest_budget(task, dag):
 
 
 def test_it_is_tried_again_after_a_fault_of_the_machine_only(task):
-    from nightshelf.scheduling import RetryTheMachineOnly
+    from nightshelf.orchestration.scheduling import RetryTheMachineOnly
 
     assert isinstance(task.retry_policy, RetryTheMachineOnly)
     assert (task.retries, list(task.skip_on_exit_code)) == (2, [])

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from nightshelf.ingest.ledger import Ledger
-from nightshelf.judging import read_examination
-from nightshelf.learning import load_ranker
+from nightshelf.judging.evaluate import read_examination
+from nightshelf.judging.quality import examine
+from nightshelf.learning.scoring import read_recipes
+from nightshelf.learning.train import load_ranker
 from nightshelf.paths import PROJECT, Home
 from nightshelf.placement import PLACEMENT_VIEWS
-from nightshelf.quality import examine
-from nightshelf.recipe import Recipe
-from nightshelf.scoring import read_recipes
+from nightshelf.ranking.recipe import Recipe
 from nightshelf.steps import STEPS, open_night
 from nightshelf.storage import read_json
 

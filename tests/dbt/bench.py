@@ -12,8 +12,8 @@ import duckdb
 from jinja2 import Environment
 
 from nightshelf.columns import CONTRACTS, PROVENANCE
-from nightshelf.inputs import FILES
-from nightshelf.transform import DBT_PROJECT
+from nightshelf.pinned.inputs import FILES
+from nightshelf.transform.visit import DBT_PROJECT
 
 HISTORY = ("int_copies_found", "int_session_parts")
 """Kept by UTC day."""

@@ -12,10 +12,10 @@ import duckdb
 import pytest
 
 from nightshelf.columns import CONTRACTS, PROVENANCE, SHELF
-from nightshelf.exploring import SETTINGS
-from nightshelf.inputs import FILES
-from nightshelf.rules import LINES
-from nightshelf.transform import DBT_PROJECT
+from nightshelf.pinned.inputs import FILES
+from nightshelf.transform.exploring import SETTINGS
+from nightshelf.transform.rules import LINES
+from nightshelf.transform.visit import DBT_PROJECT
 
 EVENTS_BY_DAY = (
     "create view raw.events_by_day as select *, occurred_at::date as occurred_on from raw.events"

@@ -5,7 +5,7 @@ import re
 from typer.testing import CliRunner
 
 from nightshelf import cli
-from nightshelf.parsed import DBT_PROJECT
+from nightshelf.transform.parsed import DBT_PROJECT
 
 MODELS = {path.stem for path in DBT_PROJECT.glob("models/**/*.yml")} - {"sources"}
 

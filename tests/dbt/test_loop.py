@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 from scipy.stats import binomtest
 
-from nightshelf.transform import DBT_PROJECT
+from nightshelf.transform.visit import DBT_PROJECT
 
 MACROS = (DBT_PROJECT / "macros" / "loop.sql").read_text()
 

@@ -8,7 +8,7 @@ import yaml
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.environments.local import LocalEnvironment
 
-from nightshelf.transform import DBT_PROJECT
+from nightshelf.transform.visit import DBT_PROJECT
 
 
 def dbt_in(folder: Path, **settings: str) -> LocalEnvironment:

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, SHELF, SHELVES
-from nightshelf.settings_rules import Ruled
-from nightshelf.transform import DBT_PROJECT
+from nightshelf.settings.rules import Ruled
+from nightshelf.transform.visit import DBT_PROJECT
 
 UNIT_TESTS = sorted(
     test["name"]

@@ -9,12 +9,12 @@ import duckdb
 import jinja2
 import pytest
 
-from nightshelf import transform
 from nightshelf.errors import NightshelfError, StorageError, TableRefused, TransformError
 from nightshelf.machine import in_words
 from nightshelf.paths import Attempt, Home
 from nightshelf.steps import open_night
-from nightshelf.transform import DBT_PROJECT
+from nightshelf.transform import visit
+from nightshelf.transform.visit import DBT_PROJECT
 from tests.support import small_shops
 
 MACROS = re.sub(r"{% (end)?test", r"{% \1macro", (DBT_PROJECT / "macros" / "tests.sql").read_text())
@@ -86,7 +86,7 @@ def told(attempt, *results) -> NightshelfError:
         for status, message, name, sql in results
     ]
     result = SimpleNamespace(exception=None, result=SimpleNamespace(results=nodes))
-    return transform._failure("prepare", result, attempt)
+    return visit._failure("prepare", result, attempt)
 
 
 SQL = "select 'Permission denied\nto u1' as user_id, 3 as n_rows"

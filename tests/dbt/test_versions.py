@@ -6,7 +6,7 @@ from hashlib import md5
 import yaml
 from jinja2 import Environment
 
-from nightshelf.transform import DBT_PROJECT
+from nightshelf.transform.visit import DBT_PROJECT
 
 MACROS = (DBT_PROJECT / "macros" / "history.sql").read_text()
 VERSION = "{% macro version_with" + MACROS.split("{% macro version_with")[1]

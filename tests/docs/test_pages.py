@@ -28,7 +28,9 @@ from nightshelf.columns import (
 from nightshelf.errors import NightshelfError
 from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 from nightshelf.ingest.contract import REASONS
-from nightshelf.settings import (
+from nightshelf.settings.exploration import Budget, Exploration
+from nightshelf.settings.rules import Line, Rules
+from nightshelf.settings.shop import (
     Cleaning,
     Doors,
     DuckDBFile,
@@ -41,8 +43,6 @@ from nightshelf.settings import (
     Source,
     load_shop,
 )
-from nightshelf.settings_exploration import Budget, Exploration
-from nightshelf.settings_rules import Line, Rules
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
@@ -222,7 +222,9 @@ def tasks() -> dict[str, str]:
 
 
 def not_retried() -> set[int]:
-    source = ast.parse((PROJECT / "ml" / "nightshelf" / "scheduling.py").read_text())
+    source = ast.parse(
+        (PROJECT / "ml" / "nightshelf" / "orchestration" / "scheduling.py").read_text()
+    )
     (codes,) = [
         n.value
         for n in ast.walk(source)

@@ -25,7 +25,7 @@ from typer.main import get_command
 from nightshelf.cli import app
 from nightshelf.columns import REPORTS, SHELVES
 from nightshelf.paths import PROJECT, Home
-from nightshelf.settings import load_shop
+from nightshelf.settings.shop import load_shop
 from tests.support.published import furnish
 
 PAGES = (

@@ -16,8 +16,8 @@ import pytest
 
 from nightshelf.doors import DoorContext
 from nightshelf.paths import Attempt, Home
-from nightshelf.settings_exploration import Budget, Exploration
-from nightshelf.settings_rules import Line, Rules
+from nightshelf.settings.exploration import Budget, Exploration
+from nightshelf.settings.rules import Line, Rules
 
 NIGHT = date(2026, 5, 31)
 AS_OF = datetime(2026, 5, 30, 22, tzinfo=UTC)

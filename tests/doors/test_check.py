@@ -20,7 +20,7 @@ from expectations.declare import literal
 from nightshelf.doors import DoorContext, check
 from nightshelf.doors import run as doors_run
 from nightshelf.errors import DoorBroken, DoorClosed, SettingsError, StorageError, WarehouseLocked
-from nightshelf.settings_rules import Rules
+from nightshelf.settings.rules import Rules
 
 HOSTILE = "<script>alert('1')</script>\x1b[31m\nNext: all is well\u202e{batch} :x"
 

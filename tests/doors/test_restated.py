@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from expectations import DoorContext, restated
-from nightshelf.inputs import pin
 from nightshelf.night import Night
-from nightshelf.restated import RESTATED, pin_restated
+from nightshelf.pinned.inputs import pin
+from nightshelf.pinned.restated import RESTATED, pin_restated
 from tests.support.landing import GOOD, Landing
 from tests.support.rules import broken
 

@@ -9,7 +9,7 @@ import pytest
 
 from nightshelf.doors import DOORS, check
 from nightshelf.errors import DoorClosed
-from nightshelf.settings_exploration import Exploration
+from nightshelf.settings.exploration import Exploration
 from tests.doors.test_mutations import RAW
 
 U1 = "WHERE user_id = 'u1'"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from nightshelf.recipe import RANKER, Recipe
+from nightshelf.ranking.recipe import RANKER, Recipe
 from tests.support.examination import FEATURES, N_ITEMS, N_USERS, examination
 from tests.support.rankers import logistic_ranker
 

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from nightshelf.explored import explored
+from nightshelf.exploration.explored import explored
+from nightshelf.learning.scoring import kept_rows
 from nightshelf.ranking.pool import Pool
-from nightshelf.scoring import kept_rows
-from nightshelf.settings import Placements
-from nightshelf.settings_exploration import Budget, Exploration
+from nightshelf.settings.exploration import Budget, Exploration
+from nightshelf.settings.shop import Placements
 
 K, DEEP = 4, 12
 USERS = 400
@@ -115,7 +115,7 @@ def test_each_placement_has_dice_and_answers_of_its_own():
 def test_blocks_of_lists_change_no_byte(monkeypatch, policy, at_once):
     answered = responses(40, new="item 90", clicked="item 07")
     whole = explored(candidates(), answered, settings("for_you", policy=policy))
-    monkeypatch.setattr("nightshelf.explored.LISTS_AT_ONCE", at_once)
+    monkeypatch.setattr("nightshelf.exploration.explored.LISTS_AT_ONCE", at_once)
     assert explored(candidates(), answered, settings("for_you", policy=policy)) == whole
 
 

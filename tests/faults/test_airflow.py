@@ -18,9 +18,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from nightshelf.orchestration.servers_seen import seen
 from nightshelf.paths import PROJECT, Home
 from nightshelf.publishing.nights import current, damage, published
-from nightshelf.servers_seen import seen
 from tests.faults.conftest import SOAK
 from tests.support.small_shops import FIVE_ITEMS, NIGHT
 

@@ -10,7 +10,7 @@ from nightshelf.paths import Home
 from nightshelf.publishing.nights import PublishedNight, current, damage, published, write_manifest
 from nightshelf.publishing.publish import alone, point_at
 from nightshelf.publishing.retention import prune
-from nightshelf.settings import Keep
+from nightshelf.settings.shop import Keep
 from nightshelf.storage import sha256_of
 from tests.faults.conftest import NIGHT, SOAK
 from tests.support import faults

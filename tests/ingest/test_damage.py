@@ -13,8 +13,8 @@ import pytest
 from nightshelf.errors import InputError, StorageError
 from nightshelf.ingest.damage import damaged, refuse_damaged
 from nightshelf.ingest.replay import replay
-from nightshelf.inputs import newest_night, pin
 from nightshelf.night import Night
+from nightshelf.pinned.inputs import newest_night, pin
 from nightshelf.progress import Progress
 from tests.support.landing import GOOD, HEADER, MAP, Landing
 

@@ -565,8 +565,8 @@ def test_a_ledger_that_lost_its_parts_is_not_believed(landing):
     from zoneinfo import ZoneInfo
 
     from nightshelf.errors import StorageError
-    from nightshelf.inputs import pin
     from nightshelf.night import Night
+    from nightshelf.pinned.inputs import pin
 
     landing.put("a.csv", TEXT)
     landing.ingest()

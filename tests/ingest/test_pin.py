@@ -7,8 +7,8 @@ import duckdb
 import pytest
 
 from nightshelf.errors import InputError
-from nightshelf.inputs import newest_night, pin
 from nightshelf.night import Night
+from nightshelf.pinned.inputs import newest_night, pin
 from nightshelf.steps import refuse_none_before_now
 from tests.support.landing import GOOD, MAP, Landing
 

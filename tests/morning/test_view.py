@@ -130,7 +130,7 @@ def test_a_night_that_goes_on_after_it_stopped_is_no_longer_what_the_view_opens_
 
 
 def test_airflow_finds_the_plugin_where_nightshelf_points_it(home):
-    from nightshelf.orchestration import environment
+    from nightshelf.orchestration.environment import environment
 
     folder = environment(home)["AIRFLOW__CORE__PLUGINS_FOLDER"]
     assert folder == str(PROJECT / "plugins")

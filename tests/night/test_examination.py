@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from nightshelf import show
 from nightshelf.dataset.interactions import load_log
 from nightshelf.evaluation import Past, load_past
 from nightshelf.registry import Registry
+from nightshelf.show.quality import show_quality
 from nightshelf.storage import read_json
 from nightshelf.warehouse import connect
 
@@ -57,7 +57,7 @@ def test_who_serves_by_a_version_is_what_the_registry_holds(night):
 
 
 def test_what_is_shown_are_the_report_s_figures(night, capsys):
-    show._show_quality(night.run)
+    show_quality(night.run)
     shown = capsys.readouterr().out
     for placement, found in read_json(night.run.attempt.quality)["placements"].items():
         assert found["verdict"] in shown

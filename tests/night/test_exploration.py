@@ -23,15 +23,15 @@ from nightshelf.exploration import (
     posteriors,
     seed_of,
 )
+from nightshelf.learning.scoring import offer_to_dbt, score_night
 from nightshelf.progress import progress
-from nightshelf.scoring import offer_to_dbt, score_night
-from nightshelf.settings_exploration import Budget, Exploration
-from nightshelf.settings_rules import Line, Rules
+from nightshelf.settings.exploration import Budget, Exploration
+from nightshelf.settings.rules import Line, Rules
 from nightshelf.steps import due_shelves, resume
 from nightshelf.terminal import reason_told
 from nightshelf.tracing.ranked import ranked
 from nightshelf.tracing.standing import why_not
-from nightshelf.transform import build
+from nightshelf.transform.visit import build
 from tests.support.trap_shop import NIGHT
 
 pytestmark = pytest.mark.long

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nightshelf.gate import MARGIN, Comparison, judge, limits
-from nightshelf.quality import CHAMPION, GATE_METRIC, Contender, joined, rehearsed, table
+from nightshelf.judging.gate import MARGIN, Comparison, judge, limits
+from nightshelf.judging.quality import CHAMPION, GATE_METRIC, Contender, joined, rehearsed, table
 from nightshelf.ranking.choice import Rehearsal
-from nightshelf.recipe import RANKER, Recipe
+from nightshelf.ranking.recipe import RANKER, Recipe
 
 USERS = 400
 BASE = np.random.default_rng(5).uniform(0.2, 0.6, USERS)

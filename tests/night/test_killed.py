@@ -13,12 +13,13 @@ from contextlib import suppress
 
 import pytest
 
-from nightshelf import judging, steps
-from nightshelf.abandoned import WHY
+from nightshelf import steps
+from nightshelf.judging import evaluate
+from nightshelf.orchestration.processes import sigterm_raises
 from nightshelf.paths import PROJECT, Home
-from nightshelf.processes import sigterm_raises
 from nightshelf.publishing.nights import current
 from nightshelf.registry import Registry
+from nightshelf.registry.abandoned import WHY
 from nightshelf.registry.store import MOVED_BY_NIGHTS
 from nightshelf.steps import STEPS, Run
 from tests.support.small_shops import FIVE_ITEMS, NIGHT
@@ -42,7 +43,7 @@ cli.main()
 
 def killed(run: Run, step: str, at: str) -> None:
     """Runs a step in a process that kill -9 ends where it calls `at`, "<module>.<name>"."""
-    module, name = at.split(".")
+    module, name = at.rsplit(".", 1)
     program = PROGRAM.format(module=module, at=name, step=step)
     given = ["--shop", run.shop_file, "--as-of", NIGHT, "--home", run.home.root]
     done = subprocess.run(
@@ -68,7 +69,7 @@ def featured(tmp_path_factory) -> Run:
 @pytest.fixture(scope="module")
 def learnt(featured) -> Run:
     """`train` was killed when it had written its pools, and run again."""
-    killed(featured, "train", "learning._save_rankers")
+    killed(featured, "train", "learning.train._save_rankers")
     assert (featured.attempt.candidates / "serve.parquet").exists()
     steps.train(featured)
     return featured
@@ -78,7 +79,7 @@ def learnt(featured) -> Run:
 def ended(learnt) -> list:
     """The runs in MLflow of an `evaluate` that SIGTERM ended before it wrote its decision."""
     with pytest.MonkeyPatch.context() as patched, sigterm_raises(), suppress(SystemExit):
-        patched.setattr(judging, "_write", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        patched.setattr(evaluate, "_write", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         steps.evaluate(learnt)
     return runs(learnt)
 
@@ -86,7 +87,7 @@ def ended(learnt) -> list:
 @pytest.fixture(scope="module")
 def left_running(learnt, ended) -> set[str]:
     """The runs of an `evaluate` that kill -9 ended there."""
-    killed(learnt, "evaluate", "judging._write")
+    killed(learnt, "evaluate", "judging.evaluate._write")
     return {run.info.run_id for run in runs(learnt) if run.info.status == "RUNNING"}
 
 

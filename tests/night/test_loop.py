@@ -6,8 +6,8 @@ from datetime import date, timedelta
 import duckdb
 import pytest
 
-from nightshelf.following import pin_published
 from nightshelf.paths import Home
+from nightshelf.pinned.following import pin_published
 from nightshelf.publishing.nights import PublishedNight
 from nightshelf.publishing.publish import point_at
 from nightshelf.steps import features, gate, ingest, open_night

@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from nightshelf.learning import load_ranker
+from nightshelf.learning.train import load_ranker
 from nightshelf.paths import Home
 from nightshelf.ranking import features
 from nightshelf.ranking.shown import SHOWN

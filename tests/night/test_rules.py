@@ -11,12 +11,12 @@ import pytest
 from expectations import DoorContext
 from nightshelf.columns import SHELVES
 from nightshelf.doors import check
+from nightshelf.learning.scoring import offer_to_dbt
 from nightshelf.progress import progress
-from nightshelf.scoring import offer_to_dbt
-from nightshelf.settings_rules import Line, Ruled, Rules
+from nightshelf.settings.rules import Line, Ruled, Rules
 from nightshelf.steps import due_shelves
 from nightshelf.tracing.ruled import boosts, fates, withheld_by
-from nightshelf.transform import build
+from nightshelf.transform.visit import build
 from tests.support.trap_shop import HOSTILE, NIGHT, OUT_OF_STOCK
 
 pytestmark = pytest.mark.long

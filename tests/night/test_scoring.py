@@ -6,7 +6,7 @@ from dataclasses import replace
 import pyarrow.parquet as pq
 import pytest
 
-from nightshelf import scoring
+from nightshelf.learning import scoring
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import progress
 

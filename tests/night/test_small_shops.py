@@ -19,7 +19,7 @@ from nightshelf.night import Night
 from nightshelf.paths import Home
 from nightshelf.publishing.nights import current
 from nightshelf.readiness import Readiness, learnt_nothing, look, read_readiness
-from nightshelf.settings import load_shop
+from nightshelf.settings.shop import load_shop
 from nightshelf.steps import Run, _door_context, due_shelves, stage_records, whole_night
 from nightshelf.storage import read_json
 from nightshelf.warehouse import connect

@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from nightshelf import steps, transform
+from nightshelf import steps
 from nightshelf.errors import SettingsError, TransformError
 from nightshelf.paths import Home
 from nightshelf.progress import Progress
 from nightshelf.publishing.nights import PublishedNight
 from nightshelf.storage import sha256_of, write_json
+from nightshelf.transform import visit
 from tests.support import small_shops
 
 SHOP = """
@@ -34,10 +35,10 @@ def run(tmp_path):
 @pytest.mark.parametrize("ending", [SystemExit(143), KeyboardInterrupt()])
 def test_dbt_that_is_ended_from_without_has_not_failed(run, monkeypatch, ending):
     ended = SimpleNamespace(exception=ending, success=False)
-    monkeypatch.setattr(transform, "_invoke", lambda *given: ended)
-    monkeypatch.setattr(transform, "offer_untested", lambda *given: None)  # nothing was pinned here
+    monkeypatch.setattr(visit, "_invoke", lambda *given: ended)
+    monkeypatch.setattr(visit, "offer_untested", lambda *given: None)  # nothing was pinned here
     with pytest.raises(type(ending)):
-        transform.build("prepare", run.shop, run.night, run.attempt, Progress("features"))
+        visit.build("prepare", run.shop, run.night, run.attempt, Progress("features"))
 
 
 def test_a_step_out_of_order_names_the_step_that_it_needs(run):
@@ -83,8 +84,8 @@ def test_a_shop_file_that_changed_since_the_attempt_began_is_told_by_its_keys(tm
 
 
 def test_a_project_that_changed_between_the_two_visits_is_refused(run, monkeypatch):
-    transform._same_project("prepare", run.attempt)
-    transform._same_project("shelve", run.attempt)
-    monkeypatch.setattr(transform, "project_sha256", lambda: "another")
+    visit._same_project("prepare", run.attempt)
+    visit._same_project("shelve", run.attempt)
+    monkeypatch.setattr(visit, "project_sha256", lambda: "another")
     with pytest.raises(TransformError, match="is not the one that built the features"):
-        transform._same_project("shelve", run.attempt)
+        visit._same_project("shelve", run.attempt)

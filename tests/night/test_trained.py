@@ -5,14 +5,14 @@ from datetime import date
 import numpy as np
 import pytest
 
-from nightshelf import trained
 from nightshelf.candidates import save_npz
 from nightshelf.errors import ModelError, StorageError
-from nightshelf.model_settings import ModelSettings
+from nightshelf.learning import trained
+from nightshelf.learning.scoring import read_recipes
 from nightshelf.paths import Home
-from nightshelf.pinned import pin, pinned
+from nightshelf.pinned.settings import pin, pinned
 from nightshelf.ranking.proposals import Proposals, write_proposals
-from nightshelf.scoring import read_recipes
+from nightshelf.settings.models import ModelSettings
 from nightshelf.storage import read_left, write_json
 from tests.support.examination import examination
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from nightshelf import judging
 from nightshelf.errors import ModelError
-from nightshelf.reigning import Reign
+from nightshelf.judging import evaluate
+from nightshelf.judging.reigning import Reign
 from nightshelf.steps import stage_records
 from nightshelf.storage import read_json
 
@@ -39,6 +39,6 @@ def test_the_manifest_says_that_nobody_retrained(second, unretrained):
 @pytest.mark.parametrize("reign", [Reign(), Reign(trouble="the champion, version 3, is refused")])
 def test_a_shop_without_a_champion_that_can_serve_is_told_to_train_one(reign):
     with pytest.raises(ModelError, match="rec_for_you has no champion that can serve") as raised:
-        judging._goes_on("for_you", reign)
+        evaluate._goes_on("for_you", reign)
     assert reign.trouble in raised.value.what
     assert raised.value.next_step == "Run the night again with retraining."

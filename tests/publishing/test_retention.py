@@ -11,7 +11,7 @@ from nightshelf.publishing.nights import current, published
 from nightshelf.publishing.publish import _sweep
 from nightshelf.publishing.retention import prune
 from nightshelf.publishing.roll_back import roll_back
-from nightshelf.settings import Keep
+from nightshelf.settings.shop import Keep
 from nightshelf.storage import write_atomically
 
 FIRST = date(2017, 12, 1)

@@ -14,7 +14,7 @@ from nightshelf.publishing.publish import _point
 from nightshelf.publishing.roll_back import roll_back
 from nightshelf.publishing.unfinished import unfinished
 from nightshelf.publishing.withdrawn import withdrawn
-from nightshelf.show import show_nights, show_verified
+from nightshelf.show.published import show_nights, show_verified
 
 SHOP = """
 name = "shop"

@@ -13,7 +13,7 @@ from nightshelf.paths import PROJECT, Home
 from nightshelf.publishing.nights import current
 from nightshelf.publishing.roll_back import roll_back
 from nightshelf.publishing.sinks import deliver, duckdb_file, refuse_without_url
-from nightshelf.settings import Sinks
+from nightshelf.settings.shop import Sinks
 from tests.support.published import furnish
 
 
@@ -170,7 +170,7 @@ def test_without_a_sink_nothing_is_delivered_and_no_driver_is_imported(shop, tmp
     furnish(shop, "2017-12-01/1")
     script = (
         "import sys\nfrom pathlib import Path\nfrom nightshelf.paths import Home\n"
-        "from nightshelf.publishing.sinks import deliver\nfrom nightshelf.settings import Sinks\n"
+        "from nightshelf.publishing.sinks import deliver\nfrom nightshelf.settings.shop import Sinks\n"
         "assert deliver(Home(Path(sys.argv[1])).shop('shop'), Sinks(), Path('x'), '') == []\n"
         "assert not {'psycopg', 'pyarrow'} & set(sys.modules)"
     )

@@ -21,7 +21,7 @@ from nightshelf.publishing.publish import point_at  # noqa: E402
 from nightshelf.publishing.roll_back import roll_back  # noqa: E402
 from nightshelf.publishing.sinks import deliver  # noqa: E402
 from nightshelf.publishing.sinks import postgres as sink  # noqa: E402
-from nightshelf.settings import Sinks  # noqa: E402
+from nightshelf.settings.shop import Sinks  # noqa: E402
 from nightshelf.storage import write_json  # noqa: E402
 from tests.support.postgres import Server  # noqa: E402
 from tests.support.published import furnish  # noqa: E402

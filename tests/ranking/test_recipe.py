@@ -3,7 +3,7 @@
 import numpy as np
 
 from nightshelf.ranking.pool import Pool
-from nightshelf.recipe import RANKER, Recipe
+from nightshelf.ranking.recipe import RANKER, Recipe
 
 RANKS = {
     "own_history": np.array([1, 2, 0], dtype=np.int16),

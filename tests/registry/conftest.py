@@ -3,7 +3,7 @@ from zlib import crc32
 import pytest
 
 from nightshelf.paths import Home
-from nightshelf.recipe import RANKER, Recipe
+from nightshelf.ranking.recipe import RANKER, Recipe
 from nightshelf.registry import Registry
 from tests.support.rankers import logistic_ranker
 

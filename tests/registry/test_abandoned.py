@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from filelock import FileLock
 
-from nightshelf.abandoned import WHY, alive, close_abandoned, tune_lock
+from nightshelf.registry.abandoned import WHY, alive, close_abandoned, tune_lock
 
 NIGHT = date(2015, 4, 1)
 

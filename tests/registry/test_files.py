@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nightshelf.errors import ModelError
-from nightshelf.recipe import RANKER, Recipe
+from nightshelf.ranking.recipe import RANKER, Recipe
 from nightshelf.registry import files, read_recipe, write_recipe
 from nightshelf.storage import sha256_of
 from tests.support.rankers import logistic_ranker

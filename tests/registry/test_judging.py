@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from nightshelf.judging import (
+from nightshelf.judging.evaluate import (
     Decision,
     Examined,
     _not_ready,
@@ -14,13 +14,13 @@ from nightshelf.judging import (
     held_against,
     settle,
 )
+from nightshelf.judging.recording import Record, roles_tonight
+from nightshelf.judging.reigning import find_reign
 from nightshelf.night import Night
+from nightshelf.ranking.recipe import RANKER, Recipe
 from nightshelf.ranking.shown import SHOWN
 from nightshelf.readiness import Placement
-from nightshelf.recipe import RANKER, Recipe
-from nightshelf.recording import Record, roles_tonight
-from nightshelf.reigning import find_reign
-from nightshelf.settings import load_shop
+from nightshelf.settings.shop import load_shop
 from tests.support.examination import FEATURES, SOURCES, examination
 from tests.support.rankers import logistic_ranker
 

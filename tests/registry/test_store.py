@@ -11,7 +11,7 @@ import pytest
 
 from nightshelf.errors import ModelError, StorageError, WarehouseLocked
 from nightshelf.paths import Home
-from nightshelf.recipe import Recipe
+from nightshelf.ranking.recipe import Recipe
 from nightshelf.registry import Registry, store
 from tests.registry.conftest import ranked
 

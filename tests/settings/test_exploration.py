@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from nightshelf.errors import SettingsError
-from nightshelf.exploring import refuse_pins, unspent
 from nightshelf.paths import Home
+from nightshelf.transform.exploring import refuse_pins, unspent
 from tests.settings.test_rules import LINE, shop_with, told
 
 NIGHT = date(2017, 12, 1)

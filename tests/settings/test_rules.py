@@ -8,8 +8,8 @@ import pytest
 
 from nightshelf.columns import SHELVES
 from nightshelf.errors import SettingsError
-from nightshelf.settings import load_shop
-from nightshelf.settings_rules import Line, Rules
+from nightshelf.settings.rules import Line, Rules
+from nightshelf.settings.shop import load_shop
 from tests.settings.test_shop_file import GOOD
 
 CSV = """rule,subject,value,placement,factor,rank,since,until,campaign

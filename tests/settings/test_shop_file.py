@@ -6,7 +6,7 @@ import pytest
 
 from nightshelf.errors import SettingsError
 from nightshelf.paths import PROJECT
-from nightshelf.settings import load_shop
+from nightshelf.settings.shop import load_shop
 
 GOOD = """
 name = "shop"

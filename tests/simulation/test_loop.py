@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 
 from nightshelf.paths import Attempt
-from nightshelf.settings import load_shop
-from nightshelf.settings_exploration import Budget, Exploration
+from nightshelf.settings.exploration import Budget, Exploration
+from nightshelf.settings.shop import load_shop
 from nightshelf.simulation import Size, simulate
 from nightshelf.simulation.loop import Folder
 from nightshelf.simulation.pictures import save_picture

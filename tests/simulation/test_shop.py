@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nightshelf.errors import SettingsError
-from nightshelf.settings_exploration import Exploration
+from nightshelf.settings.exploration import Exploration
 from nightshelf.simulation import SimulatedShop, Size, simulate, truth_of
 from nightshelf.simulation.loop import Folder, bestsellers, found_shop, land
 from nightshelf.simulation.published import page_of

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nightshelf.orchestration.serving import SERVERS
 from nightshelf.paths import PROJECT
-from nightshelf.serving import SERVERS
 from tests.stack.test_env import made
 
 TEXT = (PROJECT / "docker-compose.yml").read_text()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["nightshelf.steps", "nightshelf.transform", "nightshelf.learning", "nightshelf.judging",
+    ["nightshelf.steps", "nightshelf.transform.visit", "nightshelf.learning.train", "nightshelf.judging.evaluate",
      "nightshelf.registry", "expectations", "mlflow", "lightgbm", "dbt.cli.main", "great_expectations"]
 )  # fmt: skip
 """Only what has never worked may be forked: libraries' threads do not come along."""

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from nightshelf.evaluation import Labels, Past
-from nightshelf.quality import Examination
+from nightshelf.judging.quality import Examination
 from nightshelf.ranking.pool import Pool
 
 N_USERS, N_ITEMS = 120, 20

@@ -12,7 +12,7 @@ from nightshelf.ingest.ledger import Ledger
 from nightshelf.ingest.run import Taken, ingest
 from nightshelf.paths import Home, ShopHome
 from nightshelf.progress import Progress
-from nightshelf.settings import Shop
+from nightshelf.settings.shop import Shop
 
 MAP = {
     "name": "orders",

@@ -18,7 +18,7 @@ import numpy as np
 from nightshelf.candidates import configured_models, fingerprint
 from nightshelf.dataset import InteractionLog, Interactions, load_catalogue, load_log
 from nightshelf.dataset.catalogue import Catalogue
-from nightshelf.learning import _label_arrays, _labels
+from nightshelf.learning.train import _label_arrays, _labels
 from nightshelf.paths import Attempt
 from nightshelf.ranking import features
 from nightshelf.ranking.pool import Pool

@@ -14,7 +14,7 @@ import duckdb
 from nightshelf.ingest.ledger import Ledger, LedgerFile
 from nightshelf.paths import Attempt, ShopHome
 from nightshelf.publishing.nights import write_manifest
-from nightshelf.settings import Shop
+from nightshelf.settings.shop import Shop
 from nightshelf.steps import STEPS
 from nightshelf.storage import read_json, write_json
 from tests.support.published import HOSTILE, furnish

@@ -19,7 +19,7 @@ from nightshelf.dataset.interactions import InteractionLog
 from nightshelf.paths import Attempt, Home
 from nightshelf.progress import progress
 from nightshelf.steps import Run, ingest, open_night
-from nightshelf.transform import build
+from nightshelf.transform.visit import build
 from nightshelf.warehouse import connect
 from tests.support.busy_shop import COLUMNS, N_ITEMS, N_PEOPLE, NIGHT, Line, Log
 from tests.support.leakage import read_log

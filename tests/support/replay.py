@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from nightshelf.paths import Attempt
-from nightshelf.transform import _target
+from nightshelf.transform.visit import _target
 from nightshelf.warehouse import connect
 
 

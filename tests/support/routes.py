@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from nightshelf.orchestration import environment
+from nightshelf.orchestration.environment import environment
+from nightshelf.orchestration.servers import mlflow_server
 from nightshelf.paths import Home
-from nightshelf.servers import mlflow_server
 
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 LOGIN = re.compile(r"/auth/login/?(\?.*)?$")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from nightshelf.ingest.run import ingest
-from nightshelf.inputs import pin
-from nightshelf.model_settings import ModelSettings
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
+from nightshelf.pinned.inputs import pin
 from nightshelf.progress import Progress
-from nightshelf.settings import Shop, load_shop
-from nightshelf.transform import build
+from nightshelf.settings.models import ModelSettings
+from nightshelf.settings.shop import Shop, load_shop
+from nightshelf.transform.visit import build
 from nightshelf.tuning import folds as module
 from nightshelf.tuning.folds import load_folds
 from nightshelf.tuning.ranker import ranker_subject

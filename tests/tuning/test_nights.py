@@ -10,12 +10,13 @@ import pytest
 from filelock import FileLock
 from typer.testing import CliRunner
 
-from nightshelf import cli, recording
+from nightshelf import cli
 from nightshelf.errors import InputError, SettingsError, WarehouseLocked
-from nightshelf.model_settings import ModelSettings
+from nightshelf.judging import recording
 from nightshelf.paths import Home
-from nightshelf.pinned import pinned
+from nightshelf.pinned.settings import pinned
 from nightshelf.registry import Registry
+from nightshelf.settings.models import ModelSettings
 from nightshelf.steps import STEPS, Run, open_night, resume
 from nightshelf.storage import read_json
 from nightshelf.tuning import run as module

@@ -8,8 +8,8 @@ import pytest
 
 from nightshelf.candidates import save_npz
 from nightshelf.errors import StorageError
-from nightshelf.model_settings import ModelSettings
-from nightshelf.pinned import pin, pinned
+from nightshelf.pinned.settings import pin, pinned
+from nightshelf.settings.models import ModelSettings
 from nightshelf.tuning.store import FILE
 from nightshelf.tuning.verdict import judge_settings
 

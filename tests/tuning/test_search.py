@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from nightshelf.errors import ModelError
-from nightshelf.model_settings import ModelSettings
+from nightshelf.settings.models import ModelSettings
 from nightshelf.tuning import search as module
 from nightshelf.tuning.search import MARGIN, Subject, search
 from nightshelf.tuning.space import Range

@@ -3,7 +3,7 @@
 import pytest
 
 from nightshelf.errors import SettingsError
-from nightshelf.model_settings import ModelSettings
+from nightshelf.settings.models import ModelSettings
 from nightshelf.tuning.space import RANKER, changes_of, read_space, values_of
 
 FILES = ModelSettings.of_files()

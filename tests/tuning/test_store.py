@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nightshelf.errors import ModelError
-from nightshelf.model_settings import ModelSettings
+from nightshelf.settings.models import ModelSettings
 from nightshelf.storage import sha256_of
 from nightshelf.tuning.store import FILE, Ruling
 

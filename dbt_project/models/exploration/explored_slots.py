@@ -1,5 +1,5 @@
 # What the dice show: nightshelf.exploration has the law, and decision 0030 its reasons.
-from nightshelf.explored import explored
+from nightshelf.exploration.explored import explored
 
 
 def model(dbt, session):

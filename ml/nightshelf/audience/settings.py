@@ -8,8 +8,8 @@ from nightshelf.audience.churn import ChurnParams
 from nightshelf.audience.forecast import ForecastParams
 from nightshelf.audience.segments import SegmentParams
 from nightshelf.audience.tags import TagParams
-from nightshelf.model_settings import of_file
 from nightshelf.paths import PROJECT
+from nightshelf.settings.models import of_file
 
 AUDIENCE_TOML = PROJECT / "ml" / "config" / "audience.toml"
 

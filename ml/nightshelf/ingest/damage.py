@@ -19,7 +19,7 @@ from nightshelf.errors import StorageError
 from nightshelf.ingest.ledger import Ledger, LedgerFile, Part
 from nightshelf.paths import ShopHome
 from nightshelf.progress import Progress
-from nightshelf.settings import Source
+from nightshelf.settings.shop import Source
 from nightshelf.storage import sha256_of
 
 SHOWN = 3

@@ -27,7 +27,7 @@ from nightshelf.ingest.run import Reading, reading_of
 from nightshelf.ingest.taking import Taking, Written
 from nightshelf.paths import ShopHome
 from nightshelf.progress import Progress
-from nightshelf.settings import Shop
+from nightshelf.settings.shop import Shop
 from nightshelf.sql_text import literal, quoted
 from nightshelf.warehouse import cores, in_memory
 

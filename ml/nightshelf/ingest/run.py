@@ -30,7 +30,7 @@ from nightshelf.ingest.readers import (
 from nightshelf.ingest.taking import Taking, Written, no_rows
 from nightshelf.paths import ShopHome
 from nightshelf.progress import Progress
-from nightshelf.settings import Shop, Source
+from nightshelf.settings.shop import Shop, Source
 from nightshelf.warehouse import cores, in_memory
 
 CHUNK_BYTES = 64 << 20

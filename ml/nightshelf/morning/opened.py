@@ -15,7 +15,7 @@ from nightshelf.errors import StorageError
 from nightshelf.paths import Attempt
 from nightshelf.publishing.nights import PublishedNight, current, published
 from nightshelf.publishing.withdrawn import is_withdrawn
-from nightshelf.settings import Shop
+from nightshelf.settings.shop import Shop
 from nightshelf.sql_text import literal
 from nightshelf.steps import STEPS, failure, stage_records
 from nightshelf.storage import read_json

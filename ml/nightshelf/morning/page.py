@@ -17,7 +17,7 @@ from nightshelf.morning.words import FILTERS, clean
 from nightshelf.paths import Attempt
 from nightshelf.publishing.nights import PAGE
 from nightshelf.publishing.publish import alone
-from nightshelf.settings import Shop
+from nightshelf.settings.shop import Shop
 from nightshelf.storage import sync_directory, write_atomically
 
 HERE = Path(__file__).parent

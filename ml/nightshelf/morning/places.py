@@ -10,7 +10,7 @@ from pathlib import Path
 from nightshelf.errors import InputError
 from nightshelf.paths import Attempt, Home
 from nightshelf.publishing.nights import current
-from nightshelf.settings import load_shop
+from nightshelf.settings.shop import load_shop
 from nightshelf.storage import read_json
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nightshelf.judging.quality import BASELINES, CHAMPION, GATE_METRIC
 from nightshelf.morning.opened import Opened
-from nightshelf.quality import BASELINES, CHAMPION, GATE_METRIC
 
 SHOWN = 8
 """Contenders of a placement in the picture; whoever serves and the baselines are always among them."""

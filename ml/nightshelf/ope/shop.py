@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from nightshelf.errors import InputError, SettingsError
 from nightshelf.paths import Attempt, Home, ShopHome
-from nightshelf.settings import load_shop
+from nightshelf.settings.shop import load_shop
 from nightshelf.warehouse import connect
 
 REWARDS = {

@@ -31,7 +31,7 @@ from nightshelf.publishing.nights import (
 )
 from nightshelf.publishing.retention import LEAVING, prune
 from nightshelf.publishing.withdrawn import is_withdrawn
-from nightshelf.settings import Keep
+from nightshelf.settings.shop import Keep
 from nightshelf.sql_text import literal
 from nightshelf.storage import sha256_of, sync_directory, sync_file
 from nightshelf.warehouse import connect

@@ -15,7 +15,7 @@ from pathlib import Path
 from nightshelf.paths import Attempt, ShopHome
 from nightshelf.publishing.nights import PublishedNight, current, published
 from nightshelf.publishing.withdrawn import withdrawn
-from nightshelf.settings import Keep
+from nightshelf.settings.shop import Keep
 from nightshelf.storage import sync_directory
 
 LEAVING = ".leaving-"

@@ -19,7 +19,7 @@ from nightshelf.candidates.files import parse_npz, read_bounded
 from nightshelf.errors import ModelError
 from nightshelf.evaluation import View
 from nightshelf.ranking.ranker import Ranker
-from nightshelf.recipe import RANKER, Recipe
+from nightshelf.ranking.recipe import RANKER, Recipe
 from nightshelf.storage import sha256_of, write_json
 
 AGAIN = "Roll back to another version, or promote a new model; this one cannot be trusted."

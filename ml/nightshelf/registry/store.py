@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from nightshelf.errors import ModelError, WarehouseLocked
 from nightshelf.paths import Home
 from nightshelf.placement import PLACEMENT_VIEWS
-from nightshelf.recipe import Recipe
+from nightshelf.ranking.recipe import Recipe
 from nightshelf.registry import patience
 from nightshelf.registry.database import in_words, make_tables, refuse_emptied, uri_of
 from nightshelf.registry.files import AGAIN, read_recipe, write_recipe

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from nightshelf.errors import SettingsError
 from nightshelf.progress import console
-from nightshelf.settings_exploration import Budget, Exploration
+from nightshelf.settings.exploration import Budget, Exploration
 from nightshelf.simulation.loop import simulate
 from nightshelf.simulation.pictures import save_picture
 from nightshelf.simulation.shop import Size

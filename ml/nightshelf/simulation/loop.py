@@ -12,7 +12,7 @@ import numpy as np
 
 from nightshelf.errors import SettingsError
 from nightshelf.paths import Home
-from nightshelf.settings_exploration import Exploration
+from nightshelf.settings.exploration import Exploration
 from nightshelf.simulation.published import page_of, shown_by
 from nightshelf.simulation.shop import HISTORY_DAYS, SimulatedShop, Size
 from nightshelf.simulation.shop_file import NAME, write_shop_file

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightshelf.errors import SettingsError
-from nightshelf.settings import load_shop
-from nightshelf.settings_exploration import Exploration
+from nightshelf.settings.exploration import Exploration
+from nightshelf.settings.shop import load_shop
 
 NAME = "simulated"
 TOML = """# A made-up shop, from `nightshelf simulate`: none of this is data of a real shop.

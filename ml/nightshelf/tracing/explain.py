@@ -14,7 +14,7 @@ from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import console
-from nightshelf.settings import Shop, load_shop
+from nightshelf.settings.shop import Shop, load_shop
 from nightshelf.terminal import clean, reason_told
 from nightshelf.tracing.events import Event, events_of, ids_of, with_lines
 from nightshelf.tracing.published import Row, checked, of_user, titles, whole_night

@@ -7,15 +7,15 @@ from functools import cached_property
 
 import numpy as np
 
-from nightshelf import trained
+from nightshelf.learning import trained
+from nightshelf.learning.scoring import read_recipes
 from nightshelf.night import Night
 from nightshelf.paths import Attempt
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.ranking import features
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.propose import PER_SOURCE
-from nightshelf.recipe import RANKER, Recipe
-from nightshelf.scoring import read_recipes
+from nightshelf.ranking.recipe import RANKER, Recipe
 from nightshelf.warehouse import connect
 
 

@@ -14,7 +14,7 @@ from math import ceil
 import duckdb
 
 from nightshelf.paths import Attempt
-from nightshelf.settings_rules import Rules
+from nightshelf.settings.rules import Rules
 from nightshelf.warehouse import connect
 
 

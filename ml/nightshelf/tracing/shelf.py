@@ -12,7 +12,7 @@ from rich.table import Table
 from nightshelf.paths import Home
 from nightshelf.progress import console
 from nightshelf.publishing.nights import PublishedNight
-from nightshelf.settings import load_shop
+from nightshelf.settings.shop import load_shop
 from nightshelf.terminal import clean, reason_told
 from nightshelf.tracing.published import Row, checked, for_nobody, of_user, titles_of, whole_night
 

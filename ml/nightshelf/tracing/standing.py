@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from nightshelf.learning.scoring import SHELVES_DEEP
 from nightshelf.paths import Attempt
-from nightshelf.scoring import SHELVES_DEEP
-from nightshelf.settings_rules import Rules
+from nightshelf.settings.rules import Rules
 from nightshelf.tracing.ranked import PER_SOURCE, Ranked
 from nightshelf.tracing.ruled import fates, withheld_by
 from nightshelf.warehouse import connect

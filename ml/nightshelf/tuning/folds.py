@@ -16,7 +16,7 @@ from nightshelf.evaluation import METRICS, Labels, labels
 from nightshelf.night import TRAIN_ROLES, WINDOW_DAYS, Night
 from nightshelf.paths import Attempt
 from nightshelf.ranking.pool import VIEWS
-from nightshelf.settings import Shop
+from nightshelf.settings.shop import Shop
 from nightshelf.warehouse import connect
 
 K = 10

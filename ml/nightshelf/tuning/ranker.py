@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from nightshelf.model_settings import ModelSettings
 from nightshelf.paths import Attempt
 from nightshelf.ranking import choice, features
 from nightshelf.ranking.labelled import LabelledCut, labelled
 from nightshelf.ranking.pool import VIEWS
 from nightshelf.ranking.propose import PER_SOURCE, propose
-from nightshelf.settings import Shop
+from nightshelf.settings.models import ModelSettings
+from nightshelf.settings.shop import Shop
 from nightshelf.tuning.folds import Fold
 from nightshelf.tuning.search import OutOfTime, Subject
 from nightshelf.tuning.space import RANKER, Range

@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nightshelf.errors import NightshelfError
-from nightshelf.judging import data_fingerprint
-from nightshelf.model_settings import Changes
+from nightshelf.judging.evaluate import data_fingerprint
 from nightshelf.night import WINDOW_DAYS, Night
 from nightshelf.paths import Attempt
-from nightshelf.provenance import code_version
 from nightshelf.registry import Registry, pictures
 from nightshelf.registry.card import prose
+from nightshelf.registry.provenance import code_version
 from nightshelf.registry.store import NOTE
-from nightshelf.settings import Shop
+from nightshelf.settings.models import Changes
+from nightshelf.settings.shop import Shop
 from nightshelf.tuning.folds import Fold
 from nightshelf.tuning.search import MARGIN, SEED, Found
 from nightshelf.tuning.store import SettingsStore

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from nightshelf.abandoned import tune_lock
 from nightshelf.errors import InputError, SettingsError, WarehouseLocked
-from nightshelf.model_settings import Changes, ModelSettings
 from nightshelf.night import TRAIN_ROLES, WINDOW_DAYS, Night
 from nightshelf.paths import Attempt, Home, ShopHome
 from nightshelf.progress import Progress, console, counted, progress
 from nightshelf.registry import Registry
-from nightshelf.settings import Shop, load_shop
+from nightshelf.registry.abandoned import tune_lock
+from nightshelf.settings.models import Changes, ModelSettings
+from nightshelf.settings.shop import Shop, load_shop
 from nightshelf.storage import write_json
 from nightshelf.tuning.folds import Fold, load_folds
 from nightshelf.tuning.ranker import ranker_subject

@@ -18,8 +18,8 @@ from zlib import crc32
 import numpy as np
 
 from nightshelf.errors import ModelError, SettingsError
-from nightshelf.model_settings import Changes, ModelSettings
 from nightshelf.progress import counted
+from nightshelf.settings.models import Changes, ModelSettings
 from nightshelf.tuning.folds import Fold
 from nightshelf.tuning.space import Range, changes_of, values_of
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from nightshelf.candidates.params import read_tables, refuse_unknown
 from nightshelf.errors import SettingsError
-from nightshelf.model_settings import OF_RANKER, TABLES, Changes, ModelSettings
 from nightshelf.paths import PROJECT
-from nightshelf.recipe import RANKER
+from nightshelf.ranking.recipe import RANKER
+from nightshelf.settings.models import OF_RANKER, TABLES, Changes, ModelSettings
 
 if TYPE_CHECKING:
     from optuna import Trial

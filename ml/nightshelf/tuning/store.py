@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nightshelf.errors import ModelError, SettingsError
-from nightshelf.model_settings import Changes, ModelSettings, toml_of
 from nightshelf.registry import Registry
 from nightshelf.registry.card import prose
 from nightshelf.registry.files import AGAIN, whole
 from nightshelf.registry.store import CHALLENGER, CHAMPION, MAX_VALUE
+from nightshelf.settings.models import Changes, ModelSettings, toml_of
 from nightshelf.storage import sha256_of, write_atomically
 
 MODEL = "settings"

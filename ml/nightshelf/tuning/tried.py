@@ -12,11 +12,11 @@ import numpy as np
 from nightshelf.candidates import MODELS, CandidateModel, load_npz, save_npz
 from nightshelf.dataset.interactions import Interactions
 from nightshelf.evaluation import Labels
-from nightshelf.model_settings import OF_RANKER
 from nightshelf.paths import Attempt
-from nightshelf.pinned import Pinned
+from nightshelf.pinned.settings import Pinned
 from nightshelf.progress import Progress
-from nightshelf.recipe import RANKER
+from nightshelf.ranking.recipe import RANKER
+from nightshelf.settings.models import OF_RANKER
 from nightshelf.storage import sha256_of
 from nightshelf.tuning.folds import K, ndcg
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from nightshelf.evaluation import Interval, paired_difference_interval
-from nightshelf.model_settings import OF_RANKER
+from nightshelf.judging.quality import SEED
 from nightshelf.paths import Attempt
-from nightshelf.pinned import Pinned, pinned
-from nightshelf.quality import SEED
-from nightshelf.recipe import RANKER
+from nightshelf.pinned.settings import Pinned, pinned
+from nightshelf.ranking.recipe import RANKER
 from nightshelf.registry import Registry
+from nightshelf.settings.models import OF_RANKER
 from nightshelf.tuning.store import Ruling, SettingsStore
 from nightshelf.tuning.tried import PerUser, read_tried
 

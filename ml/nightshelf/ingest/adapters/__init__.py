@@ -8,7 +8,7 @@ from nightshelf.ingest.adapters.base import Adapter
 from nightshelf.ingest.adapters.registry import COLUMN_MAP, adapters
 
 if TYPE_CHECKING:
-    from nightshelf.settings import Source
+    from nightshelf.settings.shop import Source
 
 __all__ = ["Adapter", "adapter_for", "adapters"]
 

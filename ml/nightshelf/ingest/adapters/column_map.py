@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightshelf.ingest.adapters.base import ELEMENT, Adapter, one_of, translated
-from nightshelf.settings import Source
+from nightshelf.settings.shop import Source
 from nightshelf.sql_text import literal, quoted
 
 NUMBERS = {"quantity", "price", "list_price", "cost", "stock_qty"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from nightshelf.errors import NightshelfError, SettingsError, StorageError
 from nightshelf.paths import ShopHome
 from nightshelf.publishing.nights import PublishedNight, current, require_whole
-from nightshelf.settings import DuckDBFile, Postgres, Sinks
+from nightshelf.settings.shop import DuckDBFile, Postgres, Sinks
 
 
 def deliver(shop: ShopHome, sinks: Sinks, shop_file: Path, again: str) -> list[str]:

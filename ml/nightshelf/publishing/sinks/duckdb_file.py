@@ -19,7 +19,7 @@ from nightshelf.paths import ShopHome
 from nightshelf.publishing.nights import PublishedNight
 from nightshelf.publishing.sinks.shown import POINTER, Shown, is_behind, shown_as
 from nightshelf.publishing.sinks.tables import asked_by, files, key
-from nightshelf.settings import DuckDBFile
+from nightshelf.settings.shop import DuckDBFile
 from nightshelf.sql_text import literal
 from nightshelf.storage import sync_directory, sync_file
 from nightshelf.warehouse import in_memory

@@ -31,7 +31,7 @@ from nightshelf.paths import ShopHome
 from nightshelf.publishing.nights import PublishedNight
 from nightshelf.publishing.sinks.shown import POINTER, Shown, is_behind, shown_as
 from nightshelf.publishing.sinks.tables import asked_by, files, key
-from nightshelf.settings import Postgres
+from nightshelf.settings.shop import Postgres
 
 BATCH_ROWS = 10_000
 """Rows in memory at once: some 20 MB of Python values."""
