@@ -253,8 +253,11 @@ def ingest(run: Run) -> None:
 
 
 def gate(run: Run, door: str) -> None:
+    from expectations import DOORS
     from nightshelf.doors.run import check
 
+    if door not in DOORS:
+        raise SettingsError(f"There is no door '{door}'.", f"Name one of {', '.join(DOORS)}.")
     with _stage(run, f"door_{door}") as (shown, record):
         before = _whole(current(run.attempt.shop), shown)
         result = check(door, run.attempt, _door_context(run, door, before), shown.advance)

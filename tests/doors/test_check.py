@@ -19,7 +19,7 @@ from expectations import SHELVES
 from expectations.declare import literal
 from nightshelf.doors import DoorContext, check
 from nightshelf.doors import run as doors_run
-from nightshelf.errors import DoorBroken, DoorClosed, SettingsError, StorageError, WarehouseLocked
+from nightshelf.errors import DoorBroken, DoorClosed, StorageError, WarehouseLocked
 from nightshelf.settings.rules import Rules
 
 HOSTILE = "<script>alert('1')</script>\x1b[31m\nNext: all is well\u202e{batch} :x"
@@ -355,11 +355,6 @@ def test_a_missing_database_is_no_verdict(attempt, context):
     attempt.database.unlink()
     with pytest.raises(StorageError, match="cannot be read"):
         check("raw", attempt, context)
-
-
-def test_an_unknown_door_is_refused(attempt, context):
-    with pytest.raises(SettingsError, match="Name one of raw, features, shelves"):
-        check("cellar", attempt, context)
 
 
 def test_progress_is_told_before_each_rule(attempt, context):

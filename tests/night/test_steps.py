@@ -46,6 +46,11 @@ def test_a_step_out_of_order_names_the_step_that_it_needs(run):
         steps.score(run)
 
 
+def test_an_unknown_door_is_refused(run):
+    with pytest.raises(SettingsError, match="no door 'cellar'.*\n.*raw, features, shelves"):
+        steps.gate(run, "cellar")
+
+
 def test_a_step_that_is_run_again_undoes_the_record_of_those_after_it(run):
     for name in steps.STEPS:
         write_json(run.attempt.stages / f"{name}.json", {"stage": name})

@@ -20,7 +20,7 @@ from typing import Any
 
 import duckdb
 
-from expectations import DOORS, DoorContext, Rule
+from expectations import DoorContext, Rule
 from nightshelf.doors import profile
 from nightshelf.doors.results import (
     BROKEN,
@@ -33,7 +33,7 @@ from nightshelf.doors.results import (
     raise_if_shut,
     write,
 )
-from nightshelf.errors import SettingsError, StorageError, WarehouseLocked
+from nightshelf.errors import StorageError, WarehouseLocked
 from nightshelf.machine import in_words
 from nightshelf.paths import Attempt
 from nightshelf.warehouse import cores, memory_limit
@@ -58,7 +58,6 @@ def check(
     database cannot be opened.
     """
     started = time.perf_counter()
-    _refuse_unknown(door)
     _release_dbt()
     _try_open(attempt)
     with _quiet():
@@ -75,11 +74,6 @@ def check(
 
 def _silent(line: str) -> None:
     """For callers who do not want to be told."""
-
-
-def _refuse_unknown(door: str) -> None:
-    if door not in DOORS:
-        raise SettingsError(f"There is no door {door!r}.", f"Name one of {', '.join(DOORS)}.")
 
 
 def _release_dbt() -> None:
