@@ -10,7 +10,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import datetime
-from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -336,19 +335,6 @@ def test_a_writer_in_another_process_is_named(attempt, context):
         with pytest.raises(WarehouseLocked, match=f"PID {writer.pid}"):
             check("raw", attempt, context)
         writer.communicate(b"\n")
-
-
-def test_dbt_run_in_this_process_is_made_to_let_go(attempt, context, monkeypatch):
-    kept = [duckdb.connect(str(attempt.database))]
-
-    class DuckDBConnectionManager:
-        @staticmethod
-        def close_all_connections():
-            kept.pop().close()
-
-    module = SimpleNamespace(DuckDBConnectionManager=DuckDBConnectionManager)
-    monkeypatch.setitem(sys.modules, "dbt.adapters.duckdb.connections", module)
-    assert check("raw", attempt, context).success
 
 
 def test_a_missing_database_is_no_verdict(attempt, context):

@@ -5,14 +5,13 @@ Values in samples come from strangers' logs: they are shown escaped and cut.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nightshelf.errors import DoorBroken, DoorClosed
+from nightshelf.storage import write_atomically, write_json
 
 __all__ = ["DoorResult", "RuleResult", "printable", "raise_if_shut", "write"]
 
@@ -67,9 +66,8 @@ def printable(value: Any, longest: int = LONGEST_VALUE) -> str:
 
 def write(result: DoorResult, directory: Path) -> None:
     """`<door>.json` and `<door>.html`. Each is replaced whole, never half written."""
-    directory.mkdir(parents=True, exist_ok=True)
-    _replace(directory / f"{result.door}.json", _as_json(result))
-    _replace(directory / f"{result.door}.html", _as_page(result))
+    write_json(directory / f"{result.door}.json", _told(result))
+    write_atomically(directory / f"{result.door}.html", _as_page(result))
 
 
 def raise_if_shut(result: DoorResult) -> None:
@@ -128,10 +126,9 @@ def _shown(value: Any) -> str:
     return f"'{printable(value)}'" if isinstance(value, str) else printable(value)
 
 
-def _as_json(result: DoorResult) -> str:
+def _told(result: DoorResult) -> dict[str, Any]:
     rules = [{**asdict(rule), "success": rule.outcome == PASSED} for rule in result.rules]
-    whole = {**asdict(result), "success": result.success, "rules": rules}
-    return json.dumps(whole, indent=1, ensure_ascii=True, default=str) + "\n"
+    return {**asdict(result), "success": result.success, "rules": rules}
 
 
 def _as_page(result: DoorResult) -> str:
@@ -146,9 +143,3 @@ def _as_page(result: DoorResult) -> str:
         lstrip_blocks=True,
     )
     return templates.get_template("page.html.jinja").render(result=result, printable=printable)
-
-
-def _replace(path: Path, text: str) -> None:
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    half.write_text(text, encoding="utf-8")
-    half.replace(path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -58,7 +57,6 @@ def check(
     database cannot be opened.
     """
     started = time.perf_counter()
-    _release_dbt()
     _try_open(attempt)
     with _quiet():
         rules = _suite(door).rules(context)
@@ -74,13 +72,6 @@ def check(
 
 def _silent(line: str) -> None:
     """For callers who do not want to be told."""
-
-
-def _release_dbt() -> None:
-    """dbt-duckdb, once run in a process, keeps its file open for writing until the process ends."""
-    connections = sys.modules.get("dbt.adapters.duckdb.connections")
-    if connections:
-        connections.DuckDBConnectionManager.close_all_connections()
 
 
 def _try_open(attempt: Attempt) -> None:
