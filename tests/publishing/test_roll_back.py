@@ -188,6 +188,18 @@ def test_a_roll_back_cut_short_is_told_by_nights_and_verify(shop, three, tmp_pat
     assert "roll-back" not in told(capsys)
 
 
+def test_a_pointer_that_leads_nowhere_does_not_hide_the_nights_to_go_back_to(
+    shop, three, tmp_path, capsys
+):
+    shop_file = tmp_path / "shop.toml"
+    shop_file.write_text(SHOP)
+    shop.current.unlink()
+    shop.current.symlink_to("2017-12-09/1")
+    show_nights(Home(tmp_path), shop_file)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "2017-1" in line]
+    assert len(lines) == len(three)
+
+
 def told(capsys) -> str:
     return " ".join("".join(capsys.readouterr()).split())
 

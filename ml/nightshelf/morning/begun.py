@@ -12,7 +12,7 @@ from urllib.parse import quote
 from nightshelf.morning.opened import DOORS
 from nightshelf.morning.page import place_of
 from nightshelf.paths import Attempt, Home, ShopHome
-from nightshelf.publishing.nights import current
+from nightshelf.publishing.nights import readers_see
 from nightshelf.steps import DAG_RUN, STEPS, failure, stage_records
 from nightshelf.storage import read_json
 
@@ -61,7 +61,7 @@ def _attempts(shop: ShopHome) -> Iterator[Attempt]:
 
 def begun(attempt: Attempt) -> Begun:
     """Reads small files only: a step may be writing the attempt's tables."""
-    seen = current(attempt.shop)
+    seen = readers_see(attempt.shop)
     return Begun(
         attempt=attempt,
         steps=tuple(_steps(attempt)),

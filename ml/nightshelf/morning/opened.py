@@ -11,10 +11,9 @@ from typing import Any
 
 import duckdb
 
-from nightshelf.errors import StorageError
 from nightshelf.paths import Attempt
-from nightshelf.publishing.nights import PublishedNight, current, published
-from nightshelf.publishing.withdrawn import is_withdrawn
+from nightshelf.publishing.nights import PublishedNight, published, readers_see
+from nightshelf.publishing.withdrawn import withdrawn
 from nightshelf.settings.shop import Shop
 from nightshelf.sql_text import literal
 from nightshelf.steps import STEPS, failure, stage_records
@@ -83,10 +82,7 @@ class Opened:
     @cached_property
     def readers_see(self) -> PublishedNight | None:
         """As of the moment the page is made; None also where the link leads nowhere."""
-        try:
-            return current(self.attempt.shop)
-        except StorageError:
-            return None
+        return readers_see(self.attempt.shop)
 
     @cached_property
     def titles(self) -> dict[str, str]:
@@ -130,8 +126,9 @@ def _published(attempt: Attempt) -> PublishedNight | None:
 
 def _before(attempt: Attempt) -> PublishedNight | None:
     """The newest attempt of the newest earlier night that readers were shown and that still stands."""
+    back = withdrawn(attempt.shop)
     earlier = (n for n in published(attempt.shop) if n.night < attempt.night)
-    return max((n for n in earlier if not is_withdrawn(attempt.shop, n)), default=None)
+    return max((n for n in earlier if n.name not in back), default=None)
 
 
 def _show(db: duckdb.DuckDBPyConnection, schema: str, night: PublishedNight | None) -> None:

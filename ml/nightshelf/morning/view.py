@@ -14,12 +14,11 @@ from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
-from nightshelf.errors import StorageError
 from nightshelf.morning.begun import attempt_of, begun, door_page, mlflow_page, stopped
 from nightshelf.morning.opened import DOORS
 from nightshelf.morning.page import place_of, templates
 from nightshelf.paths import Home, ShopHome, default_home
-from nightshelf.publishing.nights import PAGE, PublishedNight, current, published
+from nightshelf.publishing.nights import PAGE, PublishedNight, published, readers_see
 
 DAG = "nightly_recommendations"
 HEADERS = {
@@ -45,7 +44,7 @@ def tonight() -> Response:
 def _opens_with(shop: ShopHome) -> str | None:
     if _stopped_page(shop):
         return f"stopped/{shop.root.name}"
-    seen = _seen(shop)
+    seen = readers_see(shop)
     return f"{shop.root.name}/{seen.name}" if seen and _page(seen) else None
 
 
@@ -55,7 +54,7 @@ def nights() -> HTMLResponse:
     listed = [
         (
             shop.root.name,
-            _seen(shop),
+            readers_see(shop),
             stopped(shop) if _stopped_page(shop) else None,
             [(n, _page(n)) for n in reversed(published(shop))],
         )
@@ -116,13 +115,6 @@ def _file(path: Path | None) -> FileResponse:
 def _shops() -> list[ShopHome]:
     home = Home(default_home())
     return [home.shop(p.name) for p in sorted((home.root / "shops").glob("*")) if p.is_dir()]
-
-
-def _seen(shop: ShopHome) -> PublishedNight | None:
-    try:
-        return current(shop)
-    except StorageError:
-        return None
 
 
 def _page(night: PublishedNight) -> Path | None:

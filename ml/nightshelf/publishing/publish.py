@@ -24,13 +24,13 @@ from nightshelf.errors import StaleAttempt, StorageError, WarehouseLocked
 from nightshelf.paths import PROJECT, Attempt, ShopHome
 from nightshelf.publishing.nights import (
     PublishedNight,
-    current,
     damage,
     published,
+    readers_see,
     write_manifest,
 )
 from nightshelf.publishing.retention import LEAVING, prune
-from nightshelf.publishing.withdrawn import is_withdrawn
+from nightshelf.publishing.withdrawn import withdrawn
 from nightshelf.settings.shop import Keep
 from nightshelf.sql_text import literal
 from nightshelf.storage import sha256_of, sync_directory, sync_file
@@ -205,12 +205,9 @@ def _read_back(night: PublishedNight) -> None:
 def _point(shop: ShopHome, night: PublishedNight) -> bool:
     """Moves `current` forward. An older night than the one readers see does not take its place, nor
     does one that was taken back."""
-    if is_withdrawn(shop, night):
+    if night.name in withdrawn(shop):
         return False
-    try:
-        now = current(shop)
-    except StorageError:
-        now = None  # it points at nothing: any night is better
+    now = readers_see(shop)
     if now is not None and (now.night, now.attempt) > (night.night, night.attempt):
         return False
     point_at(shop, night)

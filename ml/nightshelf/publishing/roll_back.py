@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from nightshelf.errors import SettingsError, StorageError
 from nightshelf.paths import Home, ShopHome
-from nightshelf.publishing.nights import PublishedNight, current, published, require_whole
+from nightshelf.publishing.nights import PublishedNight, published, readers_see, require_whole
 from nightshelf.publishing.publish import alone, point_at, refuse_no_link
 from nightshelf.publishing.retention import before as previous
 from nightshelf.publishing.unfinished import begin, end, unfinished
-from nightshelf.publishing.withdrawn import is_withdrawn, withdraw
+from nightshelf.publishing.withdrawn import withdraw, withdrawn
 
 if TYPE_CHECKING:
     from nightshelf.registry import Registry
@@ -62,7 +62,7 @@ def roll_back(
     # Once before the lock: what cannot be gone back to is refused before the registry is opened, and
     # opening it takes longer than a publication should wait.
     refuse_no_link(shop)
-    first = _target(shop, to, _seen(shop))
+    first = _target(shop, to, readers_see(shop))
     require_whole(first)
     prepared(first)
     done = _moved(shop, to, prepared)
@@ -77,7 +77,7 @@ def _moved(
     shop: ShopHome, to: str | None, prepared: Callable[[PublishedNight], Aliases]
 ) -> RolledBack:
     with alone(shop):
-        before = _seen(shop)
+        before = readers_see(shop)
         target = _target(shop, to, before)
         require_whole(target)
         move = prepared(target)
@@ -88,13 +88,6 @@ def _moved(
         point_at(shop, target)
         told = move()
         return RolledBack(target, before, later, told, time.perf_counter() - started)
-
-
-def _seen(shop: ShopHome) -> PublishedNight | None:
-    try:
-        return current(shop)
-    except StorageError:
-        return None
 
 
 def _target(shop: ShopHome, to: str | None, now: PublishedNight | None) -> PublishedNight:
@@ -139,7 +132,8 @@ def _named(shop: ShopHome, to: str) -> PublishedNight:
     ]  # fmt: skip
     if not found:
         raise SettingsError(f"Night {to} was not published.", LIST)
-    kept = [n for n in found if not is_withdrawn(shop, n)]
+    back = withdrawn(shop)
+    kept = [n for n in found if n.name not in back]
     return (kept or found)[-1]
 
 

@@ -30,10 +30,6 @@ def withdrawn(shop: ShopHome) -> set[str]:
         ) from None
 
 
-def is_withdrawn(shop: ShopHome, night: PublishedNight) -> bool:
-    return night.name in withdrawn(shop)
-
-
 def withdraw(shop: ShopHome, back: Iterable[PublishedNight], again: PublishedNight) -> None:
     """Takes some nights back, and takes back that `again` was."""
     names = (withdrawn(shop) | {night.name for night in back}) - {again.name}

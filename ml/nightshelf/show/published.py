@@ -15,6 +15,7 @@ from nightshelf.publishing.nights import (
     current,
     damage,
     published,
+    readers_see,
 )
 from nightshelf.publishing.unfinished import unfinished
 from nightshelf.publishing.withdrawn import withdrawn
@@ -30,7 +31,7 @@ def show_nights(home: Home, shop_file: Path) -> None:
     """What was published; files are not read, so that a list of many nights comes at once."""
     shop = load_shop(shop_file)
     where = home.shop(shop.name)
-    now, back = current(where), withdrawn(where)
+    now, back = readers_see(where), withdrawn(where)
     table = named_figures(f"Published nights of {shop.name}", "night", "attempt", "rows")
     for name in ("rec_for_you by", "rec_discover by", "readers"):
         table.add_column(name)
