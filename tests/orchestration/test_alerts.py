@@ -79,6 +79,20 @@ def test_a_red_task_says_which_night_what_and_what_to_do(home, webhook):
     ]
 
 
+@pytest.mark.parametrize(
+    "damaged", ["2017-11-30/1/dag_run.json", "2017-12-01/3/stages/features.failed.json"]
+)
+def test_damaged_files_of_an_attempt_keep_no_alert_back(home, webhook, damaged):
+    shop = home.shop("shop")
+    write_json(shop.attempt(date(2017, 12, 1), 3).root / DAG_RUN, {"run_id": "tonight"})
+    path = shop.attempts / damaged
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    alerts.task_failed(failed_task())
+    (sent,) = webhook
+    assert sent["message"].splitlines()[:2] == ["Night 2017-12-01, attempt 3", "exit code 10"]
+
+
 def test_a_task_that_left_no_word_is_told_by_its_exception(home, webhook):
     alerts.task_failed(failed_task())
     (sent,) = webhook

@@ -41,8 +41,16 @@ def _begun_by(home: Home, dag_run: str) -> Iterator[Attempt]:
     for path in home.root.glob(f"shops/*/attempts/*/*/{DAG_RUN}"):
         shop = home.shop(path.relative_to(home.root / "shops").parts[0])
         attempt = shop.attempt_in(path.parent)
-        if attempt is not None and read_json(path)["run_id"] == dag_run:
+        if attempt is not None and _run_id(path) == dag_run:
             yield attempt
+
+
+def _run_id(path: Path) -> str | None:
+    """None of an attempt that is pruned meanwhile, or whose file is damaged."""
+    try:
+        return read_json(path).get("run_id")
+    except (OSError, ValueError):
+        return None
 
 
 def stopped(shop: ShopHome) -> Attempt | None:

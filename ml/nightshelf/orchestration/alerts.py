@@ -10,7 +10,12 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from nightshelf.errors import StorageError
+
+if TYPE_CHECKING:
+    from nightshelf.paths import Attempt
 
 log = logging.getLogger("nightshelf.orchestration.alerts")
 LONGEST = 3_000
@@ -64,14 +69,20 @@ def _told(task: Any, error: BaseException | None) -> str:
     from nightshelf.morning.begun import attempt_of
     from nightshelf.morning.words import clean
     from nightshelf.paths import Home, default_home
-    from nightshelf.steps import failure
 
     attempt = attempt_of(Home(default_home()), task.run_id)
-    failed = attempt and failure(attempt)
     lines = [f"Night {attempt.night}, attempt {attempt.number}"] if attempt else []
-    if failed:
-        lines += [*failed["what"].splitlines(), f"Next: {failed['next_step']}"]
-    else:
-        lines += [f"{error}", "Next: read the task's log."]
+    lines += (attempt and _why(attempt)) or [f"{error}", "Next: read the task's log."]
     lines += ["Readers keep the last published night.", f"Log: {task.log_url}"]
     return "\n".join(clean(line, 500) for line in lines)
+
+
+def _why(attempt: Attempt) -> list[str]:
+    """The step's own words; none where it left none that can be read."""
+    from nightshelf.steps import failure
+
+    try:
+        failed = failure(attempt)
+    except StorageError:
+        return []
+    return [*failed["what"].splitlines(), f"Next: {failed['next_step']}"] if failed else []
