@@ -44,12 +44,15 @@ RULES = Rules(
 )  # fmt: skip
 
 
+def with_slots(shop):
+    return shop.model_copy(update={"placements": shop.placements.model_copy(update={"k": K})})
+
+
 @pytest.fixture(scope="module")
 def shelved(night):
     """Makes further attempts at the night, of the first one's features and models."""
     run = night.run
-    placements = run.shop.placements.model_copy(update={"k": K})
-    ruled = run.shop.model_copy(update={"rules": RULES, "placements": placements})
+    ruled = with_slots(run.shop).model_copy(update={"rules": RULES})
     first = replace(run.attempt, number=80)
     shutil.copytree(run.attempt.root, first.root)
     made = [first]
@@ -259,7 +262,7 @@ def test_an_item_that_only_the_dice_kept_off_its_shelf_is_told_so(even, night):
 
     def told(user, item):
         found = ranked(even, night.run.night, "for_you", user, item)
-        return why_not(even, found, item, "for_you", user, K, night.run.shop.rules)
+        return why_not(even, found, item, "for_you", user, with_slots(night.run.shop))
 
     user, rank = next(at for at, item in shown.items() if placed[at] != item)
     because = f"its slot, at rank {rank}, explores tonight and shows another item"

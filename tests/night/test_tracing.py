@@ -3,8 +3,10 @@
 import csv
 import re
 import shutil
+from dataclasses import replace
 from runpy import run_path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -109,7 +111,7 @@ def test_what_is_not_on_a_shelf_fell_out_at_a_stage_that_is_named(night):
 
     def why(item, placement="for_you", user=USER, slots=k):
         found = pool_of(night, item, placement, user)
-        return why_not(attempt, found, item, placement, user, slots, night.run.shop.rules)
+        return why_not(attempt, found, item, placement, user, with_slots(night.run.shop, slots))
 
     assert why("no such item") == "no catalogue line and no event before the night knows this item"
     assert why("item 38", user="nobody").startswith("nothing was proposed for this user")
@@ -119,6 +121,21 @@ def test_what_is_not_on_a_shelf_fell_out_at_a_stage_that_is_named(night):
     last = rows_of(night)[-1].item_id
     assert f"after the rules it is {len(on_it)} of " in why(last, slots=3)
     assert why(last, slots=3).endswith("and the shelf has 3 slots")
+
+
+def with_slots(shop, k):
+    return shop.model_copy(update={"placements": shop.placements.model_copy(update={"k": k})})
+
+
+@pytest.mark.parametrize(("slots", "asked"), [(10, 30), (40, 40)])
+def test_an_item_that_no_source_proposed_is_told_how_many_each_was_asked_for(night, slots, asked):
+    item = rows_of(night)[0].item_id
+    found = pool_of(night, item)
+    (without,) = np.nonzero(found.pool.items[found.pool.item_codes] != item)
+    found = replace(found, pool=found.pool.rows(without), matrix=None)
+    shop = with_slots(night.run.shop, slots)
+    told = why_not(night.run.attempt, found, item, "for_you", USER, shop)
+    assert f"has it among the {asked} that each proposes" in told
 
 
 def test_every_event_told_stands_on_its_line_of_its_file(night):

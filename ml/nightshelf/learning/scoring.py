@@ -103,13 +103,19 @@ def kept_rows(pool: Pool, scores: np.ndarray, shop: Shop, placement: str) -> np.
     source of new arrivals puts first and is not among them."""
     k = shop.placements.k
     explores = placement in shop.exploration.budgets
-    rows = pool.best_rows(scores, (SHELVES_DEEP + POOL_DEEP * explores) * k)
+    rows = pool.best_rows(scores, kept_each(shop, placement))
     if explores and NEW_ARRIVALS in pool.ranks:
         place = pool.ranks[NEW_ARRIVALS]
         new = np.flatnonzero((place > 0) & (place <= NEW_SHARE * k))
         rows = np.concatenate([rows, np.setdiff1d(new, rows)])
     # What the recipe does not rank at all is not on its list.
     return rows[scores[rows] > 0]
+
+
+def kept_each(shop: Shop, placement: str) -> int:
+    """The best rows that are kept of each user."""
+    explores = placement in shop.exploration.budgets
+    return (SHELVES_DEEP + POOL_DEEP * explores) * shop.placements.k
 
 
 def _kept(pool: Pool, scores: np.ndarray, recipe: Recipe, shop: Shop, placement: str) -> pa.Table:

@@ -51,7 +51,7 @@ from nightshelf.ranking.choice import Lesson, Rehearsal, Trained
 from nightshelf.ranking.labelled import labelled, read_features
 from nightshelf.ranking.pool import VIEWS, Pool
 from nightshelf.ranking.proposals import Proposals, ProposalsWriter, write_proposals
-from nightshelf.ranking.propose import PER_SOURCE, propose, propose_parts
+from nightshelf.ranking.propose import per_source, propose, propose_parts
 from nightshelf.ranking.ranker import Ranker
 from nightshelf.ranking.recipe import RANKER, Recipe
 from nightshelf.settings.models import ModelSettings
@@ -102,7 +102,7 @@ def train_night(shop: Shop, night: Night, attempt: Attempt, progress: Progress) 
             continue
         n_cuts += 1
         progress.advance(f"{role} as of {night.as_of(role)}: candidates")
-        deep = max(PER_SOURCE, shop.placements.k)
+        deep = per_source(shop.placements.k)
         if role == "serve":
             n_candidates += _propose_to_all(cut, attempt, deep, progress)
             _write_serving(cut, shop, night, attempt, progress)

@@ -27,6 +27,11 @@ USERS_IN_A_PART = 5_000
 """Users whose candidates are in memory at a time where everybody's are made: a quarter of a gigabyte."""
 
 
+def per_source(k: int) -> int:
+    """Candidates that a source proposes for a user of a shop whose lists have k slots."""
+    return max(PER_SOURCE, k)
+
+
 def propose(
     models: Mapping[str, CandidateModel],
     users: Sequence[str],

@@ -86,7 +86,7 @@ def _explain(
         return
     found = ranked(attempt, Night(attempt.night, shop.zone), placement, user, item)
     if row is None:
-        reason = why_not(attempt, found, item, placement, user, shop.placements.k, shop.rules)
+        reason = why_not(attempt, found, item, placement, user, shop)
         _plain(f"rec_{placement} does not hold it: {reason}.")
     if found.row is not None:
         _show_score(found, item)

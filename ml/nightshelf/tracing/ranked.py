@@ -14,7 +14,6 @@ from nightshelf.paths import Attempt
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.ranking import features
 from nightshelf.ranking.pool import Pool
-from nightshelf.ranking.propose import PER_SOURCE
 from nightshelf.ranking.recipe import RANKER, Recipe
 from nightshelf.warehouse import connect
 
@@ -100,6 +99,3 @@ def ranked(attempt: Attempt, night: Night, placement: str, user: str, item: str)
         with connect(attempt.database) as db:
             matrix = features.attach(db, pool, night.as_of("serve"))
     return Ranked(pool, recipe, matrix, item)
-
-
-__all__ = ["PER_SOURCE", "Contribution", "Proposal", "Ranked", "ranked"]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from nightshelf.learning.scoring import SHELVES_DEEP
+from nightshelf.learning.scoring import kept_each
 from nightshelf.paths import Attempt
-from nightshelf.settings.rules import Rules
-from nightshelf.tracing.ranked import PER_SOURCE, Ranked
+from nightshelf.ranking.propose import per_source
+from nightshelf.settings.shop import Shop
+from nightshelf.tracing.ranked import Ranked
 from nightshelf.tracing.ruled import fates, withheld_by
 from nightshelf.warehouse import connect
 
 
 def why_not(
-    attempt: Attempt, found: Ranked, item: str, placement: str, user: str, k: int, rules: Rules
+    attempt: Attempt, found: Ranked, item: str, placement: str, user: str, shop: Shop
 ) -> str:
     """In words. Only for a placement that the models rank, and an item that is not on its list."""
+    k = shop.placements.k
     if not _is_known(attempt, item):
         return "no catalogue line and no event before the night knows this item"
     withheld = withheld_by(attempt, item)
@@ -22,15 +24,15 @@ def why_not(
     chance = _left_to_chance(attempt, user, item, placement, k)
     if chance is not None:
         return chance
-    fate = fates(attempt, rules, placement, user, k).get(item)
+    fate = fates(attempt, shop.rules, placement, user, k).get(item)
     if fate is not None:
         return f"{_stands(found, item)}, and {fate}"
     if found.row is None:
-        return _not_proposed(attempt, found, item, placement, user)
+        return _not_proposed(attempt, found, item, placement, user, k)
     if item not in found.order:
         return f"proposed, but {found.recipe.source}, which ranks this shelf, does not rank it"
     return (
-        f"{_stands(found, item)}: the score stage hands the best {SHELVES_DEEP * k} of each user on,"
+        f"{_stands(found, item)}: the score stage hands the best {kept_each(shop, placement)} of each user on,"
         f" for {k} slots"
     )
 
@@ -57,13 +59,15 @@ def _left_to_chance(attempt: Attempt, user: str, item: str, placement: str, k: i
     return "it is one of the items that exploring slots may show, and none of them drew it tonight"
 
 
-def _not_proposed(attempt: Attempt, found: Ranked, item: str, placement: str, user: str) -> str:
+def _not_proposed(
+    attempt: Attempt, found: Ranked, item: str, placement: str, user: str, k: int
+) -> str:
     if not len(found.pool):
         return f"nothing was proposed for this user: {_why_nothing(attempt, user)}"
     if placement == "discover" and _was_bought(attempt, user, item):
         return "the user has bought it, and this shelf is of what is new to them"
     return (
-        f"none of the {len(found.pool.ranks)} sources has it among the {PER_SOURCE} that each"
+        f"none of the {len(found.pool.ranks)} sources has it among the {per_source(k)} that each"
         f" proposes for this user ({len(found.pool):,} items together)"
     )
 

@@ -10,8 +10,7 @@ from nightshelf.paths import Attempt
 from nightshelf.ranking import choice, features
 from nightshelf.ranking.labelled import LabelledCut, labelled
 from nightshelf.ranking.pool import VIEWS
-from nightshelf.ranking.propose import PER_SOURCE, propose
-from nightshelf.settings.models import ModelSettings
+from nightshelf.ranking.propose import per_source, propose
 from nightshelf.settings.shop import Shop
 from nightshelf.tuning.folds import Fold
 from nightshelf.tuning.search import OutOfTime, Subject
@@ -33,7 +32,7 @@ def ranker_subject(
     """Over what the sources propose under the present settings. Its first trial costs a night's two
     train cuts, and is given up where they are not ready by `end` (of time.monotonic); each trial trains
     every kind of ranker, as a night does."""
-    deep = max(PER_SOURCE, shop.placements.k)
+    deep = per_source(shop.placements.k)
 
     def in_time() -> None:
         if time.monotonic() > end:
