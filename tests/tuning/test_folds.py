@@ -98,12 +98,11 @@ def test_windows_end_by_the_evaluate_cut_and_the_last_one_reaches_it(honest):
     assert ends == [CUT - timedelta(days=14), CUT]
 
 
-def test_of_many_users_a_spread_is_asked_and_their_rows_stay_theirs(honest, monkeypatch):
+def test_of_many_users_some_are_asked_and_their_rows_stay_theirs(honest, monkeypatch):
     whole = load_folds(*honest)[-1].labels["new"]
     monkeypatch.setattr(module, "MOST_USERS", 10)
     some = load_folds(*honest)[-1].labels["new"]
     assert len(some.users) == 10
-    assert (some.users[0], some.users[-1]) == (whole.users[0], whole.users[-1])
     rows = np.searchsorted(whole.users, some.users)
     assert (some.relevant != whole.relevant[rows]).nnz == 0
     assert (some.seen != whole.seen[rows]).nnz == 0
