@@ -1,56 +1,37 @@
-"""Logits to chances, trees to arrays: the same numbers as scikit-learn's, without its pickle."""
+"""Log odds to chances: the same numbers as scikit-learn's, without its pickle."""
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from nightshelf.audience.chances import (
     Calibrator,
-    Linear,
     base_rate,
     calibrate,
     cross_calibrated_loss,
     fit_linear,
     sigmoid,
 )
-from nightshelf.audience.trees import Trees
+from nightshelf.ranking.logistic import Logistic
 
 RNG = np.random.default_rng(3)
 MATRIX = RNG.normal(size=(3_000, 4))
 CAME = RNG.random(3_000) < sigmoid(2 * MATRIX[:, 0] - MATRIX[:, 1] ** 2)
 
 
-def boosting():
-    model = HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=6, random_state=1)
-    return model.fit(MATRIX, CAME)
-
-
-def test_trees_say_what_scikit_learn_says_also_of_rows_they_never_saw():
-    model, rows = boosting(), RNG.normal(size=(500, 4)) * 5
-    found = sigmoid(Trees.fitted(model).logits(rows))
-    assert np.allclose(found, model.predict_proba(rows)[:, 1], atol=1e-12)
-
-
-def test_trees_come_back_from_their_arrays():
-    trees = Trees.fitted(boosting())
-    again = Trees.from_arrays(trees.arrays())
-    assert (again.logits(MATRIX) == trees.logits(MATRIX)).all()
-
-
 def test_a_line_says_what_scikit_learn_says_within_what_it_saw():
     scaled = (MATRIX - MATRIX.mean(axis=0)) / MATRIX.std(axis=0)
     model = LogisticRegression(C=0.5, tol=1e-8).fit(scaled, CAME)
-    found = sigmoid(fit_linear(MATRIX, CAME, c=0.5).logits(MATRIX))
+    found = sigmoid(fit_linear(MATRIX, CAME, c=0.5).raw(MATRIX))
     assert np.allclose(found, model.predict_proba(scaled)[:, 1], atol=1e-4)
 
 
 def test_a_line_goes_no_further_than_what_it_saw():
     line = fit_linear(MATRIX, CAME, c=0.5)
     edge, beyond = MATRIX.max(axis=0), MATRIX.max(axis=0) + 100
-    assert line.logits(beyond[None]) == line.logits(edge[None])
-    again = Linear.from_arrays(line.arrays())
-    assert (again.logits(MATRIX) == line.logits(MATRIX)).all()
+    assert line.raw(beyond[None]) == line.raw(edge[None])
+    again = Logistic.from_arrays(line.arrays())
+    assert (again.raw(MATRIX) == line.raw(MATRIX)).all()
 
 
 def test_only_the_named_columns_weigh():

@@ -1,4 +1,4 @@
-"""From a model's logits to chances that can be believed: a logistic model, and calibration."""
+"""From a model's log odds to chances that can be believed: a logistic model, and calibration."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nightshelf.audience.figures import log_loss
+from nightshelf.ranking.logistic import Logistic
 
 ENOUGH_FOR_STEPS = 1000
 """Isotonic regression overfits below about a thousand rows (Niculescu-Mizil and Caruana 2005)."""
@@ -18,39 +19,9 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(logits, -35, 35)))
 
 
-@dataclass(frozen=True, eq=False)
-class Linear:
-    """logit = intercept + Σ coefficient × (feature - mean) / scale, each feature held within the range
-    that the training saw: beyond it a line goes on where nobody has been."""
-
-    low: np.ndarray
-    high: np.ndarray
-    mean: np.ndarray
-    scale: np.ndarray
-    coefficients: np.ndarray
-    intercept: float
-
-    def logits(self, matrix: np.ndarray) -> np.ndarray:
-        """(n_rows,) float64, added column by column: a row's logit depends on the row alone."""
-        found = np.full(len(matrix), self.intercept)
-        for place, weight in enumerate(self.coefficients / self.scale):
-            column = np.clip(matrix[:, place], self.low[place], self.high[place])
-            found += (column - self.mean[place]) * weight
-        return found
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        columns = ("low", "high", "mean", "scale", "coefficients")
-        return {c: getattr(self, c) for c in columns} | {"intercept": np.array([self.intercept])}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Linear:
-        columns = ("low", "high", "mean", "scale", "coefficients")
-        return cls(*(arrays[c] for c in columns), float(arrays["intercept"][0]))
-
-
 def fit_linear(
     matrix: np.ndarray, came: np.ndarray, c: float, columns: list[int] | None = None
-) -> Linear:
+) -> Logistic:
     """Logistic regression on standardised features; only `columns` may weigh anything."""
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
@@ -65,7 +36,7 @@ def fit_linear(
     weights = np.zeros(matrix.shape[1])
     weights[used] = model.coef_[0]
     low, high = matrix.min(axis=0), matrix.max(axis=0)
-    return Linear(low, high, mean, scale, weights, float(model.intercept_[0]))
+    return Logistic(low, high, mean, scale, weights, float(model.intercept_[0]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,15 +16,15 @@ import numpy as np
 
 from nightshelf.audience.chances import (
     Calibrator,
-    Linear,
     base_rate,
     calibrate,
     cross_calibrated_loss,
     fit_linear,
 )
 from nightshelf.audience.figures import figures
-from nightshelf.audience.trees import Trees
 from nightshelf.candidates.params import need
+from nightshelf.ranking.boosting import Boosted, as_lightgbm_text
+from nightshelf.ranking.logistic import Logistic
 
 TRAIN = ("churn_train_2", "churn_train_1")
 RULE = "gap_rule"
@@ -90,22 +90,22 @@ class Rhythms:
 @dataclass(frozen=True, eq=False)
 class ChurnModel:
     name: str
-    model: Linear | Trees
+    model: Logistic | Boosted
     calibrator: Calibrator
 
     def chances(self, matrix: np.ndarray) -> np.ndarray:
-        return self.calibrator.chances(self.model.logits(matrix))
+        return self.calibrator.chances(self.model.raw(matrix))
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {
-            "is_trees": np.array([isinstance(self.model, Trees)]),
+            "is_trees": np.array([isinstance(self.model, Boosted)]),
             **{f"model_{k}": v for k, v in self.model.arrays().items()},
             **{f"calibrator_{k}": v for k, v in self.calibrator.arrays().items()},
         }
 
     @classmethod
     def from_arrays(cls, name: str, arrays: Mapping[str, np.ndarray]) -> ChurnModel:
-        kind = Trees if arrays["is_trees"][0] else Linear
+        kind = Boosted if arrays["is_trees"][0] else Logistic
         model, calibrator = (
             {k.removeprefix(f"{part}_"): v for k, v in arrays.items() if k.startswith(f"{part}_")}
             for part in ("model", "calibrator")
@@ -193,10 +193,10 @@ def learn(
     models = _contenders(matrix, lapsed, params)
     choose, judged = (_at_stake(read_rhythms(db, *cuts[r], MAX_USERS)) for r in (CHOOSE, EVALUATE))
     losses = {
-        name: cross_calibrated_loss(m.logits(choose[0]), choose[1]) for name, m in models.items()
+        name: cross_calibrated_loss(m.raw(choose[0]), choose[1]) for name, m in models.items()
     }
     calibrated = {
-        name: ChurnModel(name, m, calibrate(m.logits(choose[0]), choose[1]))
+        name: ChurnModel(name, m, calibrate(m.raw(choose[0]), choose[1]))
         for name, m in models.items()
     }
     chosen = min(losses, key=lambda name: (losses[name], name))
@@ -227,7 +227,7 @@ def _at_stake(rhythms: Rhythms) -> tuple[np.ndarray, np.ndarray]:
 
 def _contenders(
     matrix: np.ndarray, lapsed: np.ndarray, params: ChurnParams
-) -> dict[str, Linear | Trees]:
+) -> dict[str, Logistic | Boosted]:
     """RULE is what everybody goes by: days since the last, over the usual gap."""
     return {
         "logistic": fit_linear(matrix, lapsed, params.c),
@@ -236,7 +236,7 @@ def _contenders(
     }
 
 
-def _boosting(matrix: np.ndarray, lapsed: np.ndarray, params: ChurnParams) -> Trees:
+def _boosting(matrix: np.ndarray, lapsed: np.ndarray, params: ChurnParams) -> Boosted:
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
@@ -250,4 +250,5 @@ def _boosting(matrix: np.ndarray, lapsed: np.ndarray, params: ChurnParams) -> Tr
         random_state=params.seed,
     )
     with threadpool_limits(1):
-        return Trees.fitted(model.fit(matrix, lapsed))
+        model.fit(matrix, lapsed)
+    return Boosted(as_lightgbm_text(model, params.iterations))

@@ -16,7 +16,7 @@ import duckdb
 import numpy as np
 
 from nightshelf.audience import figures
-from nightshelf.audience.chances import Linear, fit_linear, sigmoid
+from nightshelf.audience.chances import fit_linear, sigmoid
 from nightshelf.audience.interests import (
     MAX_USERS,
     QUARTER,
@@ -31,6 +31,7 @@ from nightshelf.audience.interests import (
 from nightshelf.candidates.params import need
 from nightshelf.dataset.interactions import pack_ids, unpack_ids
 from nightshelf.evaluation import paired_difference_interval
+from nightshelf.ranking import logistic
 
 SEED = 20171201
 BASELINE = "base_rate"
@@ -155,25 +156,25 @@ class BaseRate:
 
 @dataclass(frozen=True, eq=False)
 class Logistic:
-    model: Linear
+    model: logistic.Logistic
     name = "logistic"
 
     def chances(self, cut: Cut, around: Around, taken: Taken, pairs: Pairs) -> np.ndarray:
-        return sigmoid(self.model.logits(pairs.matrix))
+        return sigmoid(self.model.raw(pairs.matrix))
 
     def arrays(self) -> dict[str, np.ndarray]:
         return self.model.arrays()
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Logistic:
-        return cls(Linear.from_arrays(arrays))
+        return cls(logistic.Logistic.from_arrays(arrays))
 
     @classmethod
     def fit(cls, matrix: np.ndarray, took: np.ndarray, params: TagParams) -> Logistic:
         return cls(_fitted(matrix, took, params))
 
 
-def _fitted(matrix: np.ndarray, took: np.ndarray, params: TagParams) -> Linear:
+def _fitted(matrix: np.ndarray, took: np.ndarray, params: TagParams) -> logistic.Logistic:
     """Negatives are sampled; King and Zeng 2001 say what that does to the intercept."""
     positives, negatives = np.flatnonzero(took), np.flatnonzero(~took)
     kept = min(len(negatives), params.negatives_per_positive * len(positives))
@@ -193,7 +194,7 @@ class Bayes:
     weights: np.ndarray
     """(n, n): what taking the column's subject says for the row's, in log odds."""
     constants: np.ndarray
-    curve: Linear
+    curve: logistic.Logistic
     """Of (evidence, log odds of the base rate)."""
     name = "naive_bayes"
 
@@ -208,7 +209,7 @@ class Bayes:
         return self._calibrated(evidence[pairs.rows, places[pairs.places]], around, pairs)
 
     def _calibrated(self, evidence: np.ndarray, around: Around, pairs: Pairs) -> np.ndarray:
-        return sigmoid(self.curve.logits(np.column_stack([evidence, _odds(around, pairs)])))
+        return sigmoid(self.curve.raw(np.column_stack([evidence, _odds(around, pairs)])))
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {
@@ -225,7 +226,7 @@ class Bayes:
             unpack_ids("subjects", arrays),
             arrays["weights"],
             arrays["constants"],
-            Linear.from_arrays(curve),
+            logistic.Logistic.from_arrays(curve),
         )
 
     @classmethod

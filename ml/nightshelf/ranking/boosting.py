@@ -71,7 +71,7 @@ class Boosted:
             return lightgbm.Booster(model_str=self.text)
         except (lightgbm.basic.LightGBMError, ValueError) as error:
             raise ModelError(
-                f"the ranker's trees cannot be read: {error}",
+                f"the trees cannot be read: {error}",
                 "Roll back to another night, or promote a new model.",
             ) from error
 
