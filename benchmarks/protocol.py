@@ -191,17 +191,19 @@ def measure(model, fold: Fold, k: int = 10) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    from nightshelf.candidates import MODELS, model_params
+    from nightshelf.candidates import MODELS
+    from nightshelf.settings.models import ModelSettings
 
     names = [a for a in sys.argv[1:] if "=" not in a and a != "--test"]
     if unknown := [name for name in names if name not in MODELS]:
         sys.exit(f"no model {', '.join(unknown)}; there are {', '.join(MODELS)}")
     changes = dict(a.split("=", 1) for a in sys.argv[1:] if "=" in a)
     back = TEST_FOLDS if "--test" in sys.argv else TUNING_FOLDS
+    settings = ModelSettings.of_files()
     for shop in shops():
         folds = shop.folds(back)
         for name in names:
-            params = model_params()[name]
+            params = settings[name]
             typed = {key: type(getattr(params, key))(_value(v)) for key, v in changes.items()}
             model = MODELS[name](replace(params, **typed))
             found, spent = [], time.process_time()

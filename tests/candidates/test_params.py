@@ -1,7 +1,8 @@
 import pytest
 
-from nightshelf.candidates import MODELS, configured_models, model_params
+from nightshelf.candidates import MODELS, MODELS_TOML
 from nightshelf.errors import SettingsError
+from nightshelf.settings.models import OF_SOURCES, ModelSettings, of_file
 
 
 def written(tmp_path, text):
@@ -10,11 +11,13 @@ def written(tmp_path, text):
     return path
 
 
+def model_params(path=MODELS_TOML):
+    return of_file(OF_SOURCES, path)
+
+
 def test_the_shipped_file_sets_every_key_of_every_model():
     import tomllib
     from dataclasses import asdict
-
-    from nightshelf.candidates import MODELS_TOML
 
     tables = tomllib.loads(MODELS_TOML.read_text(encoding="utf-8"))
     assert {name: set(asdict(params)) for name, params in model_params().items()} == {
@@ -23,7 +26,7 @@ def test_the_shipped_file_sets_every_key_of_every_model():
 
 
 def test_the_shipped_file_equals_the_defaults():
-    assert {model.name: model.params for model in configured_models()} == {
+    assert {model.name: model.params for model in ModelSettings.of_files().models()} == {
         name: cls.Params() for name, cls in MODELS.items()
     }
 

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from nightshelf.candidates import configured_models, fingerprint
+from nightshelf.candidates import fingerprint
 from nightshelf.dataset import InteractionLog, Interactions, load_catalogue, load_log
 from nightshelf.dataset.catalogue import Catalogue
 from nightshelf.learning.train import _label_arrays, _labels
@@ -23,6 +23,7 @@ from nightshelf.paths import Attempt
 from nightshelf.ranking import features
 from nightshelf.ranking.pool import Pool
 from nightshelf.ranking.propose import PER_SOURCE, propose
+from nightshelf.settings.models import ModelSettings
 from nightshelf.sql_text import literal, quoted
 from nightshelf.steps import Run
 from nightshelf.warehouse import connect
@@ -175,7 +176,7 @@ def learnt(run: Run, log: InteractionLog, as_of: date) -> Arrays:
     see, each array that they become, the pools that they propose, and each feature of the ranker's
     rows. Half a second of a core for the busy shop."""
     before = seen(run, log, as_of)
-    models = {model.name: model.fit(before) for model in configured_models()}
+    models = {model.name: model.fit(before) for model in ModelSettings.of_files().models()}
     pools = propose(models, before.users, before.bought(), PER_SOURCE).by_view()
     with connect(run.attempt.database) as db:
         matrices = {view: features.attach(db, pool, as_of) for view, pool in pools.items()}

@@ -1,12 +1,10 @@
 """Candidate models: who might want what. One module a model; all answer in one shape.
 
-`MODELS` maps a model's name to its class; `configured_models()` makes one of each from
+`MODELS` maps a model's name to its class; `ModelSettings.of_files().models()` makes one of each from
 ml/config/models.toml.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.best import Recommendations
@@ -25,7 +23,7 @@ from nightshelf.candidates.markov import Markov, MarkovParams
 from nightshelf.candidates.new_arrivals import NewArrivals, NewArrivalsParams
 from nightshelf.candidates.nmf import Nmf, NmfParams
 from nightshelf.candidates.own_history import OwnHistory, OwnHistoryParams
-from nightshelf.candidates.params import MODELS_TOML, load_params
+from nightshelf.candidates.params import MODELS_TOML
 from nightshelf.candidates.popularity import Popularity, PopularityParams
 from nightshelf.candidates.random_walk import Rp3beta, Rp3betaParams
 from nightshelf.candidates.rules import Rules, RulesParams
@@ -55,18 +53,6 @@ MODELS: dict[str, type[CandidateModel]] = {
         Ease,
     )
 }
-
-
-def model_params(path: Path = MODELS_TOML) -> dict[str, object]:
-    """The settings of every model and of bought_together, by name."""
-    classes = {name: model.Params for name, model in MODELS.items()}
-    return load_params({**classes, "bought_together": BoughtTogetherParams}, path)
-
-
-def configured_models(path: Path = MODELS_TOML) -> list[CandidateModel]:
-    """One unfitted model of each kind, in the order of `MODELS`."""
-    params = model_params(path)
-    return [model(params[name]) for name, model in MODELS.items()]
 
 
 __all__ = [
@@ -109,9 +95,7 @@ __all__ = [
     "UserKnn",
     "UserKnnParams",
     "bought_together",
-    "configured_models",
     "fingerprint",
     "load_npz",
-    "model_params",
     "save_npz",
 ]
