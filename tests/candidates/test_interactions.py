@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 
 from nightshelf.candidates import fingerprint
-from nightshelf.dataset import Interactions, day_number, load_interactions, pack_ids, unpack_ids
+from nightshelf.dataset import Interactions, day_number, load_log, pack_ids, unpack_ids
 from nightshelf.errors import InputError
 from nightshelf.transform.visit import DBT_PROJECT
 
@@ -114,7 +114,7 @@ def test_loading_equals_from_arrays_on_hostile_ids():
         (user, item, "purchase", date(1970, 1, 1 + n % 9), (n % 5) - 1)
         for n, (user, item) in enumerate((u, i) for u in HOSTILE for i in HOSTILE)
     ]
-    loaded = load_interactions(table(rows), date(1970, 1, 10))
+    loaded = load_log(table(rows)).as_of(date(1970, 1, 10))
     users, items, _, days, weights = zip(*rows, strict=True)
     expected = Interactions.from_arrays(users, items, map_days(days), weights, 9)
     assert content(loaded) == content(expected)
@@ -133,8 +133,8 @@ def test_loading_stops_strictly_before_as_of_and_keeps_the_types_asked_for():
             ("u", "k", "purchase", date(2026, 5, 2), 1),
         ]
     )
-    assert load_interactions(connection, date(2026, 5, 2)).items.tolist() == ["i", "j"]
-    assert load_interactions(connection, date(2026, 5, 2), ["purchase"]).items.tolist() == ["i"]
+    assert load_log(connection).as_of(date(2026, 5, 2)).items.tolist() == ["i", "j"]
+    assert load_log(connection).as_of(date(2026, 5, 2), ["purchase"]).items.tolist() == ["i"]
 
 
 def test_what_was_cancelled_before_as_of_is_not_seen_and_what_is_cancelled_later_still_is():
@@ -147,7 +147,7 @@ def test_what_was_cancelled_before_as_of_is_not_seen_and_what_is_cancelled_later
             ("u", "goes later", "purchase", day, 1, date(2026, 5, 11)),
         ]
     )
-    seen = load_interactions(connection, date(2026, 5, 10)).items.tolist()
+    seen = load_log(connection).as_of(date(2026, 5, 10)).items.tolist()
     assert seen == ["goes later", "goes that day", "stands"]
 
 
@@ -162,7 +162,7 @@ def test_what_a_login_gave_is_seen_after_it_and_what_one_took_is_seen_until_it()
             ("u", "given and refunded", "purchase", day, 1, eve, date(2026, 5, 5)),
         ]
     )
-    seen = load_interactions(connection, today)
+    seen = load_log(connection).as_of(today)
     assert seen.items.tolist() == ["given", "taken today"]
 
 
@@ -196,7 +196,7 @@ def test_python_sees_what_the_macro_sees(seen_before, rows, as_of):
         {"as_of": as_of},
     ).fetchall()
     try:
-        found = load_interactions(connection, as_of)
+        found = load_log(connection).as_of(as_of)
     except InputError:
         assert expected == []
         return
@@ -207,9 +207,9 @@ def test_python_sees_what_the_macro_sees(seen_before, rows, as_of):
 def test_nothing_to_load_says_what_the_table_covers():
     connection = table([("u", "i", "purchase", date(2026, 5, 2), 1)])
     with pytest.raises(InputError, match="of type purchase before 2026-05-01.* covers 2026-05-02"):
-        load_interactions(connection, date(2026, 5, 1), ["purchase"])
+        load_log(connection).as_of(date(2026, 5, 1), ["purchase"])
     with pytest.raises(InputError, match="the table is empty"):
-        load_interactions(table([]), date(2026, 5, 1))
+        load_log(table([])).as_of(date(2026, 5, 1))
 
 
 def test_weights_of_one_day_are_added_up_in_one_order():

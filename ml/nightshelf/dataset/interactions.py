@@ -31,7 +31,7 @@ def day_number(day: date) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """One row per (user, item, day), sorted so; make it with `from_arrays` or `load_interactions`.
+    """One row per (user, item, day), sorted so; make it with `from_arrays` or `load_log(…).as_of(…)`.
 
     16 bytes a row: 160 MB at 10 million rows, ids apart.
     """
@@ -303,15 +303,6 @@ def load_log(connection: duckdb.DuckDBPyConnection, target: str = "purchase") ->
     )
 
 
-def load_interactions(
-    connection: duckdb.DuckDBPyConnection,
-    as_of: date,
-    event_types: Sequence[str] | None = None,
-) -> Interactions:
-    """One cut of the log; whoever needs several loads the log once."""
-    return load_log(connection).as_of(as_of, event_types)
-
-
 NEVER = 2**31 - 1
 """The day on which what stands is gone."""
 
@@ -379,7 +370,7 @@ def positions(sorted_ids: np.ndarray, wanted: Sequence[str]) -> np.ndarray:
 
 def _codes(values: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     ids = _object_array(sorted(set(values)))
-    return ids, positions(ids, values if values is not ids else list(values))
+    return ids, positions(ids, values)
 
 
 def _present(ids: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
