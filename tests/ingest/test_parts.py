@@ -2,9 +2,11 @@
 
 from datetime import date, timedelta
 
+import pyarrow as pa
 import pytest
 
 from nightshelf.ingest import readers, taking
+from tests.support.core_seconds import core_seconds
 
 FIRST = date(2015, 5, 1)
 
@@ -44,3 +46,14 @@ def test_what_was_merged_leaves_nothing_behind(landing, in_pieces):
     named = {landing.home.raw / p.path for p in landing.ledger.parts()}
     assert set(landing.home.raw.rglob("*.parquet")) == named
     assert all(any(folder.iterdir()) for folder in landing.home.raw.rglob("*") if folder.is_dir())
+
+
+def test_ten_times_the_tiny_files_are_gathered_in_ten_times_the_seconds():
+    batch = pa.record_batch({column: ["tea"] for column in "abcdefgh"})
+
+    def gathered(n_batches: int) -> int:
+        return sum(table.num_rows for table in readers._gathered([batch] * n_batches))
+
+    assert gathered(1_000) == 1_000
+    few, many = core_seconds(lambda: gathered(100), lambda: gathered(1_000), rounds=2)
+    assert many < 30 * few

@@ -153,18 +153,18 @@ def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     Each table is in pieces: DuckDB scans Arrow on one core a piece.
     """
     held: list[pa.RecordBatch] = []
+    n_rows = n_bytes = 0
     for batch in batches:
         starts = range(0, batch.num_rows, PIECE_ROWS)
         held += [batch.slice(n, PIECE_ROWS) for n in starts]
-        if sum(b.num_rows for b in held) >= SLICE_ROWS or _size(held) >= SLICE_BYTES:
+        n_rows += batch.num_rows
+        n_bytes += batch.nbytes
+        if n_rows >= SLICE_ROWS or n_bytes >= SLICE_BYTES:
             yield pa.Table.from_batches(held)
             held = []
+            n_rows = n_bytes = 0
     if held:
         yield pa.Table.from_batches(held)
-
-
-def _size(batches: Sequence[pa.RecordBatch]) -> int:
-    return sum(b.nbytes for b in batches)
 
 
 def is_of_the_machine(error: Exception) -> bool:

@@ -318,11 +318,13 @@ def _chunks(files: list[Identified]) -> Iterator[list[Identified]]:
     limit = min(CHUNK_BYTES, max(SMALLEST_CHUNK_BYTES, share))
     for _, group in groupby(files, key=lambda f: (f[0].format, f[0].packing, f[0].header)):
         chunk: list[Identified] = []
+        size = 0
         for file in group:
-            if chunk and sum(f.size for f, _ in chunk) + file[0].size > limit:
+            if chunk and size + file[0].size > limit:
                 yield chunk
-                chunk = []
+                chunk, size = [], 0
             chunk.append(file)
+            size += file[0].size
         yield chunk
 
 
