@@ -1,11 +1,12 @@
 """How accepted events lie on the disk: by UTC day, and not in more pieces than it takes to read them fast."""
 
+from collections import Counter
 from datetime import date, timedelta
 
 import pyarrow as pa
 import pytest
 
-from nightshelf.ingest import readers, taking
+from nightshelf.ingest import readers, run, taking
 from tests.support.core_seconds import core_seconds
 
 FIRST = date(2015, 5, 1)
@@ -46,6 +47,15 @@ def test_what_was_merged_leaves_nothing_behind(landing, in_pieces):
     named = {landing.home.raw / p.path for p in landing.ledger.parts()}
     assert set(landing.home.raw.rglob("*.parquet")) == named
     assert all(any(folder.iterdir()) for folder in landing.home.raw.rglob("*") if folder.is_dir())
+
+
+def test_many_tiny_files_are_taken_a_few_hundred_at_a_time(landing, monkeypatch):
+    monkeypatch.setattr(run, "MOST_FILES", 3)
+    for n in range(7):
+        landing.put(f"{n}.csv", out_of_order(1, 1))
+    landing.ingest()
+    chunks = Counter(file.chunk for file in landing.ledger.files())
+    assert sorted(chunks.values()) == [1, 3, 3]
 
 
 def test_ten_times_the_tiny_files_are_gathered_in_ten_times_the_seconds():
