@@ -1,10 +1,11 @@
-"""Text of the shop's, and reasons, as a terminal may show them."""
+"""Text of the shop's, reasons and tables, as a terminal may show them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from rich.markup import escape
+from rich.table import Table
 
 WORDS = {
     "because_you_bought": "because you bought",
@@ -44,7 +45,6 @@ def reason_told(
     item: str,
     titles: Mapping[str, str],
     chance: float = 1.0,
-    most: int = 2,
 ) -> str:
     """The reason in words, with the titles of its evidence where that is another item; of a slot that
     explores the chance with which it would show this item."""
@@ -54,5 +54,17 @@ def reason_told(
     others = [clean(titles.get(e, e), 32) for e in evidence if e != item]
     if not others:
         return words
-    more = f" and {len(others) - most} more" if len(others) > most else ""
-    return f"{words}{LEADS.get(code, '')} {', '.join(others[:most])}{more}"
+    more = f" and {len(others) - 2} more" if len(others) > 2 else ""
+    return f"{words}{LEADS.get(code, '')} {', '.join(others[:2])}{more}"
+
+
+def titled_table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
+
+
+def figures_table(title: str, *columns: str) -> Table:
+    """The first column is a name; the others are figures."""
+    table = titled_table(title)
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    return table

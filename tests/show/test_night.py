@@ -7,8 +7,9 @@ import duckdb
 import pytest
 
 from nightshelf.paths import Home
+from nightshelf.progress import console
 from nightshelf.publishing.nights import PublishedNight
-from nightshelf.show.night import _titles, _typical_users
+from nightshelf.show.night import _show_stages, _titles, _typical_users
 from nightshelf.tracing.published import titles
 from nightshelf.warehouse import connect
 
@@ -18,6 +19,15 @@ def attempt(tmp_path):
     attempt = Home(tmp_path).shop("shop").attempt(date(2026, 3, 1), 1)
     attempt.root.mkdir(parents=True)
     return attempt
+
+
+def test_a_shop_s_title_is_text_and_no_markup(attempt):
+    attempt.stages.mkdir()
+    shop = SimpleNamespace(title="Tea [/] [b]Co[/b]", name="shop")
+    night = SimpleNamespace(date=attempt.night)
+    with console.capture() as printed:
+        _show_stages(SimpleNamespace(night=night, shop=shop, attempt=attempt))
+    assert "Tea [/] [b]Co[/b]" in " ".join(printed.get().split())
 
 
 def test_an_attempt_whose_tables_are_being_made_once_more_has_no_users_to_show(attempt):

@@ -14,6 +14,7 @@ from nightshelf.ope.files import read_impressions
 from nightshelf.ope.log import LoggedImpressions
 from nightshelf.ope.report import Findings, Options, evaluate
 from nightshelf.progress import console
+from nightshelf.terminal import figures_table
 
 FEW = 100
 """An effective size below this is a warning: a hundred impressions hold a click or two."""
@@ -35,10 +36,12 @@ def run(log: Path, policy: Path | None, uniform: bool, options: Options) -> None
 
 def _values(found: Findings, options: Options) -> Table:
     uncovered = "" if np.isnan(found.uncovered) else f", {found.uncovered:.1%} of its mass unseen"
-    table = _table(
+    table = figures_table(
         f"{found.n_impressions:,} impressions of {found.logged.n_users:,} contexts, effective size "
         f"{found.effective_size:,.0f}{uncovered}",
-        ("estimator", "reward a slot", f"{options.sampling.level:.0%} interval"),
+        "estimator",
+        "reward a slot",
+        f"{options.sampling.level:.0%} interval",
     )
     for name, value in found.values.items():
         # The direct method's bounds leave its own error out: better none than those.
@@ -51,9 +54,13 @@ def _values(found: Findings, options: Options) -> Table:
 
 def _by_position(rows: LoggedImpressions, options: Options) -> Table:
     """SNIPS alone: a model for each position would learn from too little."""
-    table = _table(
+    table = figures_table(
         "By position",
-        ("position, in order", "SNIPS", "interval", "as logged", "effective size"),
+        "position, in order",
+        "SNIPS",
+        "interval",
+        "as logged",
+        "effective size",
     )
     for position in range(rows.n_positions):
         found = evaluate(replace(rows.rows(rows.position == position), policy=None), options)
@@ -102,10 +109,3 @@ def _told(value: Interval) -> tuple[str, str]:
         return f"{value.mean:.5f}", "–"
     high = "∞" if np.isinf(value.high) else f"{value.high:.5f}"
     return f"{value.mean:.5f}", f"{value.low:.5f}–{high}"
-
-
-def _table(title: str, columns: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number else "left")
-    return table

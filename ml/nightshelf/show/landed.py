@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from nightshelf.errors import SettingsError
 from nightshelf.paths import Home, ShopHome
 from nightshelf.progress import console, progress
 from nightshelf.settings.shop import load_shop
-from nightshelf.show.tables import named_figures
-from nightshelf.terminal import clean
+from nightshelf.terminal import clean, figures_table, titled_table
 from nightshelf.warehouse import in_memory
 
 
@@ -24,9 +21,7 @@ def show_ledger(home: Home, shop_file: Path, everything: bool = False) -> None:
 
     shop = load_shop(shop_file)
     landing = shop.landing_in(home, shop_file)
-    table = Table(
-        title=f"Ledger of {shop.name}", title_justify="left", title_style="bold", pad_edge=False
-    )
+    table = titled_table(f"Ledger of {shop.name}")
     for name in ("source", "file"):
         table.add_column(name, no_wrap=True)
     for name in ("records", "rows read", "accepted", "quarantined", "of which aside", "sha256"):
@@ -90,14 +85,14 @@ def show_quarantine(home: Home, shop_file: Path, asked: Refused) -> None:
     if not counts:
         console.print(f"No such row of {shop.name} is in quarantine.", markup=False)
         return
-    table = named_figures(f"Quarantine of {shop.name}", "reason", "rows", "files")
+    table = figures_table(f"Quarantine of {shop.name}", "reason", "rows", "files")
     for name in ("means", "mended", "values at fault"):
         table.add_column(name, overflow="fold")
     for name, n_rows, n_files, values in counts:
         shown = " · ".join(f"{clean(v, 45)} ({n:,})" for v, n in values)
         table.add_row(name, f"{n_rows:,}", f"{n_files:,}", REASONS[name], MENDED[name], shown)
     console.print(table)
-    shown = Table(title="Samples", title_justify="left", title_style="bold", pad_edge=False)
+    shown = titled_table("Samples")
     for column in ("reason", "source", "where", "raw text"):
         shown.add_column(column, overflow="fold")
     for name, file, line, number, raw in rows:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 
 import duckdb
-from rich.table import Table
 
 from nightshelf.morning import place_of
 from nightshelf.paths import ShopHome
@@ -17,9 +16,8 @@ from nightshelf.publishing.nights import (
 from nightshelf.readiness import read_readiness
 from nightshelf.show.quality import show_quality
 from nightshelf.show.readiness import show_readiness
-from nightshelf.show.tables import named_figures
 from nightshelf.steps import Run, failure, stage_records
-from nightshelf.terminal import clean, reason_told
+from nightshelf.terminal import clean, figures_table, reason_told, titled_table
 from nightshelf.warehouse import connect, in_memory
 
 SHOWN_USERS = 3
@@ -49,8 +47,9 @@ def show_night(run: Run) -> None:
 
 
 def _show_stages(run: Run) -> None:
-    table = named_figures(
-        f"Night {run.night.date} of {run.shop.title or run.shop.name}, attempt {run.attempt.number}",
+    shop = clean(run.shop.title or run.shop.name)
+    table = figures_table(
+        f"Night {run.night.date} of {shop}, attempt {run.attempt.number}",
         "stage",
         "seconds",
         "rows",
@@ -95,12 +94,7 @@ def _of_features(run: Run, sql: str) -> list[tuple]:
 
 
 def _show_user(shop: ShopHome, night: PublishedNight, user: str, titles: dict[str, str]) -> None:
-    table = Table(
-        title=f"Shelves of user {clean(user)}",
-        title_justify="left",
-        title_style="bold",
-        pad_edge=False,
-    )
+    table = titled_table(f"Shelves of user {clean(user)}")
     for name in ("shelf", "rank", "item", "title", "reason"):
         table.add_column(name, justify="right" if name == "rank" else "left")
     for name in OF_A_USER:
@@ -134,7 +128,7 @@ def _shelf_rows(
 
 def _show_whereabouts(run: Run, night: PublishedNight) -> None:
     tables = night.manifest["tables"]
-    table = named_figures(f"Published tables in {night.path}", "table", "rows")
+    table = figures_table(f"Published tables in {clean(night.path, 200)}", "table", "rows")
     for name, entry in tables.items():
         table.add_row(name, f"{entry['rows']:,}")
     console.print(table)

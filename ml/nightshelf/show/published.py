@@ -20,8 +20,7 @@ from nightshelf.publishing.nights import (
 from nightshelf.publishing.unfinished import unfinished
 from nightshelf.publishing.withdrawn import withdrawn
 from nightshelf.settings.shop import load_shop
-from nightshelf.show.tables import named_figures
-from nightshelf.terminal import clean
+from nightshelf.terminal import clean, figures_table
 
 if TYPE_CHECKING:
     from nightshelf.publishing.roll_back import RolledBack
@@ -32,7 +31,7 @@ def show_nights(home: Home, shop_file: Path) -> None:
     shop = load_shop(shop_file)
     where = home.shop(shop.name)
     now, back = readers_see(where), withdrawn(where)
-    table = named_figures(f"Published nights of {shop.name}", "night", "attempt", "rows")
+    table = figures_table(f"Published nights of {shop.name}", "night", "attempt", "rows")
     for name in ("rec_for_you by", "rec_discover by", "readers"):
         table.add_column(name)
     for night in published(where):
@@ -77,7 +76,7 @@ def show_verified(home: Home, shop_file: Path) -> None:
     shop = load_shop(shop_file)
     where = home.shop(shop.name)
     nights, damaged = published(where), []
-    table = named_figures(f"Published nights of {shop.name}", "night", "attempt")
+    table = figures_table(f"Published nights of {shop.name}", "night", "attempt")
     table.add_column("files")
     with progress("verify") as shown:
         for number, night in enumerate(nights, start=1):

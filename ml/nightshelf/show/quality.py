@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 from nightshelf.progress import console
-from nightshelf.show.tables import named_figures
 from nightshelf.steps import Run
 from nightshelf.storage import read_left
-from nightshelf.terminal import clean
+from nightshelf.terminal import clean, figures_table
 
 VIEWS_IN_WORDS = {"for_you": "all items", "discover": "items new to the user"}
 
@@ -50,7 +49,7 @@ def _show_audience(report: dict[str, Any]) -> None:
     """What the tables about users are made by, and how good that was on the last window."""
     if not report:
         return
-    table = named_figures("What was learnt of users", "about")
+    table = figures_table("What was learnt of users", "about")
     for name in ("by", "what was found"):
         table.add_column(name)
     for name, part in report.items():
@@ -61,7 +60,7 @@ def _show_audience(report: dict[str, Any]) -> None:
 
 
 def _show_contenders(placement: str, found: dict[str, Any]) -> None:
-    table = named_figures(
+    table = figures_table(
         f"Quality of rec_{placement}: {VIEWS_IN_WORDS[placement]}, the last"
         f" {found['window_days']} days, {found['n_users']:,} users, every item ranked",
         "model",
@@ -80,7 +79,7 @@ def _show_cohorts(placement: str, found: dict[str, Any]) -> None:
     by_name = {row["name"]: row for row in found["contenders"]}
     names = [n for n in dict.fromkeys((found["challenger"], *BESIDE)) if n in by_name]
     title = f"rec_{placement} by cohort: nDCG@10 of users, recall@10 of items, 95 % intervals"
-    table = named_figures(title, "cohort", "users", *map(clean, names))
+    table = figures_table(title, "cohort", "users", *map(clean, names))
     for cohort in found["cohorts"]:
         figure = cohort["figure"]
         n_users = by_name[names[0]]["intervals"][figure][2]

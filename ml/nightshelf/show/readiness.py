@@ -6,17 +6,12 @@ from rich.table import Table
 
 from nightshelf.progress import console
 from nightshelf.readiness import Placement, Readiness
-from nightshelf.terminal import clean
+from nightshelf.terminal import clean, titled_table
 
 
 def show_readiness(found: Readiness) -> None:
     """A row per placement, then what is lacking and what that costs."""
-    table = Table(
-        title="Readiness: what each placement needs, and what the data has",
-        title_justify="left",
-        title_style="bold",
-        pad_edge=False,
-    )
+    table = titled_table("Readiness: what each placement needs, and what the data has")
     for name in ("placement", "has", "wanted", "of what", "published"):
         table.add_column(name, justify="right" if name in ("has", "wanted") else "left")
     for p in found.placements:

@@ -14,6 +14,7 @@ from nightshelf.simulation.loop import simulate
 from nightshelf.simulation.pictures import save_picture
 from nightshelf.simulation.shop import Size
 from nightshelf.simulation.truth import Truth
+from nightshelf.terminal import titled_table
 
 __all__ = ["Size", "run"]
 
@@ -49,10 +50,7 @@ def _text(rules: Path) -> str:
 
 
 def _table(told: list[Truth], seed: int) -> Table:
-    table = Table(
-        title=f"A made-up shop (seed {seed}): expected clicks a visit, by the truth",
-        title_justify="left", title_style="bold", pad_edge=False,
-    )  # fmt: skip
+    table = titled_table(f"A made-up shop (seed {seed}): expected clicks a visit, by the truth")
     table.add_column("night")
     for name in (
         "shelf", "ranked", "the crowd's", "best", "cold start", "bestsellers",

@@ -7,15 +7,13 @@ from datetime import date
 from math import exp
 from pathlib import Path
 
-from rich.table import Table
-
 from nightshelf.errors import SettingsError
 from nightshelf.night import Night
 from nightshelf.paths import Attempt, Home
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.progress import console
 from nightshelf.settings.shop import Shop, load_shop
-from nightshelf.terminal import clean, reason_told
+from nightshelf.terminal import clean, figures_table, reason_told
 from nightshelf.tracing.events import Event, events_of, ids_of, with_lines
 from nightshelf.tracing.published import Row, checked, of_user, titles, whole_night
 from nightshelf.tracing.ranked import Ranked, ranked
@@ -120,7 +118,7 @@ def _show_score(found: Ranked, item: str) -> None:
     if not contributions:
         return
     *terms, base = contributions
-    table = _table("What the score is made of, in log odds", "feature", "value", "adds")
+    table = figures_table("What the score is made of, in log odds", "feature", "value", "adds")
     for c in terms[:TOP_FEATURES]:
         table.add_row(c.feature, f"{c.value:.4g}", f"{c.log_odds:+.3f}")
     rest = terms[TOP_FEATURES:]
@@ -136,7 +134,7 @@ def _show_sources(found: Ranked) -> None:
     proposals = found.proposals()
     proposed = [p for p in proposals if p.rank]
     title = f"{len(proposed)} of {len(found.pool.ranks)} sources proposed it"
-    table = _table(title, "source", "rank", "its own score")
+    table = figures_table(title, "source", "rank", "its own score")
     for p in proposals:
         table.add_row(clean(p.source), str(p.rank) if p.rank else "–", f"{p.score:.4g}")
     console.print(table)
@@ -147,7 +145,7 @@ def _show_events(events: Sequence[Event], items: Sequence[str]) -> None:
     if not events:
         _plain("No event of the user's with the item or its evidence before the night.")
         return
-    table = _table("The user's events with it and its evidence, before the night", "event")
+    table = figures_table("The user's events with it and its evidence, before the night", "event")
     for name in ("when, UTC", "item", "file", "row", "line", "text"):
         table.add_column(name, overflow="fold")
     for e in events:
@@ -174,11 +172,3 @@ def _say_more(item: str, n: int, shown: int) -> None:
 
 def _plain(text: str) -> None:
     console.print(text, markup=False)
-
-
-def _table(title: str, *columns: str) -> Table:
-    """The first column is a name; the others are figures."""
-    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
-    return table

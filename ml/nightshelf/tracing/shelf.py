@@ -13,7 +13,7 @@ from nightshelf.paths import Home
 from nightshelf.progress import console
 from nightshelf.publishing.nights import PublishedNight
 from nightshelf.settings.shop import load_shop
-from nightshelf.terminal import clean, reason_told
+from nightshelf.terminal import clean, reason_told, titled_table
 from nightshelf.tracing.published import Row, checked, for_nobody, of_user, titles_of, whole_night
 
 
@@ -59,7 +59,7 @@ def _say(text: str) -> None:
 
 
 def _table(title: str, rows: Sequence[Row], titles: Mapping[str, str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
+    table = titled_table(title)
     table.add_column("rank", justify="right")
     for name in ("item", "title", "reason", "source"):
         table.add_column(name, overflow="fold")

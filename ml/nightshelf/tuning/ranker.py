@@ -11,6 +11,7 @@ from nightshelf.ranking import choice, features
 from nightshelf.ranking.labelled import LabelledCut, labelled
 from nightshelf.ranking.pool import VIEWS
 from nightshelf.ranking.propose import per_source, propose
+from nightshelf.settings.models import ModelSettings
 from nightshelf.settings.shop import Shop
 from nightshelf.tuning.folds import Fold
 from nightshelf.tuning.search import OutOfTime, Subject
