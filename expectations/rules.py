@@ -11,7 +11,6 @@ from expectations.declare import literal, rows_rule
 ALL = "recommendations.rec_*"
 LIST = "shelf, context_type, context_id"
 STEP = "Look at the step of that rule in dbt_project/macros/rules.sql, then shelve."
-PRICE = "CASE WHEN price IS NOT NULL THEN price_band END"
 
 
 def shop_rules(context: DoorContext, stacked: str) -> list[Rule]:

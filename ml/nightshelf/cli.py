@@ -5,7 +5,6 @@ Everything heavy is imported inside the command that needs it, so that `--help` 
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from datetime import date, datetime
@@ -652,8 +651,3 @@ def main() -> NoReturn:
         print(f"✗ {known}", file=sys.stderr)
         sys.exit(known.exit_code)
     sys.exit(0)
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("PYTHONUTF8", "1")
-    main()

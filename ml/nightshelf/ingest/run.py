@@ -27,7 +27,7 @@ from nightshelf.ingest.readers import (
     check_columns,
     fast_slices,
 )
-from nightshelf.ingest.taking import Taking, Written, no_rows
+from nightshelf.ingest.taking import Taking, Written
 from nightshelf.paths import ShopHome
 from nightshelf.progress import Progress
 from nightshelf.settings.shop import Shop, Source
@@ -391,7 +391,7 @@ def _leave_changed(files: list[Identified]) -> None:
 def ledger_row(
     reading: Reading, file: LandingFile, file_id: str, written: Written, chunk: str
 ) -> LedgerFile:
-    n = no_rows(written.counts, file_id)
+    n = written.counts[file_id]
     return LedgerFile(
         file_id, reading.source.name, reading.source.adapter, reading.adapter.kind, file.name,
         file.sha256, file.size, n["records"], n["accepted"] + n["quarantined"], n["accepted"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -301,8 +301,3 @@ class Taking:
 
 def _path(path: Path) -> str:
     return literal(str(path))
-
-
-def no_rows(counts: Mapping[str, Counter], file_id: str) -> Counter:
-    """A file of a header alone was counted nowhere."""
-    return counts.get(file_id, Counter())

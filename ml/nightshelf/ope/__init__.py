@@ -1,13 +1,11 @@
 """Off-policy evaluation: what another policy would have earned, from the log of the one that served."""
 
-from nightshelf.ope.estimators import ESTIMATORS
 from nightshelf.ope.intervals import Sampling
 from nightshelf.ope.log import LoggedImpressions, Policy
 from nightshelf.ope.report import Findings, Options, evaluate
 from nightshelf.ope.rewards import TabularRewards
 
 __all__ = [
-    "ESTIMATORS",
     "Findings",
     "LoggedImpressions",
     "Options",

@@ -16,8 +16,6 @@ import numpy as np
 
 from nightshelf.errors import SettingsError
 
-ESTIMATORS = ("IPS", "SNIPS", "DM", "DR")
-
 
 def clipped(weights: np.ndarray, most: float | None) -> np.ndarray:
     """min(w, most): less variance, and a bias downwards where rewards are not negative.

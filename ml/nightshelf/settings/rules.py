@@ -23,7 +23,6 @@ Ruled = Literal[
 ]  # fmt: skip
 """Placements whose lists rules may change. `next_category` is laid out by category: it has nothing of what
 is withheld and one variant of a product, and no other rule bears on it."""
-Personal = ("for_you", "discover", "buy_again")
 
 OF_A_FACTOR = Annotated[float, Field(gt=0, le=100)]
 """A hundredfold score leads every list; more can only be a slip."""

@@ -33,7 +33,6 @@ class Event:
     event_type: str
     occurred_at: datetime
     item_id: str
-    quantity: int | None
     file_id: str
     row_number: int
     n_of_item: int
@@ -77,12 +76,12 @@ def events_of(
     with in_memory(shop) as db:
         found = db.execute(_EVENTS, given).fetchall()
     files = {f.file_id: f for f in ledger.files()}
-    events = [Event(*row) for row in found if row[4] in files]
+    events = [Event(*row) for row in found if row[3] in files]
     return [replace(e, file=files[e.file_id].name) for e in events]
 
 
 _EVENTS = """
-    select event_type, occurred_at, item_id, quantity, file_id, row_number, n_of_item
+    select event_type, occurred_at, item_id, file_id, row_number, n_of_item
     from (
         select
             *,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from nightshelf.errors import InputError, SettingsError, WarehouseLocked
+from nightshelf.errors import InputError, ModelError, SettingsError, WarehouseLocked
 from nightshelf.night import TRAIN_ROLES, WINDOW_DAYS, Night
 from nightshelf.paths import Attempt, Home, ShopHome
 from nightshelf.progress import Progress, console, counted, progress
@@ -181,8 +181,6 @@ def _tune(
 
 def present(store: SettingsStore, shown: Progress) -> tuple[ModelSettings, Changes, str]:
     """What the next night would go by: the settings, what in them is not the files', and whose."""
-    from nightshelf.errors import ModelError
-
     files, champion = ModelSettings.of_files(), store.champion()
     if champion is None:
         return files, {}, ""
