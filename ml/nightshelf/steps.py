@@ -227,7 +227,7 @@ def _in_order(run: Run, name: str) -> None:
         raise SettingsError(
             f"Step '{name}' of night {run.night.date}, attempt {run.attempt.number} needs"
             f" '{lacking}' first.",
-            f"Run `nightshelf {lacking.replace('door_', 'gate ')}`, or the whole `nightshelf night`.",
+            f"Run `nightshelf {command_of(lacking)}`, or the whole `nightshelf night`.",
         )
     for later in names[place:]:
         record[later].unlink(missing_ok=True)
@@ -495,6 +495,11 @@ STEPS: dict[str, Callable[[Run], None]] = {
 """Every step of a night, in order."""
 
 
+def command_of(step: str) -> str:
+    """The step's name on the command line."""
+    return step.replace("door_", "gate ")
+
+
 def whole_night(home: Home, shop_file: Path, night: date, retrains: bool = True) -> Run:
     """All steps in one process: the same functions that the DAG's tasks call, and the same bytes."""
     run = open_night(home, shop_file, night, retrains)
@@ -519,4 +524,4 @@ def failure(attempt: Attempt) -> dict | None:
 
 
 def _read_record(path: Path) -> dict:
-    return read_left(path, path.name.split(".")[0].replace("door_", "gate "))
+    return read_left(path, command_of(path.name.split(".")[0]))

@@ -60,7 +60,7 @@ def _newest_attempt(home: Home, shop_file: Path, night: date) -> int:
 
 def interrupted(home: Home, shop_file: Path, night: date, before: int) -> NightshelfError:
     """What Ctrl-C leaves of a night whose newest attempt was `before`, and how to go on."""
-    from nightshelf.steps import STEPS, resume, stage_records
+    from nightshelf.steps import STEPS, command_of, resume, stage_records
 
     asked = f"--shop {shop_file} --as-of {night}"
     kept = "Readers see what was published last."
@@ -73,7 +73,7 @@ def interrupted(home: Home, shop_file: Path, night: date, before: int) -> Nights
         )
         step = next((name for name in STEPS if name not in done), None)
         if done and step:
-            command = f"nightshelf {step.replace('door_', 'gate ')} {asked}"
+            command = f"nightshelf {command_of(step)} {asked}"
             again += f". Or go on with this attempt, step by step, from `{command}`"
     error = NightshelfError(f"The night of {night} was interrupted. {kept}", f"{again}.")
     error.exit_code = 128 + signal.SIGINT
