@@ -53,7 +53,7 @@ def build(
     variables = _variables(shop, night, pinned(attempt).settings)
     where = [
         "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target-path", str(_target(attempt, visit)),
-        "--log-path", str(_target(attempt, visit)), "--vars", json.dumps(variables), "--quiet", "--log-level", "none",
+        "--log-path", str(_target(attempt, visit)), "--vars", json.dumps(variables), "--log-level", "none",
         # At debug, dbt's log is a quarter of a small shop's visit; its SQL is compiled into files anyway.
         "--log-level-file", "info",
     ]  # fmt: skip
