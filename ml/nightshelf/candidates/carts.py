@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from nightshelf.candidates.companions import baskets_of, wilson_lower
-from nightshelf.candidates.rules import RuleTable, association_rules
+from nightshelf.candidates.rules import RuleTable, association_rules, strengths
 from nightshelf.candidates.sparse import ranges, strongest
 from nightshelf.dataset.baskets import Baskets
 
@@ -63,7 +63,7 @@ def completions(baskets: Baskets, params: CartParams) -> Completions:
     products = variants.products[baskets.item_codes]
     holds = baskets_of(baskets.basket_codes, products, len(variants))
     table = association_rules(holds, params.min_baskets, params.certainty)
-    singles = strongest(_single_rules(table, variants.shown), params.k)
+    singles = strongest(strengths(table, variants.shown), params.k)
     one, other = _pairs(table, params.pairs)
     counted = _triples(holds, one, other, variants.shown, params)
     pairs = _backed_off(counted, singles, one, other, params.k)
@@ -72,14 +72,6 @@ def completions(baskets: Baskets, params: CartParams) -> Completions:
         _of_items(singles, variants),
         _of_pairs(pairs, counted, faces[one], faces[other], variants.shown),
     )
-
-
-def _single_rules(table: RuleTable, shown: np.ndarray) -> csr_matrix:
-    """Products × products: confidence × log lift of each rule to a product that can be shown."""
-    can = shown[table.consequents] >= 0
-    strength = (table.confidence * np.log(table.lift))[can].astype(np.float32)
-    places = (table.antecedents[can], table.consequents[can])
-    return csr_matrix((strength, places), (len(shown), len(shown)))
 
 
 def _pairs(table: RuleTable, n: int) -> tuple[np.ndarray, np.ndarray]:

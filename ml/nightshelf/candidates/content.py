@@ -24,6 +24,7 @@ from nightshelf.candidates.sparse import (
     csr_of,
     dense_product,
     product,
+    ranges,
     values_at,
     without_columns,
 )
@@ -208,8 +209,7 @@ class Content(ReachingModel):
         similar, scores = (np.concatenate([part[n] for part in lists]) for n in (1, 2))
         lengths = np.diff(starts)[at]
         rows = np.repeat(np.arange(len(codes)), lengths)
-        entries = np.arange(len(rows)) - np.repeat(lengths.cumsum() - lengths, lengths)
-        entries += np.repeat(starts[at], lengths)
+        entries = ranges(starts[at], lengths)
         others = similar[entries] != codes[rows]
         rows, entries = rows[others], entries[others]
         rows, similar, scores, ranks = cut(rows, similar[entries], scores[entries], len(codes), k)

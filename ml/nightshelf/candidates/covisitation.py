@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix, hstack, vstack
 from nightshelf.candidates.base import CandidateModel, enough_buyers
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.similarity import nearest
-from nightshelf.candidates.sparse import csr_arrays, csr_of, product, ranges, strongest
+from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, product, ranges, strongest
 from nightshelf.candidates.visits import Steps, Visits
 from nightshelf.dataset.interactions import Interactions
 
@@ -132,8 +132,7 @@ class Covisitation(CandidateModel):
 
     def _count_columns(self) -> None:
         """What nothing leads to is never a candidate."""
-        led_to = np.bincount(self.votes.indices, minlength=len(self.items))
-        self._candidates = np.flatnonzero(led_to).astype(np.int32)
+        self._candidates = columns_of(self.votes).astype(np.int32)
         self._narrow = self.votes[:, self._candidates]
 
     def _columns(self) -> np.ndarray:

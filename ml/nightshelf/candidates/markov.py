@@ -24,6 +24,7 @@ from nightshelf.candidates.sparse import (
     csr_arrays,
     csr_of,
     dense_product,
+    entries_at,
     product,
     strongest,
     values_at,
@@ -235,12 +236,7 @@ class Chain:
 
 def _at(users_count: csr_matrix, steps: Steps) -> np.ndarray:
     """(n_steps,) float32: what the user of each step counts for its item."""
-    n_items = users_count.shape[1]
-    owners = np.repeat(np.arange(users_count.shape[0]), np.diff(users_count.indptr))
-    keys = owners.astype(np.int64) * n_items + users_count.indices
-    return users_count.data[
-        np.searchsorted(keys, steps.users.astype(np.int64) * n_items + steps.items)
-    ]
+    return users_count.data[entries_at(users_count, steps.users, steps.items)]
 
 
 def _links(own: np.ndarray, after: np.ndarray, as_of: int, params: MarkovParams) -> csr_matrix:

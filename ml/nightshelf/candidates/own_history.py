@@ -16,6 +16,7 @@ from nightshelf.candidates.base import NO, CandidateModel, cut
 from nightshelf.candidates.best import Recommendations
 from nightshelf.candidates.params import DAYS, MOST_DAYS, need
 from nightshelf.candidates.rhythm import Rhythm, Rows, learn
+from nightshelf.candidates.sparse import ranges
 from nightshelf.dataset.interactions import Interactions
 
 
@@ -68,8 +69,7 @@ class OwnHistory(CandidateModel):
     def _scored(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lengths of the users' lists, their codes and scores one list after the other."""
         lengths = self.indptr[rows + 1] - self.indptr[rows]
-        starts = np.repeat(self.indptr[rows] - (np.cumsum(lengths) - lengths), lengths)
-        entries = np.arange(len(starts)) + starts
+        entries = ranges(self.indptr[rows], lengths)
         return lengths, self.codes[entries], self.scores[entries]
 
     def _best(self, lists, excludes, k: int, asked: np.ndarray) -> list[Recommendations]:

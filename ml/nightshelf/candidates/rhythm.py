@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nightshelf.dataset.interactions import Interactions
+from nightshelf.dataset.interactions import Interactions, group_starts
 
 RATIOS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0,
                    2.5, 3.0, 4.0, 5.0, 7.0, 10.0])  # fmt: skip
@@ -109,7 +109,7 @@ class Rows:
 
     def pairs(self, day: int, half_life_days: float) -> Pairs:
         """The pairs of all rows, with counts decayed to `day`."""
-        starts = _starts(self.users, self.items)
+        starts = group_starts([self.users, self.items])
         if not len(starts):
             empty = np.zeros(0, dtype=np.int64)
             return Pairs(empty, empty, empty.astype(float), empty, empty, empty, empty)
@@ -283,10 +283,3 @@ def _row_keys(interactions: Interactions) -> np.ndarray:
     days = interactions.as_of - interactions.days.astype(np.int64)
     return (interactions.user_codes.astype(np.int64) * interactions.shape[1]
             + interactions.item_codes) * 2**17 + days  # fmt: skip
-
-
-def _starts(users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    if not len(users):
-        return np.zeros(0, dtype=np.int64)
-    changed = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
-    return np.concatenate(([0], np.flatnonzero(changed) + 1))

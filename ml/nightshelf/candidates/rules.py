@@ -102,7 +102,7 @@ class Rules(CandidateModel):
         variants = _variants(interactions, np.bincount(lines.items, minlength=len(self.items)))
         holds = baskets_of(baskets.of_step, variants.products[lines.items], len(variants))
         table = association_rules(holds, params.min_baskets, params.certainty)
-        self.rules = strongest(_matrix(table, variants), params.consequents)
+        self.rules = strongest(strengths(table, variants.shown), params.consequents)
         self.shown = variants.shown
         self.profile = _profile(interactions, variants, params)
         self._count_columns()
@@ -147,12 +147,12 @@ def _variants(interactions: Interactions, counts: np.ndarray) -> Variants:
     return Variants.of(catalogue.parents, catalogue.offerable, counts)
 
 
-def _matrix(table: RuleTable, variants: Variants) -> csr_matrix:
-    """Products × products: the strength of each rule to a product that can be shown."""
-    offered = variants.shown[table.consequents] >= 0
+def strengths(table: RuleTable, shown: np.ndarray) -> csr_matrix:
+    """Products × products: confidence × log lift of each rule to a product that can be shown."""
+    offered = shown[table.consequents] >= 0
     strength = (table.confidence * np.log(table.lift))[offered].astype(np.float32)
     places = (table.antecedents[offered], table.consequents[offered])
-    return csr_matrix((strength, places), (len(variants), len(variants)))
+    return csr_matrix((strength, places), (len(shown), len(shown)))
 
 
 def _profile(interactions: Interactions, variants: Variants, params: RulesParams) -> csr_matrix:

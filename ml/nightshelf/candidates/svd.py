@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix, diags
 from nightshelf.candidates.base import one_blas_thread
 from nightshelf.candidates.factors import FactorModel, check_factors
 from nightshelf.candidates.params import need
+from nightshelf.candidates.weighting import rarity
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,7 @@ class Svd(FactorModel):
         if self.params.weighting == "none":
             return np.ones(values.shape[1], dtype=np.float32)
         buyers = np.bincount(values.indices, minlength=values.shape[1])
-        # Never 0 or less, or what everybody takes would vanish or turn round.
-        weights = np.maximum(np.log(values.shape[0] / (1.0 + buyers)), 1e-3)
-        return weights.astype(np.float32)
+        return rarity(buyers, of=values.shape[0]).astype(np.float32)
 
 
 def _sign_fixed(right: np.ndarray) -> np.ndarray:

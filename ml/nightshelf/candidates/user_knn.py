@@ -18,7 +18,7 @@ from nightshelf.candidates.base import CandidateModel
 from nightshelf.candidates.lately import counting
 from nightshelf.candidates.params import need
 from nightshelf.candidates.similarity import nearest
-from nightshelf.candidates.sparse import csr_arrays, csr_of, product, without_traces
+from nightshelf.candidates.sparse import columns_of, csr_arrays, csr_of, product, without_traces
 from nightshelf.candidates.teachers import teachers
 from nightshelf.candidates.weighting import rarity, unit_rows
 from nightshelf.dataset.interactions import Interactions
@@ -89,8 +89,7 @@ class UserKnn(CandidateModel):
 
     def _take_columns(self) -> None:
         """Items that nobody has taken are never offered."""
-        taken = np.bincount(self.own.indices, minlength=len(self.items))
-        self._candidates = np.flatnonzero(taken).astype(np.int32)
+        self._candidates = columns_of(self.own).astype(np.int32)
         self._own, self._recent = (m[:, self._candidates] for m in (self.own, self.recent))
 
     def _columns(self) -> np.ndarray:

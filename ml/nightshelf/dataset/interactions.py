@@ -100,7 +100,7 @@ class Interactions:
     @classmethod
     def _from_sorted(cls, users, items, columns, weights, as_of):
         """Adds up equal (user, item, day); `columns` are user codes, item codes and days."""
-        starts = _group_starts(columns)
+        starts = group_starts(columns)
         totals = np.add.reduceat(weights, starts) if len(starts) else weights[:0]
         kept = totals > 0
         user_codes, item_codes, days = (column[starts][kept] for column in columns)
@@ -190,7 +190,7 @@ class Interactions:
         )
 
     def _pair_starts(self) -> np.ndarray:
-        return _group_starts([self.user_codes, self.item_codes])
+        return group_starts([self.user_codes, self.item_codes])
 
     def _pairs(self, starts: np.ndarray, values: np.ndarray) -> csr_matrix:
         indptr = np.zeros(len(self.users) + 1, dtype=np.int32)
@@ -381,7 +381,7 @@ def _present(ids: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return ids[seen], renumbered[codes].astype(np.int32, copy=False)
 
 
-def _group_starts(columns: Sequence[np.ndarray]) -> np.ndarray:
+def group_starts(columns: Sequence[np.ndarray]) -> np.ndarray:
     """Where a new group begins in columns that are sorted together."""
     n_rows = len(columns[0])
     if not n_rows:
