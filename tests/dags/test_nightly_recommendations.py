@@ -110,6 +110,7 @@ def test_the_nightshelf_modules_a_dag_imports_are_light():
     light = {
         "nightshelf",
         "nightshelf.columns",
+        "nightshelf.errors",
         "nightshelf.paths",
         "nightshelf.orchestration",
         "nightshelf.orchestration.alerts",
