@@ -73,6 +73,13 @@ def test_a_taken_port_is_named_with_the_setting_that_changes_it(home, monkeypatc
             up(home, "mlflow")
 
 
+@pytest.mark.parametrize("port", ["abc", "70000"])
+def test_a_port_that_is_none_is_named_with_the_setting_that_changes_it(home, monkeypatch, port):
+    monkeypatch.setenv("NIGHTSHELF_MLFLOW_PORT", port)
+    with pytest.raises(SettingsError, match=f":{port}: .*\n.*NIGHTSHELF_MLFLOW_PORT"):
+        up(home, "mlflow")
+
+
 def test_an_unknown_server_is_refused(home):
     with pytest.raises(SettingsError, match="airflow or mlflow"):
         up(home, "postgres")

@@ -65,7 +65,7 @@ def up(home: Home, only: str | None = None) -> None:
             url = f"http://{bind_address()}:{mlflow_port()}"
             addresses.append(("MLflow", url, "/health", f"runs and models: {url}{MLFLOW_PAGE}"))
         for name, address, _, _ in addresses:
-            _port_is_free(name, int(address.rsplit(":", 1)[1]))
+            _port_is_free(name, address.rsplit(":", 1)[1])
         _serve(home, servers, addresses, stack)
 
 
@@ -115,8 +115,8 @@ def logs_of(home: Home) -> Path:
     return home.airflow / "logs" / "up"
 
 
-def mlflow_port() -> int:
-    return int(os.environ.get("NIGHTSHELF_MLFLOW_PORT") or 5000)
+def mlflow_port() -> str:
+    return os.environ.get("NIGHTSHELF_MLFLOW_PORT") or "5000"
 
 
 def mlflow_server(home: Home, folder: Path) -> tuple[list[str], dict[str, str]]:
@@ -132,7 +132,7 @@ def mlflow_server(home: Home, folder: Path) -> tuple[list[str], dict[str, str]]:
     env = environment(home) | {"MLFLOW_BACKEND_STORE_URI": uri_of(home)}
     env.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", f"127.0.0.1:{port},localhost:{port}")
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", bind_address(), "--port", str(port),
+        sys.executable, "-m", "mlflow", "server", "--host", bind_address(), "--port", port,
         "--workers", "1",
         "--default-artifact-root", (home.mlflow / "artifacts").as_uri(), "--no-serve-artifacts",
     ]  # fmt: skip
@@ -161,14 +161,14 @@ def _accounts(home: Home, folder: Path) -> dict[str, str]:
     }
 
 
-def _port_is_free(name: str, port: int) -> None:
+def _port_is_free(name: str, port: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((bind_address(), port))
-        except OSError:
+            probe.bind((bind_address(), int(port)))
+        except (OSError, ValueError, OverflowError) as error:
             raise SettingsError(
-                f"{name} cannot listen on {bind_address()}:{port}: the port is taken.",
+                f"{name} cannot listen on {bind_address()}:{port}: {error}.",
                 "End what uses it, or set AIRFLOW__API__PORT / NIGHTSHELF_MLFLOW_PORT to another.",
             ) from None
 
