@@ -79,3 +79,14 @@ def test_a_ledger_of_another_version_is_refused(landing):
     with pytest.raises(StorageError, match="is of version 99; this Nightshelf writes"):
         landing.ingest()
     assert len(on_the_disk(landing)) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "asked"), [("files", "source = 's' and name = 'n'"), ("parts", "chunk = 'c'")]
+)
+def test_a_file_s_name_and_a_chunk_s_parts_are_looked_up_by_an_index(tmp_path, table, asked):
+    path = tmp_path / "ledger.sqlite"
+    Ledger(path)
+    with closing(sqlite3.connect(path)) as db:
+        plan = db.execute(f"explain query plan select * from {table} where {asked}").fetchall()
+    assert "USING INDEX" in plan[0][3]

@@ -43,6 +43,8 @@ create table if not exists parts (
     size integer, sha256 text       -- of the Parquet file; null until the next ingest where version 3
                                     -- wrote it
 );
+create index if not exists files_by_name on files (source, name);
+create index if not exists parts_by_chunk on parts (chunk);
 pragma user_version = {VERSION};
 commit;
 """
