@@ -120,17 +120,28 @@ def _make(database: Path) -> None:
 def offer(
     attempt: Attempt, table: str, columns: Mapping[str, str], rows: Sequence[Sequence]
 ) -> None:
-    """Makes raw.<table> anew in the attempt's file, for dbt. Values are handed over, never pasted."""
-    import pyarrow as pa
-
+    """Makes raw.<table> anew in the attempt's file, for dbt."""
     with connect(attempt.database, read_only=False) as db:
         db.execute("create schema if not exists raw")
-        told = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        db.execute(f"create or replace table raw.{table} ({told})")
-        if rows:  # as one table: 5,000 rows one after another take twenty seconds
-            values = map(list, zip(*rows, strict=True))
-            db.register("given", pa.table(dict(zip(columns, values, strict=True))))
-            db.execute(f"insert into raw.{table} by name from given")
+        lay(db, table, columns, rows)
+
+
+def lay(
+    db: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: Mapping[str, str],
+    rows: Sequence[Sequence],
+) -> None:
+    """Makes raw.<table> anew. Values are handed over, never pasted."""
+    import pyarrow as pa
+
+    told = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    db.execute(f"create or replace table raw.{table} ({told})")
+    if rows:  # as one table: 5,000 rows one after another take twenty seconds
+        values = map(list, zip(*rows, strict=True))
+        db.register("given", pa.table(dict(zip(columns, values, strict=True))))
+        db.execute(f"insert into raw.{table} by name from given")
+        db.unregister("given")
 
 
 def writer(home: ShopHome, who: str) -> AbstractContextManager[None]:

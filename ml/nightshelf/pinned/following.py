@@ -12,6 +12,7 @@ from nightshelf.paths import ShopHome
 from nightshelf.progress import console
 from nightshelf.publishing.nights import PublishedNight, damage, published
 from nightshelf.sql_text import literal, quoted
+from nightshelf.warehouse import lay
 
 FOLLOWED_DAYS = 14
 """A purchase is waited for seven days; a week of nights has then been followed to the end. Each night more
@@ -25,10 +26,8 @@ def pin_published(db: duckdb.DuckDBPyConnection, shop: ShopHome, night: Night) -
     says is left out, and told of.
     """
     nights = [p for p in _newest(shop, night) if _is_whole(p)]
-    db.execute("create or replace table raw.published_nights (night date, attempt integer)")
-    if nights:
-        rows = [(p.night, p.attempt) for p in nights]
-        db.executemany("insert into raw.published_nights values (?, ?)", rows)
+    columns = {"night": "date", "attempt": "integer"}
+    lay(db, "published_nights", columns, [(p.night, p.attempt) for p in nights])
     db.execute(f"create or replace view raw.published as {_rows(nights)}")
 
 

@@ -23,7 +23,7 @@ from nightshelf.paths import Attempt, ShopHome
 from nightshelf.pinned.following import pin_published
 from nightshelf.pinned.restated import pin_restated
 from nightshelf.sql_text import literal, quoted
-from nightshelf.warehouse import connect, in_memory
+from nightshelf.warehouse import connect, in_memory, lay
 
 
 def pin(attempt: Attempt, night: Night) -> None:
@@ -108,15 +108,11 @@ FILES = {
 
 
 def _pin_files(db: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
-    columns = ", ".join(f"{name} {kind}" for name, kind in FILES.items())
-    db.execute(f"create or replace table raw.files ({columns})")
     rows = [
         tuple(_claims(f) if c == "is_claim" else getattr(f, c) for c in FILES)
         for f in ledger.files()
     ]
-    if rows:
-        marks = ", ".join("?" * len(FILES))
-        db.executemany(f"insert into raw.files values ({marks})", rows)
+    lay(db, "files", FILES, rows)
 
 
 def _claims(file: LedgerFile) -> bool:

@@ -10,6 +10,7 @@ from nightshelf.errors import StorageError
 from nightshelf.ingest.ledger import Ledger, LedgerFile
 from nightshelf.paths import ShopHome
 from nightshelf.publishing.nights import PublishedNight, current
+from nightshelf.warehouse import lay
 
 RESTATED = {
     "name": "varchar", "source": "varchar",
@@ -25,13 +26,8 @@ RESTATED = {
 
 
 def pin_restated(db: duckdb.DuckDBPyConnection, ledger: Ledger, shop: ShopHome) -> None:
-    columns = ", ".join(f"{name} {kind}" for name, kind in RESTATED.items())
-    db.execute(f"create or replace table raw.restated ({columns})")
     night = current(shop)
-    rows = _restated(ledger, night) if night else []
-    if rows:
-        marks = ", ".join("?" * len(RESTATED))
-        db.executemany(f"insert into raw.restated values ({marks})", rows)
+    lay(db, "restated", RESTATED, _restated(ledger, night) if night else [])
 
 
 def _restated(ledger: Ledger, night: PublishedNight) -> list[tuple]:
