@@ -68,7 +68,7 @@ def refuse_damaged(home: ShopHome, ledger: Ledger, closely: bool = False) -> Non
         return
     shown = "".join(f"\n  {p.path}: {state}" for p, state in list(found.items())[:SHOWN])
     more = f"\n  and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
-    names = _some([f.name for f in _files_in(ledger, list(found))])
+    names = some_of([f.name for f in _files_in(ledger, list(found))])
     raise StorageError(
         f"Accepted rows of {names} are damaged, in {len(found):,} Parquet files of {home.raw}:{shown}{more}",
         f"Bring these Parquet files back from a backup; or put {names} into landing/ as it was taken,"
@@ -98,8 +98,8 @@ def forget_damaged(
             ledger.forget(chunk)
             wrong = [f"{p.path}: {state}" for p, state in found.items() if p.chunk == chunk]
             progress.say(
-                f"Warning: accepted rows of {_some([f.name for f in files])} were damaged"
-                f" ({_some(wrong)}); they are taken again from landing/."
+                f"Warning: accepted rows of {some_of([f.name for f in files])} were damaged"
+                f" ({some_of(wrong)}); they are taken again from landing/."
             )
 
 
@@ -123,6 +123,7 @@ def _files_in(ledger: Ledger, parts: Sequence[Part]) -> list[LedgerFile]:
     ]
 
 
-def _some(names: Sequence[str]) -> str:
+def some_of(names: Sequence[str]) -> str:
+    """The first few, and how many there are more."""
     more = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")

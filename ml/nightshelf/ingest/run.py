@@ -17,7 +17,7 @@ from nightshelf.errors import InputError
 from nightshelf.ingest.adapters import adapter_for
 from nightshelf.ingest.adapters.base import Adapter
 from nightshelf.ingest.contract import typed
-from nightshelf.ingest.damage import forget_damaged, seal_unsealed
+from nightshelf.ingest.damage import forget_damaged, seal_unsealed, some_of
 from nightshelf.ingest.files import LandingFile, inspect, is_on_the_way
 from nightshelf.ingest.ledger import Ledger, LedgerFile, header_text
 from nightshelf.ingest.readers import (
@@ -40,7 +40,6 @@ SMALLEST_CHUNK_BYTES = 1 << 20
 MOST_FILES = 500
 """Of a chunk: DuckDB plans its scans in time that grows with their square. Of three thousand files of a row
 each two chunks take 36 core-seconds, six take 12."""
-SHOWN_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -235,29 +234,24 @@ def _tell_missed(reading: Reading, landing: Path, missed: list[str]) -> None:
     if gone:
         reading.progress.say(
             f"Source '{reading.source.name}': {len(gone):,} files are gone from landing/ since they"
-            f" were taken ({_some(gone)}); their rows are kept."
+            f" were taken ({some_of(gone)}); their rows are kept."
         )
     if outside:
         reading.progress.say(
             f"Warning: source '{reading.source.name}': its path does not match {len(outside):,} files any"
-            f" more that were taken ({_some(outside)}); their rows are kept, and count twice where"
+            f" more that were taken ({some_of(outside)}); their rows are kept, and count twice where"
             " another source takes them. Give the source another name, and they are left out."
         )
     if unfit:
         reading.progress.say(
             f"Warning: source '{reading.source.name}': {len(unfit):,} files that were taken are no files any"
-            f" more, but folders, pipes or links that lead nowhere ({_some(unfit)}); their rows are kept."
+            f" more, but folders, pipes or links that lead nowhere ({some_of(unfit)}); their rows are kept."
         )
 
 
 def _leave(reading: Reading, name: str) -> None:
     reading.left.append(name)
     reading.progress.say(f"{name} is still being written; it is left for the next run.")
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - SHOWN_NAMES
-    return ", ".join(names[:SHOWN_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _tell_strangers(shop: Shop, landing: Path, progress: Progress) -> None:
@@ -268,7 +262,7 @@ def _tell_strangers(shop: Shop, landing: Path, progress: Progress) -> None:
     if strangers:
         progress.say(
             f"Warning: {len(strangers):,} files in landing/ match no source of the shop file"
-            f" ({_some(strangers)}); nothing of them is taken."
+            f" ({some_of(strangers)}); nothing of them is taken."
         )
 
 
