@@ -31,6 +31,7 @@ from nightshelf.audience.interests import (
 from nightshelf.candidates.params import need
 from nightshelf.dataset.interactions import pack_ids, unpack_ids
 from nightshelf.evaluation import paired_difference_interval
+from nightshelf.evaluation.bootstrap import over
 from nightshelf.evaluation.curves import average_precision
 
 SEED = 20171201
@@ -246,7 +247,7 @@ def losses(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """(n_users,) the mean of -log of the share foretold over the lines taken; NaN without lines."""
     n_lines = wanted.sum(axis=1)
     total = -(wanted * np.log(np.maximum(found, figures.LEAST))).sum(axis=1)
-    return np.divide(total, n_lines, out=np.full(len(found), np.nan), where=n_lines > 0)
+    return over(total, n_lines)
 
 
 def learn(

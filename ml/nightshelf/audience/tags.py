@@ -31,6 +31,7 @@ from nightshelf.audience.interests import (
 from nightshelf.candidates.params import need
 from nightshelf.dataset.interactions import pack_ids, unpack_ids
 from nightshelf.evaluation import paired_difference_interval
+from nightshelf.evaluation.bootstrap import over
 from nightshelf.ranking import logistic
 
 SEED = 20171201
@@ -296,7 +297,7 @@ class Window:
         each = -np.where(self.took, np.log(kept), np.log1p(-kept))
         n_pairs = np.bincount(self.pairs.rows, minlength=len(self.taken))
         total = np.bincount(self.pairs.rows, each, minlength=len(self.taken))
-        return np.divide(total, n_pairs, out=np.full(len(total), np.nan), where=n_pairs > 0)
+        return over(total, n_pairs)
 
 
 def learn(

@@ -119,12 +119,9 @@ def _against_champion(
     passes = diff.low >= allowed
     how = "not worse than" if passes else "may be worse than"
     told = f"{told}; against the champion {diff.told()}, {how} the allowed {allowed:+.4f}"
-    if champion_stays:
-        return Verdict(
-            challenger.name, CHAMPION, f"{champion_stays}; {told}", against, _weak(champion, bars)
-        )
-    if passes:
+    if passes and not champion_stays:
         return Verdict(challenger.name, challenger.name, told, against)
+    told = f"{champion_stays}; {told}" if champion_stays else told
     return Verdict(challenger.name, CHAMPION, told, against, _weak(champion, bars))
 
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from nightshelf.columns import CONTRACTS, EVENT_TYPES, PROVENANCE, SHELVES, TABLES
 from nightshelf.errors import SettingsError
@@ -20,6 +27,15 @@ from nightshelf.settings.strict import DateText, Share, Strict
 
 OUR_COLUMNS = (*PROVENANCE, "line", "is_object", "is_aside", "reason", "*")
 """Names that the reader gives to columns of its own."""
+
+
+def _printable(path: str) -> str:
+    if not path.isprintable():
+        raise ValueError("holds a character that no path should")
+    return path
+
+
+PathText = Annotated[str, AfterValidator(_printable)]
 Day = Annotated[DateText, Field(pattern=r"^(\d{4}-)?\d{2}-\d{2}$")]
 
 
@@ -30,7 +46,7 @@ class Source(Strict):
     """Stands in the ledger and in the `source` column of every event."""
     adapter: str
     """The schema of its files: one of docs/inputs, or `column_map`."""
-    path: str
+    path: PathText
     """A glob below `landing`, such as `orders/*.csv.gz`."""
     kind: Literal["events", "items", "categories", "users"] = "events"
     """Only for `column_map`: the other adapters know what they read."""
@@ -78,8 +94,6 @@ class Source(Strict):
     @field_validator("path")
     @classmethod
     def _globs(cls, path: str) -> str:
-        if not path.isprintable():
-            raise ValueError("holds a character that no path should")
         try:
             next(Path("/nonexistent").glob(path), None)
         except (ValueError, NotImplementedError) as error:
@@ -350,15 +364,8 @@ class Postgres(Chosen):
 
 
 class DuckDBFile(Chosen):
-    path: Annotated[str, Field(min_length=1)]
+    path: Annotated[str, Field(min_length=1), AfterValidator(_printable)]
     """The file, relative to the shop file; replaced whole."""
-
-    @field_validator("path")
-    @classmethod
-    def _printable(cls, path: str) -> str:
-        if not path.isprintable():
-            raise ValueError("holds a character that no path should")
-        return path
 
 
 class Sinks(Strict):
@@ -381,7 +388,7 @@ class Shop(Strict):
     time_zone: str
     """IANA name, such as Europe/London. A night begins at midnight there; naive times are its."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-    landing: str | None = None
+    landing: PathText | None = None
     """Folder of the landing files, relative to this file; by default the shop's folder in the home."""
     sources: Annotated[list[Source], Field(min_length=1)]
     events: Events = Events()
@@ -392,13 +399,6 @@ class Shop(Strict):
     sink: Sinks = Sinks()
     rules: Rules = Rules()
     exploration: Exploration = Exploration()
-
-    @field_validator("landing")
-    @classmethod
-    def _printable(cls, path: str | None) -> str | None:
-        if path is not None and not path.isprintable():
-            raise ValueError("holds a character that no path should")
-        return path
 
     @field_validator("time_zone")
     @classmethod
