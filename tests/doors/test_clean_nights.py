@@ -199,3 +199,15 @@ def test_a_daily_price_list_takes_no_titles_categories_or_stock_away(source, lin
         )
         for before in ((), (WHOLE_CATALOGUE,)):
             assert stops(shop, replace(context_of(SHOP), catalogue_before=before)) == []
+
+
+@pytest.mark.parametrize("file_id", ["a-new", "z-new"])
+def test_of_catalogues_without_times_the_one_that_is_last_by_name_is_judged(file_id, shop):
+    with undone(shop):
+        shop.execute(
+            "INSERT INTO landed.items BY NAME SELECT * REPLACE (false AS in_stock, 0 AS stock_qty,"
+            f" '{file_id}' AS file_id) FROM landed.items;"
+            f" INSERT INTO raw.files SELECT * REPLACE ('{file_id}' AS file_id, 'items2.csv' AS name)"
+            " FROM raw.files WHERE kind = 'items'"
+        )
+        assert stops(shop, context_of(SHOP)) == ["catalogue_is_in_stock"]

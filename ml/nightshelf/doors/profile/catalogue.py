@@ -56,7 +56,8 @@ def make(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
 def _versions(db: duckdb.DuckDBPyConnection, as_of: str) -> None:
     """temp.newest and temp.earlier: one row per item, as it is and as it was one line before; an item of one line
     was always what it is. What a line leaves open is as it was before: a price list names no titles. But a source
-    that tells titles, categories or stock of some items is asked for them in each of its lines that describes one."""
+    that tells titles, categories or stock of some items is asked for them in each of its lines that describes one.
+    What is newest is so for the night, too: the macro `newest_first`."""
     named = _last_word("{title: title}", "describes AND tells_titles")
     placed = _last_word("{category: trim(category_path)}", "describes AND tells_categories")
     stock = "{in_stock: in_stock, stock_known: stock_known}"
@@ -64,7 +65,7 @@ def _versions(db: duckdb.DuckDBPyConnection, as_of: str) -> None:
     db.execute(f"""
         CREATE TEMP TABLE versions AS
         WITH known AS (
-            SELECT item_id, updated_at, file_id, row_number, source, title, price,
+            SELECT item_id, updated_at, name AS file_name, file_id, row_number, element, source, title, price,
                 coalesce(in_stock, stock_qty > 0) AS in_stock,
                 category_path, raw.items.in_stock IS NOT NULL OR stock_qty IS NOT NULL AS stock_known,
                 coalesce(title, category_path) IS NOT NULL AS describes
@@ -85,7 +86,7 @@ def _versions(db: duckdb.DuckDBPyConnection, as_of: str) -> None:
         FROM known JOIN sources ON sources.source IS NOT DISTINCT FROM known.source
         WINDOW of_item AS (PARTITION BY item_id), so_far AS (
             PARTITION BY item_id
-            ORDER BY coalesce(updated_at, TIMESTAMP '1970-01-01') DESC, file_id DESC, row_number DESC
+            ORDER BY updated_at DESC NULLS LAST, file_name DESC, row_number DESC, element DESC, file_id
             ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
         )
         QUALIFY age <= 2
