@@ -43,8 +43,9 @@ lists as (
         context_type,
         context_id,
         list(item_id order by rank) as items,
-        -- Decimals: sums of doubles differ with the thread count. What is pinned without a score has none to give.
-        sum(coalesce(greatest(model_score, 0) / log2(1 + rank), 0)::decimal(28, 9)) as gain,
+        -- Decimals: sums of doubles differ with the thread count. Of eighteen digits, as a large shop has scores of nine.
+        -- What is pinned without a score has none to give.
+        sum(coalesce(greatest(model_score, 0) / log2(1 + rank), 0)::decimal(38, 18)) as gain,
         sum(coalesce(greatest(model_score, 0) * price, 0)::decimal(28, 9)) as revenue
     from ruled
     group by without, context_type, context_id
