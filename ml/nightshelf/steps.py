@@ -340,7 +340,7 @@ def features(run: Run) -> None:
             nodes = build("prepare", run.shop, run.night, run.attempt, shown)
         with connect(run.attempt.database) as db:
             record["rows"], users = db.execute(
-                "select count(*), count(distinct user_id) from marts.fct_interactions"
+                "select (select count(*) from marts.fct_interactions), count(*) from marts.dim_users"
             ).fetchall()[0]
         refuse_without_target(run.shop, run.night, run.attempt)
         refuse_without_column(run.shop, run.shop_file, run.night.date, run.attempt)

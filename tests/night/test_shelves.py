@@ -5,6 +5,7 @@ import duckdb
 from nightshelf.columns import SHELF, SHELVES
 from nightshelf.publishing.nights import damage, published
 from nightshelf.readiness import read_readiness
+from nightshelf.steps import stage_records
 from tests.support import trap_shop
 from tests.support.trap_shop import HOSTILE, NIGHT
 
@@ -128,6 +129,16 @@ def test_a_device_on_which_two_log_in_in_one_session_stays_its_own(night):
     one, other, device, item = trap_shop.SHARED
     found = [bought(night, who, item) for who in (one, other, device)]
     assert found == [[], [], [(1,)]]
+
+
+def test_who_has_two_names_is_counted_once(night):
+    (told,) = (r["told"] for r in stage_records(night.run.attempt) if r["stage"] == "features")
+    with duckdb.connect(str(night.run.attempt.database), read_only=True) as db:
+        names, users = db.execute(
+            "select (select count(distinct user_id) from marts.fct_interactions), count(*) from marts.dim_users"
+        ).fetchall()[0]
+    assert names > users
+    assert told.endswith(f", {users} users")
 
 
 def test_robots_and_the_shop_s_own_people_teach_nothing(night):
