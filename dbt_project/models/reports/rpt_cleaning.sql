@@ -27,18 +27,16 @@ with rules as (
     union all
 
     select
-        source, 9, 'another_title', sum(is_other::integer)::bigint, count(*),
+        files.source, 9, 'another_title', count(titles.item_id), count(*),
         'catalogue lines with another title than the one that is shown'
-    from (
-        select files.source, items.title <> titles.title as is_other
-        from {{ ref('stg_items') }} as items
-        join {{ source('raw', 'files') }} as files using (file_id)
-        join {{ ref('int_item_titles') }} as titles
-            on titles.item_id = items.item_id and titles.as_of = date '{{ var("night") }}'
-        where items.title is not null
-            and (items.updated_at is null or {{ local_date('items.updated_at') }} < date '{{ var("night") }}')
-    )
-    group by source
+    from {{ ref('stg_items') }} as items
+    join {{ source('raw', 'files') }} as files using (file_id)
+    left join {{ ref('int_item_titles') }} as titles
+        on titles.item_id = items.item_id
+        and titles.as_of = date '{{ var("night") }}'
+        and titles.title <> items.title
+        and (items.updated_at is null or {{ local_date('items.updated_at') }} < date '{{ var("night") }}')
+    group by files.source
 )
 
 select
