@@ -16,9 +16,10 @@ with placements as (
         is_something_new, case when is_something_new then 'popularity' end
     from {{ ref('feat_shop') }}
     union all
-    -- Below 50 such users a pair of items is what one or two people happened to take.
+    -- Below 50 such users a pair of items is what one or two people happened to take. Of how many users an item is
+    -- enough hangs on how many there are: feat_shop.
     select
-        3, 'rec_similar_items', 'users who took two or more items that {{ var("min_buyers") }} users took', n_comparers, 50,
+        3, 'rec_similar_items', 'users who saw or took two or more items that enough users did', n_comparers, 50,
         true, case when has_categories then 'category' end
     from {{ ref('feat_shop') }}
     union all
@@ -45,13 +46,13 @@ with placements as (
     union all
     -- Fifty users make some hundreds of steps from a visit to the next, a handful for each category.
     select
-        8, 'rec_next_category', 'users who took something of a known category on two dates', n_returning, 50,
+        8, 'rec_next_category', 'users who saw or took something of a known category on two dates', n_returning, 50,
         has_categories, case when has_categories then 'category' end
     from {{ ref('feat_shop') }} cross join {{ ref('feat_placements') }}
     union all
     -- Of fewer users' week, what rises is what one of them gave a party with.
     select
-        9, 'rec_trending', 'users who took something in the last {{ var("trend_days") }} days', n_lately, 20,
+        9, 'rec_trending', 'users who saw or took something in the last {{ var("trend_days") }} days', n_lately, 20,
         has_before and n_popular > 0, case when n_popular > 0 then 'popularity' end
     from {{ ref('feat_shop') }} cross join {{ ref('feat_placements') }}
     union all
