@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import duckdb
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from nightshelf.errors import SettingsError, WarehouseLocked
+from nightshelf.locks import held
 from nightshelf.paths import Attempt, ShopHome
 from nightshelf.storage import sync_directory, sync_file
 
@@ -159,16 +160,14 @@ def alone(attempt: Attempt, step: str) -> AbstractContextManager[None]:
 def _held(lock: Path, what: str, who: str) -> Iterator[None]:
     """A lock that a holder who dies lets go of. Raises WarehouseLocked, naming the holder."""
     lock.parent.mkdir(parents=True, exist_ok=True)
-    holder = lock.with_suffix(".holder")
-    try:
-        with FileLock(lock, timeout=lock_seconds()):
-            holder.write_text(f"{who}, process {os.getpid()}")
-            yield
-    except Timeout:
-        raise WarehouseLocked(
-            f"{what} by {_read(holder)}; waited {lock_seconds():.0f} s.",
-            "Let that process finish, or end it, then rerun this step.",
-        ) from None
+    holder, seconds = lock.with_suffix(".holder"), lock_seconds()
+    with held(
+        FileLock(lock, timeout=seconds),
+        lambda: f"{what} by {_read(holder)}; waited {seconds:.0f} s.",
+        "Let that process finish, or end it, then rerun this step.",
+    ):
+        holder.write_text(f"{who}, process {os.getpid()}")
+        yield
 
 
 def _read(path: Path) -> str:

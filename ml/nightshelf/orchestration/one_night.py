@@ -14,11 +14,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from nightshelf.errors import NightshelfError, SettingsError
+from nightshelf.locks import is_held, waiting
 from nightshelf.orchestration.abandoned import DAG, bury_abandoned_runs
 from nightshelf.orchestration.children import children
 from nightshelf.orchestration.environment import METADATA, airflow_command, initialise
 from nightshelf.orchestration.listener import Listener
-from nightshelf.orchestration.locks import is_held, waiting
 from nightshelf.paths import Home
 from nightshelf.progress import console, progress
 from nightshelf.settings.shop import load_shop

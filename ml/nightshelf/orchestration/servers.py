@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from filelock import FileLock, Timeout
 
 from nightshelf.errors import NightshelfError, SettingsError
+from nightshelf.locks import waiting
 from nightshelf.orchestration.abandoned import bury_abandoned_runs
 from nightshelf.orchestration.children import children, end
 from nightshelf.orchestration.environment import (
@@ -30,7 +31,6 @@ from nightshelf.orchestration.environment import (
     environment,
     initialise,
 )
-from nightshelf.orchestration.locks import waiting
 from nightshelf.paths import Home
 from nightshelf.progress import console
 from nightshelf.storage import write_json

@@ -10,17 +10,17 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 import nightshelf
 from nightshelf.columns import AUDIENCE, AUDIENCE_KEYS, SHELF, SHELVES, TABLES
-from nightshelf.errors import StaleAttempt, StorageError, WarehouseLocked
+from nightshelf.errors import StaleAttempt, StorageError
+from nightshelf.locks import held
 from nightshelf.paths import PROJECT, Attempt, ShopHome
 from nightshelf.publishing.nights import (
     PublishedNight,
@@ -65,22 +65,16 @@ def publish(attempt: Attempt, more: dict, keep: Keep | None = None) -> Publicati
         return replace(done, removed=removed)
 
 
-@contextmanager
-def alone(shop: ShopHome) -> Iterator[None]:
+def alone(shop: ShopHome) -> AbstractContextManager[None]:
     """One process at a time changes the shop's published nights; a dead one holds nothing."""
     shop.nights.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(shop.nights / ".publish.lock", timeout=PUBLISH_LOCK_SECONDS)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise WarehouseLocked(
-            f"Another process has been publishing into {shop.nights} for {PUBLISH_LOCK_SECONDS} s.",
-            "Let it finish, or end it, then run this again.",
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+    return held(
+        FileLock(shop.nights / ".publish.lock", timeout=PUBLISH_LOCK_SECONDS),
+        lambda: (
+            f"Another process has been publishing into {shop.nights} for {PUBLISH_LOCK_SECONDS} s."
+        ),
+        "Let it finish, or end it, then run this again.",
+    )
 
 
 def _publish_locked(attempt: Attempt, more: dict) -> Publication:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from nightshelf.errors import ModelError, WarehouseLocked
+from nightshelf.errors import ModelError
+from nightshelf.locks import held
 from nightshelf.paths import Home
 from nightshelf.placement import PLACEMENT_VIEWS
 from nightshelf.ranking.recipe import Recipe
@@ -412,19 +413,12 @@ class Registry:
         return found
 
 
-@contextmanager
-def _one_at_a_time(lock: FileLock) -> Iterator[None]:
-    try:
-        lock.acquire()
-    except Timeout:
-        raise WarehouseLocked(
-            f"Another night has held {lock.lock_file} for {LOCK_SECONDS} s.",
-            "Let it finish, or end it, then run `nightshelf evaluate` again.",
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+def _one_at_a_time(lock: FileLock) -> AbstractContextManager[None]:
+    return held(
+        lock,
+        lambda: f"Another night has held {lock.lock_file} for {LOCK_SECONDS} s.",
+        "Let it finish, or end it, then run `nightshelf evaluate` again.",
+    )
 
 
 def _local(uri: str) -> Path:

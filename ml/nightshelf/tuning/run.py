@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from nightshelf.errors import InputError, ModelError, SettingsError, WarehouseLocked
+from nightshelf.errors import InputError, ModelError, SettingsError
+from nightshelf.locks import held
 from nightshelf.night import TRAIN_ROLES, WINDOW_DAYS, Night
 from nightshelf.paths import Attempt, Home, ShopHome
 from nightshelf.progress import Progress, console, counted, progress
@@ -97,18 +98,12 @@ def _only(space: Space, only: Sequence[str], path: Path) -> Space:
     return {name: ranges for name, ranges in space.items() if not only or name in only}
 
 
-@contextmanager
-def _alone(where: ShopHome) -> Iterator[None]:
+def _alone(where: ShopHome) -> AbstractContextManager[None]:
     """One search of a shop at a time: two would halve each other's budget for the same find."""
     lock = tune_lock(where)
     lock.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(lock, timeout=0):
-            yield
-    except Timeout:
-        raise WarehouseLocked(
-            f"Another search of settings holds {lock}.", "Let it finish, or end its process."
-        ) from None
+    told = f"Another search of settings holds {lock}."
+    return held(FileLock(lock, timeout=0), lambda: told, "Let it finish, or end its process.")
 
 
 def newest_with_features(where: ShopHome, night: date | None) -> Attempt:

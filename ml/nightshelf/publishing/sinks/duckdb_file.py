@@ -6,15 +6,15 @@ Who has the old file open goes on reading the old night, whole.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from nightshelf.errors import StorageError, WarehouseLocked
+from nightshelf.errors import StorageError
+from nightshelf.locks import held
 from nightshelf.paths import ShopHome
 from nightshelf.publishing.nights import PublishedNight
 from nightshelf.publishing.sinks.shown import POINTER, Shown, is_behind, shown_as
@@ -50,17 +50,13 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.incoming")
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path) -> AbstractContextManager[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS):
-            yield
-    except Timeout:
-        raise WarehouseLocked(
-            f"Another process has been writing {path} for {LOCK_SECONDS} s.",
-            "Let it finish, or end it.",
-        ) from None
+    return held(
+        FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS),
+        lambda: f"Another process has been writing {path} for {LOCK_SECONDS} s.",
+        "Let it finish, or end it.",
+    )
 
 
 def _shown(shop: ShopHome, path: Path) -> tuple[Shown | None, set[str]]:
