@@ -15,6 +15,7 @@ import pytest
 
 from nightshelf import errors
 from nightshelf.columns import TABLES
+from nightshelf.errors import SettingsError
 from nightshelf.paths import PROJECT
 from nightshelf.settings.shop import load_shop
 from nightshelf.steps import STEPS
@@ -346,3 +347,14 @@ def test_dags_have_a_timetable_on_paper():
 
 def test_the_projects_path_is_the_tasks_folder(dag):
     assert {Path(t.cwd) for t in dag.tasks} == {PROJECT}
+
+
+@pytest.mark.parametrize("told", ["soon", "-5", "1.5"])
+def test_a_deadline_that_is_no_number_of_minutes_is_told_with_its_setting(monkeypatch, told):
+    from nightshelf.orchestration.scheduling import _minutes
+
+    monkeypatch.setenv("NIGHTSHELF_DEADLINE_MINUTES", told)
+    with pytest.raises(SettingsError, match="NIGHTSHELF_DEADLINE_MINUTES is"):
+        _minutes("NIGHTSHELF_DEADLINE_MINUTES", 180)
+    monkeypatch.setenv("NIGHTSHELF_DEADLINE_MINUTES", "0")
+    assert _minutes("NIGHTSHELF_DEADLINE_MINUTES", 180) == 0

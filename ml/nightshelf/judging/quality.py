@@ -1,4 +1,4 @@
-"""The evaluate stage: every contender on one window, all items ranked, and the gate's verdict."""
+"""What the gate goes by: every contender on one window, all items ranked, with intervals and cohorts."""
 
 from __future__ import annotations
 

@@ -22,15 +22,24 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowSkipException
 
+from nightshelf.errors import SettingsError
 from nightshelf.orchestration.alerts import night_is_late, task_failed
 from nightshelf.paths import PROJECT
+
+
+def _minutes(name: str, usual: int) -> int:
+    told = os.environ.get(name) or str(usual)
+    if not told.isdecimal():
+        raise SettingsError(f"{name} is {told!r}.", "Give whole minutes, 0 for none, or unset it.")
+    return int(told)
+
 
 ZONE = os.environ.get("NIGHTSHELF_TIME_ZONE") or "America/New_York"
 """The demo shop's. Only the hour hangs on it: a night's date is taken in the shop's own zone."""
 
 SHOP_FILE = os.environ.get("NIGHTSHELF_SHOP") or "shops/demo.toml"
 
-DEADLINE_MINUTES = int(os.environ.get("NIGHTSHELF_DEADLINE_MINUTES") or 180)
+DEADLINE_MINUTES = _minutes("NIGHTSHELF_DEADLINE_MINUTES", 180)
 """0: none. A night that is begun at 03:30 and not done at 06:30 leaves somebody half an hour before the
 shop opens at seven."""
 

@@ -90,14 +90,15 @@ def show_quarantine(home: Home, shop_file: Path, asked: Refused) -> None:
         table.add_column(name, overflow="fold")
     for name, n_rows, n_files, values in counts:
         shown = " · ".join(f"{clean(v, 45)} ({n:,})" for v, n in values)
-        table.add_row(name, f"{n_rows:,}", f"{n_files:,}", REASONS[name], MENDED[name], shown)
+        means, mended = REASONS.get(name, "a reason of another version"), MENDED.get(name, "")
+        table.add_row(clean(name), f"{n_rows:,}", f"{n_files:,}", means, mended, shown)
     console.print(table)
     shown = titled_table("Samples")
     for column in ("reason", "source", "where", "raw text"):
         shown.add_column(column, overflow="fold")
     for name, file, line, number, raw in rows:
         place = f"{file.name}, " + (f"line {line}" if line is not None else f"row {number}")
-        shown.add_row(name, file.source, clean(place, 60), clean(raw, 200))
+        shown.add_row(clean(name), file.source, clean(place, 60), clean(raw, 200))
     console.print(shown)
 
 
