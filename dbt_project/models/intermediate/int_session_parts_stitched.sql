@@ -28,4 +28,7 @@ left join {{ ref('int_robots_found') }} as robots
     and robots.event_date = parts.event_date
 where parts.event_date < date '{{ var("night") }}'
     and robots.visitor_id is null
-    and not ({{ has_internal_id('parts.visitor_id', 'parts.visitor_id') }})
+    and not (
+        {{ has_internal_id(
+            'case when parts.first_login_id = parts.last_login_id then parts.first_login_id end', 'parts.visitor_id') }}
+    )

@@ -1,4 +1,4 @@
-{%- set made_of = version_with(2, ['session_gap_minutes', 'max_views_per_day', 'max_views_per_minute', 'internal_ids']) -%}
+{%- set made_of = version_with(3, ['session_gap_minutes', 'max_views_per_day', 'max_views_per_minute', 'internal_ids']) -%}
 {{
     config(
         materialized='history',
