@@ -9,6 +9,7 @@ from expectations import DoorContext, Rule, catalogue, restated
 from expectations.declare import columns_rule, figures_rule, literal, not_empty_rule, rows_rule
 from expectations.learnt import learnt_rules
 from nightshelf.columns import EVENTS, PROVENANCE
+from nightshelf.doors.profile.log import FEW
 
 FILE_COLUMNS = {
     "file_id": "VARCHAR",
@@ -252,7 +253,7 @@ def _time(context: DoorContext) -> list[Rule]:
             "few_events_are_from_the_future",
             "raw.events",
             "SELECT events, from_the_future, newest_event FROM {batch}",
-            "from_the_future <= 0.001 * events",
+            f"from_the_future <= greatest({FEW}, 0.001 * events)",
             over=LOG,
             reason="Milliseconds read as seconds land in the year 57000 and vanish from the "
             "night without a word.",
@@ -262,7 +263,7 @@ def _time(context: DoorContext) -> list[Rule]:
             "few_events_are_from_long_ago",
             "raw.events",
             "SELECT events, from_long_ago, oldest_event FROM {batch}",
-            "from_long_ago <= 0.001 * events",
+            f"from_long_ago <= greatest({FEW}, 0.001 * events)",
             over=LOG,
             reason="Seconds read as milliseconds land in January 1970, before every window.",
             next_step=unit,

@@ -130,6 +130,21 @@ def test_a_late_trickle_does_not_make_a_day_new(shop):
     assert len(bands(shop, "volume", context)) == 1
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "occurred_at = TIMESTAMP '2056-01-01'",
+        "occurred_at = TIMESTAMP '1994-01-01'",
+        "price = -1",
+        "quantity = 4006381333931",
+    ],
+)
+def test_in_a_log_of_three_hundred_lines_a_few_may_be_odd(odd, shop):
+    shop.execute("DELETE FROM landed.events WHERE days_before > 3 OR row_number % 6 > 0")
+    shop.execute(f"UPDATE landed.events SET {odd} WHERE days_before = 3 AND row_number <= 24")
+    assert stops(shop) == []
+
+
 def test_rows_set_aside_are_no_fault(shop):
     shop.execute(
         "UPDATE raw.files SET quarantined = 9000, set_aside = 9000, rows_read = 9000 + accepted"
