@@ -43,6 +43,7 @@ carried as (
         {{ last_word('in_stock', 'in_stock is not null') }} as in_stock,
         {{ last_word("{'from': available_from, 'until': available_until}",
             'available_from is not null or available_until is not null') }} as span,
+        coalesce(bool_or(not is_claim) over so_far, false) as is_listed,
         -- Of what was said at one instant, the last line has heard all others.
         row_number() over (partition by item_id, updated_at order by {{ newest_first() }}) as age
     from lines
@@ -68,7 +69,7 @@ versions as (
     select
         *,
         {{ two_levels('category_path') }} as category,
-        row(title, category_path, brand, parent_id, price, cost, in_stock, span) as said
+        row(title, category_path, brand, parent_id, price, cost, in_stock, span, is_listed) as said
     from placed
 ),
 
@@ -92,6 +93,7 @@ select
     changes.cost,
     -- booleans
     changes.in_stock,
+    changes.is_listed,
     -- when
     changes.span."from" as available_from,
     changes.span.until as available_until,

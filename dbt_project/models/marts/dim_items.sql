@@ -39,7 +39,8 @@ described as (
         catalogued.available_from,
         catalogued.available_until,
         not {{ is_not_a_product('ids.item_id') }} as is_product,
-        catalogued.item_id is null
+        -- An order line that names it puts it back into no catalogue.
+        catalogued.is_listed is not true
             and ids.item_id in (select item_id from {{ source('raw', 'items_once') }}) as has_left,
         -- Of two negatives the quotient is above 1: a flipped sign would earn more than anything.
         -- Rounded: 0.88 of 1.10 leaves a fifth, and not 0.19999999999999998.
