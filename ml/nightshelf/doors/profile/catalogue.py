@@ -65,7 +65,7 @@ def _versions(db: duckdb.DuckDBPyConnection, as_of: str) -> None:
     db.execute(f"""
         CREATE TEMP TABLE versions AS
         WITH known AS (
-            SELECT item_id, updated_at, name AS file_name, file_id, row_number, element, source, title, price,
+            SELECT item_id, updated_at, is_claim, name AS file_name, file_id, row_number, element, source, title, price,
                 coalesce(in_stock, stock_qty > 0) AS in_stock,
                 category_path, raw.items.in_stock IS NOT NULL OR stock_qty IS NOT NULL AS stock_known,
                 coalesce(title, category_path) IS NOT NULL AS describes
@@ -78,6 +78,7 @@ def _versions(db: duckdb.DuckDBPyConnection, as_of: str) -> None:
             FROM known GROUP BY source
         )
         SELECT item_id, row_number() OVER so_far AS age,
+            coalesce(bool_or(is_claim IS NOT TRUE) OVER of_item, false) AS is_listed,
             min(updated_at) OVER of_item < max(updated_at) OVER of_item AS has_versions,
             {named} AS named,
             {_last_word("price", "true")} AS price,
@@ -94,7 +95,7 @@ def _versions(db: duckdb.DuckDBPyConnection, as_of: str) -> None:
     for table, age in (("newest", "min"), ("earlier", "max")):
         db.execute(f"""
             CREATE TEMP TABLE {table} AS
-            SELECT item_id, {_HAS} AS has FROM versions
+            SELECT item_id, is_listed, {_HAS} AS has FROM versions
             QUALIFY age = {age}(age) OVER (PARTITION BY item_id)""")
 
 
@@ -122,8 +123,11 @@ def _of_versions(db: duckdb.DuckDBPyConnection) -> dict[str, float | None]:
 _HAS = """{title: named.title, price: price, in_stock: stocked.in_stock,
     category: coalesce(placed.category, ''), stock_known: coalesce(stocked.stock_known, false)}"""
 
+# Beside a catalogue order lines go on to name what has left it.
 _FIGURES = """
-    SELECT count(*) AS items,
+    SELECT count(*) FILTER (
+            is_listed OR NOT EXISTS (FROM raw.files WHERE kind = 'items' AND is_claim IS NOT TRUE)
+        ) AS items,
         avg((trim(coalesce(has.title, '')) <> '')::INTEGER) AS titled,
         avg((has.title IS NOT NULL AND trim(has.title) = '')::INTEGER) AS blank_titles,
         avg((has.price IS NOT NULL)::INTEGER) AS priced,
