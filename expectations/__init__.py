@@ -78,6 +78,8 @@ class DoorContext:
     max_quantity: int = 100_000
     """Pieces of a line. The largest honest one known to us is 80,995 (UCI Online Retail), and its refund; a shop
     that allows more in its `cleaning` is believed."""
+    max_price: float = 100_000.0
+    """Of one piece that was bought or given back: the shop's `cleaning.max_price`, above which cleaning drops it."""
     max_quarantined_of_file: float = 0.5
     """A file of which half is refused has another format than its source says."""
     max_first_rank_share: float = 0.5

@@ -27,7 +27,7 @@ LOG = "SELECT * FROM raw.log_profile"
 
 
 def rules(context: DoorContext) -> list[Rule]:
-    """About 56 rules. The profile costs the scans; a rule reads a small table."""
+    """About 57 rules. The profile costs the scans; a rule reads a small table."""
     return [
         *_shape(),
         *catalogue.shape(),
@@ -158,6 +158,12 @@ def _values(context: DoorContext) -> list[Rule]:
             "prices_are_not_negative",
             reason="Price affinity and revenue read the price; a sign that flipped inverts both.",
             next_step="Check the sign and the unit of the price column in the shop's adapter.",
+        ),
+        _refused(
+            "prices_are_plausible",
+            reason="Cleaning drops what costs more than a piece may: so many are no booking errors, but what the shop sells.",
+            next_step="Check the unit of the price column in the shop's adapter; if they are true, as in yen, raise"
+            " cleaning.max_price.",
         ),
         _refused(
             "quantities_are_plausible",

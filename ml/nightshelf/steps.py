@@ -293,6 +293,7 @@ def _door_context(run: Run, door: str, before: PublishedNight | None) -> DoorCon
         max_anonymous_share=doors.max_anonymous_share,
         min_volume_share=doors.min_volume_share,
         max_quantity=max(DoorContext.max_quantity, run.shop.cleaning.max_quantity),
+        max_price=run.shop.cleaning.max_price,
     )
 
 

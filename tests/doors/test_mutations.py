@@ -412,6 +412,18 @@ def test_a_shop_that_allows_large_lines_is_believed(shop):
         assert "quantities_are_plausible" not in allowed
 
 
+def test_a_shop_in_whose_money_everything_is_dear_is_told_so_before_its_purchases_are_dropped(shop):
+    context = context_of(SHOP)
+    with undone(shop):
+        shop.execute("UPDATE landed.events SET price = price * 20_000")
+        assert "prices_are_plausible" in stops(shop, context)
+        assert "prices_are_plausible" not in stops(shop, replace(context, max_price=10_000_000))
+        shop.execute(
+            "UPDATE landed.events SET price = 1 WHERE event_type IN ('purchase', 'refund')"
+        )
+        assert "prices_are_plausible" not in stops(shop, context)
+
+
 @pytest.mark.parametrize(
     ("of", "rule"),
     [(DAY, "few_rows_are_repeated"), ("", "event_ids_seldom_repeat")],

@@ -56,6 +56,11 @@ FAULTS = [
     ("raw", "prices_are_not_negative", "UPDATE landed.events SET price = -1 WHERE row_number < 40"),
     (
         "raw",
+        "prices_are_plausible",
+        "UPDATE landed.events SET price = 120000 WHERE event_type = 'purchase' AND row_number < 40",
+    ),
+    (
+        "raw",
         "quantities_are_plausible",
         "UPDATE landed.events SET quantity = 4006381333931 WHERE row_number < 10",
     ),

@@ -341,7 +341,7 @@ def test_the_doors_know_the_shop_file_and_which_files_are_gone(night_of):
     placements, cleaning = run.shop.placements, run.shop.cleaning
     changed = {
         "placements": placements.model_copy(update={"k_similar": 3}),
-        "cleaning": cleaning.model_copy(update={"max_quantity": 10**6}),
+        "cleaning": cleaning.model_copy(update={"max_quantity": 10**6, "max_price": 2e7}),
     }
     before = _door_context(run, "raw", None)
     (run.landing / "items.csv").rename(run.landing / "aside")
@@ -352,4 +352,5 @@ def test_the_doors_know_the_shop_file_and_which_files_are_gone(night_of):
         (run.landing / "aside").rename(run.landing / "items.csv")
     assert (before.lengths["rec_similar_items"], after.lengths["rec_similar_items"]) == (20, 3)
     assert (before.max_quantity, after.max_quantity) == (100_000, 10**6)
+    assert (before.max_price, after.max_price) == (100_000, 2e7)
     assert (before.gone_files, len(after.gone_files)) == ((), 1)

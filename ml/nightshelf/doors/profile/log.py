@@ -15,6 +15,8 @@ FEW = 4
 """So many odd lines are one visitor's visit, or one clerk's slip: of a young shop's few hundred they are more than any
 share that is allowed."""
 
+PAID = "event_type IN ('purchase', 'refund')"
+
 KEPT = 100_000
 """Refused rows that are kept of one promise; where there are more, the message counts so many."""
 
@@ -47,6 +49,12 @@ def _promises(context: DoorContext) -> dict[str, tuple[str, str, str, str]]:
             "price < 0",
             "price",
             f"greatest({FEW}, 0.01 * priced)",
+        ),
+        "prices_are_plausible": (
+            PAID,
+            f"price > {context.max_price}",
+            "price",
+            f"greatest({FEW}, 0.01 * paid)",
         ),
         "quantities_are_plausible": (
             "true",
@@ -87,6 +95,7 @@ def _profile(db: duckdb.DuckDBPyConnection, context: DoorContext) -> None:
         SELECT coalesce(sum(events), 0)::BIGINT AS events, {broken},
             coalesce(sum(without_user), 0)::BIGINT AS without_user,
             coalesce(sum(priced), 0)::BIGINT AS priced,
+            coalesce(sum(priced) FILTER ({PAID}), 0)::BIGINT AS paid,
             coalesce(sum(with_quantity), 0)::BIGINT AS with_quantity,
             coalesce(sum(from_the_future), 0)::BIGINT AS from_the_future,
             coalesce(sum(from_long_ago), 0)::BIGINT AS from_long_ago,
