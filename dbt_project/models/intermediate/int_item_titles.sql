@@ -30,21 +30,12 @@ claimed as (
         partition by as_of, item_id
         order by n_lines desc, written_at desc nulls last, title
     ) = 1
-),
-
-counted as (
-    select as_of, item_id, count(distinct title)::integer as n_titles
-    from known
-    group by as_of, item_id
 )
 
 select
     as_of,
     item_id,
-    coalesce(catalogued.title, claimed.title) as title,
-    catalogued.title is null as is_claimed,
-    n_titles
-from counted
-left join catalogued using (as_of, item_id)
-left join claimed using (as_of, item_id)
+    coalesce(catalogued.title, claimed.title) as title
+from catalogued
+full join claimed using (as_of, item_id)
 order by as_of, item_id
