@@ -213,16 +213,37 @@ def test_of_catalogues_without_times_the_one_that_is_last_by_name_is_judged(file
         assert stops(shop, context_of(SHOP)) == ["catalogue_is_in_stock"]
 
 
+CLAIMED = """
+INSERT INTO landed.items BY NAME
+SELECT * REPLACE ('f-orders' AS file_id, TIMESTAMP '2026-05-01' AS updated_at, NULL AS in_stock,
+    NULL AS stock_qty)
+FROM landed.items;
+INSERT INTO raw.files SELECT * REPLACE ('f-orders' AS file_id, 'orders' AS source, true AS is_claim)
+FROM raw.files WHERE kind = 'items'
+"""
+"""Order lines name all items of the catalogue, too."""
+
+
 def test_half_of_a_catalogue_is_missed_though_order_lines_name_all_of_its_items(shop):
     with undone(shop):
-        shop.execute(
-            "INSERT INTO landed.items BY NAME SELECT * REPLACE ('f-orders' AS file_id,"
-            " TIMESTAMP '2026-05-01' AS updated_at, NULL AS in_stock, NULL AS stock_qty) FROM landed.items;"
-            " INSERT INTO raw.files SELECT * REPLACE ('f-orders' AS file_id, 'orders' AS source, true AS is_claim)"
-            " FROM raw.files WHERE kind = 'items'"
-        )
+        shop.execute(CLAIMED)
         assert stops(shop, context_of(SHOP)) == []
         shop.execute("DELETE FROM landed.items WHERE file_id = 'f-items' AND row_number > 200")
         assert stops(shop, context_of(SHOP)) == ["catalogue_keeps_its_size"]
         shop.execute("DELETE FROM landed.items WHERE file_id = 'f-items'")
         assert "catalogue_is_filled" in stops(shop, context_of(SHOP))
+
+
+def test_a_catalogue_of_other_ids_is_found_though_order_lines_name_what_is_sold(shop):
+    with undone(shop):
+        shop.execute(CLAIMED)
+        shop.execute(
+            "UPDATE landed.items SET item_id = 'sku-' || item_id WHERE file_id = 'f-items'"
+        )
+        assert stops(shop, context_of(SHOP)) == ["catalogue_knows_the_items_sold"]
+
+
+def test_what_order_lines_say_is_all_that_a_shop_without_a_catalogue_knows(shop):
+    with undone(shop):
+        shop.execute("UPDATE raw.files SET is_claim = true WHERE kind = 'items'")
+        assert stops(shop, context_of(SHOP)) == []

@@ -57,7 +57,8 @@ def _versions(db: duckdb.DuckDBPyConnection, as_of: str) -> None:
     """temp.newest and temp.earlier: one row per item, as it is and as it was one line before; an item of one line
     was always what it is. What a line leaves open is as it was before: a price list names no titles. But a source
     that tells titles, categories or stock of some items is asked for them in each of its lines that describes one.
-    What is newest is so for the night, too: the macro `newest_first`."""
+    What is newest is so for the night, too: the macro `newest_first`. Beside a catalogue order lines list nothing: they
+    name what has left it, and what is sold by other ids."""
     named = _last_word("{title: title}", "describes AND tells_titles")
     placed = _last_word("{category: trim(category_path)}", "describes AND tells_categories")
     stock = "{in_stock: in_stock, stock_known: stock_known}"
@@ -78,7 +79,8 @@ def _versions(db: duckdb.DuckDBPyConnection, as_of: str) -> None:
             FROM known GROUP BY source
         )
         SELECT item_id, row_number() OVER so_far AS age,
-            coalesce(bool_or(is_claim IS NOT TRUE) OVER of_item, false) AS is_listed,
+            bool_or(is_claim IS NOT TRUE) OVER of_item
+                OR NOT EXISTS (FROM raw.files WHERE kind = 'items' AND is_claim IS NOT TRUE) AS is_listed,
             min(updated_at) OVER of_item < max(updated_at) OVER of_item AS has_versions,
             {named} AS named,
             {_last_word("price", "true")} AS price,
@@ -123,18 +125,16 @@ def _of_versions(db: duckdb.DuckDBPyConnection) -> dict[str, float | None]:
 _HAS = """{title: named.title, price: price, in_stock: stocked.in_stock,
     category: coalesce(placed.category, ''), stock_known: coalesce(stocked.stock_known, false)}"""
 
-# Beside a catalogue order lines go on to name what has left it.
 _FIGURES = """
-    SELECT count(*) FILTER (
-            is_listed OR NOT EXISTS (FROM raw.files WHERE kind = 'items' AND is_claim IS NOT TRUE)
-        ) AS items,
+    SELECT count(*) FILTER (is_listed) AS items,
         avg((trim(coalesce(has.title, '')) <> '')::INTEGER) AS titled,
         avg((has.title IS NOT NULL AND trim(has.title) = '')::INTEGER) AS blank_titles,
         avg((has.price IS NOT NULL)::INTEGER) AS priced,
         avg(has.in_stock::INTEGER) AS in_stock,
         avg(ln(has.price::DOUBLE)) FILTER (has.price > 0) AS price_level,
         avg(ln(has.price::DOUBLE) - ln_price) FILTER (has.price > 0) AS price_to_events,
-        (SELECT coalesce(sum(n) FILTER (item_id IN (SELECT item_id FROM newest)), 0) / sum(n) FROM sold)
+        (SELECT coalesce(sum(n) FILTER (item_id IN (SELECT item_id FROM newest WHERE is_listed)), 0)
+            / sum(n) FROM sold)
             AS sold_items_known,
         count(DISTINCT nullif(trim(has.title), '')) / nullif(count(nullif(trim(has.title), '')), 0)
             AS distinct_titles,
