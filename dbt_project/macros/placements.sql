@@ -6,8 +6,8 @@
     ]) }}
 {%- endmacro %}
 
-{# The placements under the shop's rules; the names of settings_rules.Ruled. rec_next_category is laid out
-   by category, and docs/rules.md says what of the rules it keeps. #}
+{# The placements under the shop's rules; the names of nightshelf.settings.rules.Ruled. rec_next_category is
+   laid out by category, and docs/rules.md says what of the rules it keeps. #}
 {% macro ruled_placements() -%}
     {{ return([
         'for_you', 'discover', 'buy_again', 'similar_items', 'bought_together', 'popular',

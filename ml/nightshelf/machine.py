@@ -1,5 +1,5 @@
 """What the machine did to a night, in words: whichever library met a full disk, a right that is lacking,
-or too little memory."""
+too little memory, or a fault of DuckDB's own."""
 
 from __future__ import annotations
 
