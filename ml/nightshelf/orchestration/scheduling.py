@@ -28,7 +28,7 @@ from nightshelf.paths import PROJECT
 
 
 def _minutes(name: str, usual: int) -> int:
-    told = os.environ.get(name) or str(usual)
+    told = (os.environ.get(name) or str(usual)).strip()
     if not told.isdecimal():
         raise SettingsError(f"{name} is {told!r}.", "Give whole minutes, 0 for none, or unset it.")
     return int(told)
