@@ -1,5 +1,5 @@
 {#- Which types have a weight, and not how much: that comes to them in fct_interactions. -#}
-{%- set made_of = version_with('3, ' ~ (var('event_weights') | sort | join(' ')), [
+{%- set made_of = version_with('4, ' ~ (var('event_weights') | sort | join(' ')), [
     'product_id_pattern', 'max_quantity', 'max_price', 'internal_ids', 'max_views_per_day', 'max_views_per_minute',
 ]) -%}
 {{

@@ -28,7 +28,10 @@ select
     events.order_id,
     -- what happened
     events.event_type,
-    coalesce(events.quantity, 1) as quantity,
+    -- Of what is no piece yet some exports say 0.
+    case when events.quantity = 0 and events.event_type not in ('cart_add', 'cart_remove', 'purchase', 'refund') then 1
+        else coalesce(events.quantity, 1)
+    end as quantity,
     events.price as unit_price,
     events.traffic,
     -- when
