@@ -356,5 +356,6 @@ def test_a_deadline_that_is_no_number_of_minutes_is_told_with_its_setting(monkey
     monkeypatch.setenv("NIGHTSHELF_DEADLINE_MINUTES", told)
     with pytest.raises(SettingsError, match="NIGHTSHELF_DEADLINE_MINUTES is"):
         _minutes("NIGHTSHELF_DEADLINE_MINUTES", 180)
-    monkeypatch.setenv("NIGHTSHELF_DEADLINE_MINUTES", "0")
-    assert _minutes("NIGHTSHELF_DEADLINE_MINUTES", 180) == 0
+    for given, minutes in (("0", 0), (" 90 ", 90), ("", 180)):
+        monkeypatch.setenv("NIGHTSHELF_DEADLINE_MINUTES", given)
+        assert _minutes("NIGHTSHELF_DEADLINE_MINUTES", 180) == minutes
